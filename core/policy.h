@@ -1,0 +1,63 @@
+// Who may do what where: the pure decision behind every door, taken again in apply.
+//
+// A rule grants a subject some actions below a path of a tenant. There are no deny rules: what no rule
+// grants is refused, and the refusal names what was missing.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+
+namespace smackd::core {
+
+enum class Action : uint8_t {
+    kView = 1,     ///< see that it exists, its state and logs
+    kLaunch = 2,   ///< create
+    kChange = 4,   ///< update, scale, restart
+    kKill = 8,     ///< stop, remove
+    kExec = 16,    ///< run something inside
+    kAdmin = 32,   ///< people, machines, rules, settings; includes all others
+};
+
+/// "view|launch|change|kill|exec|admin"; kInvalid lists them.
+Result<Action> parse_action(std::string_view text);
+std::string_view action_name(Action action);
+
+struct Rule {
+    std::string id;
+    std::string subject;   ///< "user:NAME", "group:NAME" or "user:*" for everybody signed in
+    uint8_t actions = 0;   ///< bits of Action
+    std::string tenant;    ///< "*" is every tenant
+    std::string path;      ///< "/" is everything; a prefix on component borders
+
+    /// kInvalid names the field and the rule it breaks.
+    Result<void> check() const;
+};
+
+/// Whoever asks, after authentication, with the groups the state knows for them.
+struct Subject {
+    std::string user;                  ///< user name, without realm
+    std::vector<std::string> groups;
+};
+
+/// What is asked for. Cluster-wide things (users, machines, rules) are tenant "*" and path "/".
+struct Request {
+    Action action = Action::kView;
+    std::string tenant = "*";
+    std::string path = "/";
+};
+
+/// The rule that grants the request, or nullptr. Ties go to the first in `rules`.
+const Rule* find_grant(std::span<const Rule> rules, const Subject& subject, const Request& request);
+
+/// kDenied naming user, action and place when no rule grants the request.
+Result<void> authorize(std::span<const Rule> rules, const Subject& subject, const Request& request);
+
+/// True when `path` is `prefix` or below it on component borders ("/a" covers "/a/b", not "/ab").
+bool path_covers(std::string_view prefix, std::string_view path);
+
+}  // namespace smackd::core
