@@ -1,0 +1,239 @@
+# smackd: one static daemon. `make` builds it, `make help` lists the rest.
+#
+# Folders are layers; an include may only point down (scripts/check/layers):
+#   cmd -> services -> auth -> net, storage -> core
+# Each layer is one static library per mode: build/MODE/libLAYER.a, MODE is release, debug, asan, tsan or fuzz.
+# A single file is type-checked by e.g. `make build/debug/obj/net/loop.o`.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+LAYERS := core net storage auth services
+MODES := release debug asan tsan fuzz
+UNITS := $(LAYERS) cmd
+
+# ---- third-party libraries ------------------------------------------------------------------------------------
+# They live outside the tree, in a folder named by what they were built from; build/deps points to it, and the time
+# of build/deps.key tells objects when it changed.
+ifneq ($(filter-out clean help format,$(or $(MAKECMDGOALS),all)),)
+PREFIX := $(shell mkdir -p build; prefix=$$(scripts/deps/prefix); \
+    [ "$$(cat build/deps.key 2>/dev/null)" = "$$prefix" ] || \
+    { ln -sfn "$$prefix" build/deps; echo "$$prefix" >build/deps.key; }; echo "$$prefix")
+endif
+DEPS_INCLUDE := build/deps/include
+DEPS_LIB := build/deps/lib
+
+LIBS_core := -lprotobuf-lite -lyyjson -lz -lzstd
+LIBS_net := -lmbedtls -lmbedx509 -lmbedcrypto -luv -lllhttp
+LIBS_storage := -lsqlite3 -lraft
+LIBS_auth := -lgssapi_krb5 -lkrad -lkrb5 -lkdb5 -lgssrpc -lk5crypto -lcom_err -lverto -lprofile -lkrb5support \
+    -lkeyutils -lresolv
+LIBS_services := -lseccomp
+LIBS_all := $(foreach layer,$(LAYERS),$(LIBS_$(layer)))
+
+# What a layer's tests link: itself and what is below it.
+BELOW_core := core
+BELOW_net := net core
+BELOW_storage := storage core
+BELOW_auth := auth net storage core
+BELOW_services := services auth net storage core
+BELOW_cmd := $(BELOW_services)
+
+# ---- compiler -------------------------------------------------------------------------------------------------
+CCACHE := $(shell command -v ccache)
+CXX := clang++-19
+AR := llvm-ar-19
+STRIP := llvm-strip-19
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast \
+    -Wimplicit-fallthrough -Werror
+CXXFLAGS := -std=c++23 -stdlib=libc++ -fPIE -pthread -I. -Ibuild/gen -isystem $(DEPS_INCLUDE) \
+    -ffunction-sections -fdata-sections
+HARDENING := -fstack-protector-strong -fcf-protection -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_FAST
+LDFLAGS := -std=c++23 -stdlib=libc++ -fuse-ld=lld-19 -pthread -L$(DEPS_LIB) -Wl,--gc-sections
+STATIC := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack
+SANITIZE := -g -O1 -fno-omit-frame-pointer -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_EXTENSIVE
+
+CXXFLAGS_release := -O2 -g1 -D_FORTIFY_SOURCE=3 $(HARDENING)
+CXXFLAGS_debug := -O1 -g -fno-omit-frame-pointer $(HARDENING)
+CXXFLAGS_asan := $(SANITIZE) -fsanitize=address,undefined -fno-sanitize-recover=all
+CXXFLAGS_tsan := $(SANITIZE) -fsanitize=thread
+CXXFLAGS_fuzz := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LDFLAGS_release := $(STATIC)
+LDFLAGS_debug := $(STATIC)
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_tsan := -fsanitize=thread
+# libFuzzer's own runtime was built for libstdc++.
+LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined -l:libstdc++.so.6
+
+# The libraries are not instrumented: their containers would look overflown to ASan.
+export ASAN_OPTIONS ?= detect_container_overflow=0:detect_stack_use_after_return=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
+
+# ---- sources --------------------------------------------------------------------------------------------------
+find_cc = $(sort $(shell find $(1) -name '*.cc' 2>/dev/null))
+objects = $(patsubst %.cc,build/$(1)/obj/%.o,$(2))
+
+PROTOS := $(sort $(shell find core/wire -name '*.proto' 2>/dev/null))
+PROTO_CC := $(PROTOS:%.proto=build/gen/%.pb.cc)
+WEB_FILES := $(shell find web -type f 2>/dev/null)
+GENERATED := $(PROTO_CC) build/gen/web/assets.cc
+
+$(foreach layer,$(LAYERS) cmd,$(eval SOURCES_$(layer) := $(call find_cc,$(layer))))
+$(foreach layer,$(UNITS),$(eval TESTS_$(layer) := $(call find_cc,tests/unit/$(layer))))
+SIM_SOURCES := $(call find_cc,tests/sim)
+FUZZERS := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
+BENCHES := $(patsubst tests/bench/%.cc,%,$(wildcard tests/bench/*.cc))
+TOOLS := $(patsubst tests/tools/%.cc,%,$(wildcard tests/tools/*.cc))
+
+# ---- what to call ---------------------------------------------------------------------------------------------
+.PHONY: all debug deps demo test check sim integration fuzz asan tsan soak bench tools show format tidy layers \
+    clean help
+.DEFAULT_GOAL := all
+
+all: build/smackd ## build/smackd: static, optimised, stripped
+
+debug: build/debug/smackd ## build/debug/smackd: with symbols and little optimisation
+
+deps: ## Debian packages and all pinned libraries (every other target does this when needed)
+	scripts/deps/install
+	scripts/deps/build
+
+demo: build/smackd ## a single-node cloud in the foreground, under your data folder
+	build/smackd demo --data-dir $${XDG_DATA_HOME:-$$HOME/.local/share}/smackd-demo
+
+FRESH_SEED := $(shell date +%s)
+test: ## every test; the last line is the sum: N passed, N failed
+	@scripts/check/tally \
+	    'layers=scripts/check/layers' 'layers_test=scripts/check/layers_test' 'deps_test=scripts/deps/test' \
+	    $(foreach unit,$(UNITS),$(if $(TESTS_$(unit)),'unit_$(unit)=$(MAKE) unit_$(unit)')) \
+	    $(if $(SIM_SOURCES),'sim_fixed=$(MAKE) sim SEED=1 N=20' 'sim_fresh=$(MAKE) sim SEED=$(FRESH_SEED) N=5') \
+	    $(if $(wildcard tests/integration/run),'integration=$(MAKE) integration')
+
+check: ## what must hold before a commit: format, tidy, layers, tests
+	@scripts/check/format
+	@$(MAKE) tidy
+	@$(MAKE) test
+
+format: ## rewrites our sources by clang-format
+	@scripts/check/format --fix
+
+tidy: $(GENERATED) ## banned words, file lengths, clang-tidy on changed files (TIDY_BASE=COMMIT, TIDY_ALL=1)
+	@scripts/check/words
+	@scripts/check/tidy $(CXXFLAGS) $(CXXFLAGS_debug)
+
+layers: ## includes point down only
+	@scripts/check/layers
+
+sim: build/release/tests/sim ## a simulated cluster: SEED=first seed, N=how many seeds
+	build/release/tests/sim $(if $(SEED),--seed $(SEED)) $(if $(N),--count $(N))
+
+integration: build/smackd tools ## real daemons on this machine: tests/integration/run
+	tests/integration/run
+
+FUZZ_SECONDS ?= 60
+fuzz: $(FUZZERS:%=build/fuzz/%) ## each fuzz target for FUZZ_SECONDS (60); new inputs go to build/fuzz/corpus
+	@scripts/check/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+asan tsan: ## unit tests and simulation under a sanitizer
+	@scripts/check/tally $(foreach unit,$(UNITS),$(if $(TESTS_$(unit)),\
+	    'unit_$(unit)=$(MAKE) build/$@/tests/unit_$(unit) && scripts/check/unit build/$@/tests/unit_$(unit)')) \
+	    $(if $(SIM_SOURCES),'sim=$(MAKE) build/$@/tests/sim && build/$@/tests/sim --seed 1 --count 3')
+
+soak: build/smackd tools ## hours of work and faults on real daemons: tests/integration/soak (HOURS=n)
+	tests/integration/soak
+
+bench: $(BENCHES:%=build/release/bench/%) build/smackd ## builds and runs the benchmarks
+	@for bench in $(BENCHES); do echo "== $$bench"; build/release/bench/$$bench || exit 1; done
+
+tools: $(TOOLS:%=build/release/tools/%) ## small programs for tests: build/release/tools
+
+show: build/smackd tools ## acceptance scripts of one issue: make show ISSUE=n
+	@scripts/check/show $(ISSUE)
+
+clean: ## removes build/ (not the library cache)
+	rm -rf build
+
+help: ## this list
+	@sed -nE 's/^([a-z ]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	    printf '  %-12s %s\n' "$$name" "$$text"; done
+
+# ---- generated sources ----------------------------------------------------------------------------------------
+ifdef PREFIX
+$(PREFIX):
+	scripts/deps/install
+	scripts/deps/build
+endif
+
+# Our strict warnings are not for generated code, so its header switches them off for itself.
+build/gen/%.pb.cc: %.proto scripts/build/proto
+	scripts/build/proto $<
+build/gen/%.pb.h: build/gen/%.pb.cc ;
+
+build/gen/web/assets.cc: $(WEB_FILES) scripts/build/embed
+	scripts/build/embed web build/gen/web
+build/gen/web/assets.h: build/gen/web/assets.cc ;
+
+# ---- one set of rules per mode --------------------------------------------------------------------------------
+# $(call program,OUTPUT,MODE,SOURCES,LAYERS,LIBRARIES)
+define program
+PROGRAMS += $(1)
+$(1): $(call objects,$(2),$(3)) $(foreach layer,$(4),build/$(2)/lib$(layer).a) | $(PREFIX)
+	@mkdir -p $$(@D)
+	@echo "link $$@"
+	@$(CXX) $(LDFLAGS) $(LDFLAGS_$(2)) -o $$@.new $$(filter %.o,$$^) \
+	    $$(filter %.a,$$^) $(5) $(foreach layer,$(4),$(LIBS_$(layer)))
+	@mv $$@.new $$@
+endef
+
+define objects_of_mode
+build/$(1)/obj/gen/%.o: build/gen/%.cc build/deps.key | $(PREFIX)
+	@mkdir -p $$(@D)
+	@echo "$(1) gen/$$*.cc"
+	@$(CCACHE) $(CXX) $(CXXFLAGS) $(CXXFLAGS_$(1)) -w -MMD -MP -c $$< -o $$@
+
+build/$(1)/obj/%.o: %.cc build/deps.key | $(PREFIX) $(GENERATED)
+	@mkdir -p $$(@D)
+	@echo "$(1) $$<"
+	@$(CCACHE) $(CXX) $(CXXFLAGS) $(CXXFLAGS_$(1)) $(WARNINGS) -MMD -MP -c $$< -o $$@
+
+$(foreach layer,$(LAYERS),$(eval OBJECTS_$(1)_$(layer) := $(call objects,$(1),$(SOURCES_$(layer)))))
+OBJECTS_$(1)_core += $(PROTO_CC:build/gen/%.cc=build/$(1)/obj/gen/%.o)
+OBJECTS_$(1)_services += build/$(1)/obj/gen/web/assets.o
+endef
+
+define library_of_mode
+build/$(1)/lib$(2).a: $$(OBJECTS_$(1)_$(2))
+	@mkdir -p $$(@D)
+	@rm -f $$@.new
+	@$(AR) rcs $$@.new $$^
+	@mv $$@.new $$@
+endef
+
+$(foreach mode,$(MODES),$(eval $(call objects_of_mode,$(mode))))
+$(foreach mode,$(MODES),$(foreach layer,$(LAYERS),$(eval $(call library_of_mode,$(mode),$(layer)))))
+
+# The daemon. The KDC is one object whose only visible symbol is krb5kdc_main.
+$(foreach mode,release debug asan tsan,$(eval $(call program,build/$(mode)/smackd,$(mode),$(SOURCES_cmd),\
+    $(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))
+build/smackd: build/release/smackd
+	@$(STRIP) -o $@.new $< && mv $@.new $@
+
+# cmd's own tests get what cmd has, without its main.
+CMD_TESTED := $(filter-out cmd/smackd/main.cc,$(SOURCES_cmd))
+$(foreach mode,debug release asan tsan,\
+    $(foreach layer,$(UNITS),$(if $(TESTS_$(layer)),$(eval $(call program,build/$(mode)/tests/unit_$(layer),$(mode),\
+        $(TESTS_$(layer)) $(if $(filter cmd,$(layer)),$(CMD_TESTED)),$(BELOW_$(layer)),\
+        -lCatch2Main -lCatch2 $(if $(filter cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o)))))\
+    $(eval $(call program,build/$(mode)/tests/sim,$(mode),$(SIM_SOURCES),storage core,-lCatch2)))
+
+.PHONY: $(UNITS:%=unit_%)
+$(UNITS:%=unit_%): unit_%: build/debug/tests/unit_%
+	@scripts/check/unit $<
+
+$(foreach name,$(FUZZERS),$(eval $(call program,build/fuzz/$(name),fuzz,tests/fuzz/$(name)_fuzz.cc,$(BELOW_services))))
+$(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services))))
+$(foreach name,$(TOOLS),$(eval $(call program,build/release/tools/$(name),release,tests/tools/$(name).cc,$(BELOW_services))))
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,2 @@
+mkdir -p "$OUT/include" "$OUT/lib"
+cp -r include/CLI "$OUT/include"
