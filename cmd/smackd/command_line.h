@@ -1,0 +1,36 @@
+// From the words that were typed to a command and its arguments.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "cmd/smackd/command.h"
+
+namespace smackd::cmd {
+
+struct ParsedCommand {
+    const Command* command = nullptr;
+    Arguments arguments;
+    bool json = false;
+};
+
+/// Text to print before ending with code 0.
+struct HelpText {
+    std::string text;
+};
+
+/// Parses everything after the program's name. Every command takes --json and --help besides its own options.
+///
+/// kInvalid (a usage error) names the word or option and, where one is close, what may have been meant.
+core::Result<std::variant<ParsedCommand, HelpText>> parse_command_line(const std::vector<Command>& commands,
+                                                                       const std::vector<std::string>& words);
+
+/// Help of the program, of a group of commands ("machine") or of one command.
+std::string program_help(const std::vector<Command>& commands);
+std::string group_help(const std::vector<Command>& commands, std::string_view group);
+std::string command_help(const Command& command);
+
+}  // namespace smackd::cmd

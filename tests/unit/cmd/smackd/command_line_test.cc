@@ -1,0 +1,77 @@
+#include "cmd/smackd/command_line.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace smackd::cmd {
+namespace {
+
+core::Result<void> nothing(Context&) {
+    return {};
+}
+
+const std::vector<Command>& sample() {
+    static const std::vector<Command> commands{
+        {"status", "shows it", "smackd status", {}, {{"--data-dir", "DIR", "where"}}, nothing},
+        {"machine add",
+         "adds one",
+         "smackd machine add n2",
+         {{"NAME", "the name"}},
+         {{"--role", "ROLE", "what for", true}, {"--force", "", "do it"}},
+         nothing},
+        {"machine list", "lists them", "smackd machine list", {}, {}, nothing},
+        {"sql", "asks", "smackd sql \"SELECT 1\"", {{"QUERY", "the query", true, true}}, {}, nothing},
+    };
+    return commands;
+}
+
+std::string error_of(const std::vector<std::string>& words) {
+    auto parsed = parse_command_line(sample(), words);
+    return parsed ? "no error" : parsed.error().message;
+}
+
+TEST_CASE("options and positionals reach the command in any order") {
+    auto parsed =
+        parse_command_line(sample(), {"machine", "add", "--role", "server", "n2", "--role=agent", "--json"});
+    REQUIRE(parsed.has_value());
+    auto& command = std::get<ParsedCommand>(*parsed);
+    CHECK(command.command->words == "machine add");
+    CHECK(command.json);
+    CHECK(command.arguments.value("NAME") == "n2");
+    CHECK(command.arguments.all("--role") == std::vector<std::string>{"server", "agent"});
+    CHECK_FALSE(command.arguments.has("--force"));
+}
+
+TEST_CASE("words after the positionals' places are kept together when it repeats") {
+    auto parsed = parse_command_line(sample(), {"sql", "SELECT", "1"});
+    REQUIRE(parsed.has_value());
+    CHECK(std::get<ParsedCommand>(*parsed).arguments.all("QUERY") == std::vector<std::string>{"SELECT", "1"});
+}
+
+TEST_CASE("a mistyped word is answered with the nearest one") {
+    CHECK(error_of({"statsu"}) == "unknown command 'statsu' (did you mean 'status'?); see 'smackd --help'");
+    CHECK(error_of({"machine", "lst"}) ==
+          "unknown command of 'machine' 'lst' (did you mean 'list'?); see 'smackd machine --help'");
+    CHECK(error_of({"status", "--data-dri", "x"}).contains("did you mean '--data-dir'?"));
+    CHECK(error_of({"frobnicate"}) == "unknown command 'frobnicate'; see 'smackd --help'");
+}
+
+TEST_CASE("missing and surplus arguments are named") {
+    CHECK(error_of({"machine", "add"}).contains("NAME is missing (the name)"));
+    CHECK(error_of({"machine", "add", "a", "b"}).contains("one argument too many: 'b'"));
+    CHECK(error_of({"status", "--data-dir"}).contains("--data-dir"));
+}
+
+TEST_CASE("help is reached from everywhere and shows the example") {
+    auto help = [](std::vector<std::string> words) {
+        auto parsed = parse_command_line(sample(), words);
+        REQUIRE(parsed.has_value());
+        return std::get<HelpText>(*parsed).text;
+    };
+    CHECK(help({}).contains("machine add"));
+    CHECK(help({"machine"}).contains("machine list"));
+    CHECK(help({"machine", "add", "--help"}).contains("Example:\n  smackd machine add n2"));
+    CHECK(help({"machine", "add", "n2", "-h"}).contains("--role ROLE"));
+}
+
+}  // namespace
+}  // namespace smackd::cmd

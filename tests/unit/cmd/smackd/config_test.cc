@@ -1,0 +1,69 @@
+#include "cmd/smackd/config.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace smackd::cmd {
+namespace {
+
+std::string error_of(std::string_view text) {
+    Config config;
+    auto read = read_config(text, "x.toml", config);
+    return read ? "no error" : read.error().message;
+}
+
+TEST_CASE("every documented key is read") {
+    Config config;
+    auto read = read_config(R"(
+data_dir = "/srv/smackd"
+[log]
+level = "warning"
+file = "/var/log/smackd.log"
+[node]
+name = "n1.example.org"
+advertise = "10.0.0.1:5055"
+[listen]
+api = "[::]:5050"
+cluster = "10.0.0.1:5055"
+kdc = "10.0.0.1:88"
+[api]
+host_names = ["cloud.example.org", "c"]
+[kerberos]
+keytab = "/etc/krb5.keytab"
+)",
+                            "x.toml", config);
+    REQUIRE((read ? "" : read.error().message) == std::string());
+    CHECK(config.data_dir == "/srv/smackd");
+    CHECK(config.log_level == core::LogLevel::kWarning);
+    CHECK(config.node_name == "n1.example.org");
+    CHECK(config.advertise_address == "10.0.0.1:5055");
+    CHECK(config.api_address == "[::]:5050");
+    CHECK(config.host_names == std::vector<std::string>{"cloud.example.org", "c"});
+    CHECK(config.keytab == "/etc/krb5.keytab");
+}
+
+TEST_CASE("a mistake names file, line, key and rule") {
+    CHECK(error_of("\n[listen]\napo = \"a:1\"\n") ==
+          "x.toml line 3: unknown key 'listen.apo' (did you mean 'listen.api'?)");
+    CHECK(error_of("data_dir = 3\n") == "x.toml line 1: data_dir: must be a string in quotes");
+    CHECK(error_of("data_dir = \"srv\"\n") == "x.toml line 1: data_dir: 'srv' is not an absolute path");
+    CHECK(error_of("[listen]\napi = \"nowhere\"\n").contains("must be HOST:PORT"));
+    CHECK(error_of("[api]\nhost_names = [1]\n").contains("must be an array of strings"));
+    CHECK(error_of("x = \n").starts_with("x.toml line 1: "));
+    CHECK(error_of("[log]\nlevel = \"loud\"\n").contains("known are debug, info, warning, error"));
+}
+
+TEST_CASE("addresses") {
+    CHECK(check_address("api", "localhost:1").has_value());
+    CHECK(check_address("api", "[::1]:65535").has_value());
+    CHECK_FALSE(check_address("api", "::1:80").has_value());
+    CHECK_FALSE(check_address("api", "a:0").has_value());
+    CHECK_FALSE(check_address("api", "a:65536").has_value());
+    CHECK_FALSE(check_address("api", ":80").has_value());
+    CHECK_FALSE(check_address("api", "a:").has_value());
+    CHECK_FALSE(check_address("api", "a:8x").has_value());
+    CHECK(host_of("[::1]:80") == "::1");
+    CHECK(port_of("a:5050") == 5050);
+}
+
+}  // namespace
+}  // namespace smackd::cmd
