@@ -30,7 +30,6 @@ struct NodeCertificateRequest {
     std::string public_key_pem;    ///< of the node's own key; the CA never sees the private half
     std::vector<std::string> dns;  ///< further SAN DNS names
     std::vector<std::string> ip;   ///< SAN IP addresses
-    uint64_t generation = 0;       ///< of the machine's row, in the URI
 };
 
 class ClusterCa {
@@ -46,7 +45,7 @@ class ClusterCa {
     /// Secret: to be sealed.
     const std::string& key_pem() const { return key_pem_; }
 
-    /// 24 hours, client and server use, SAN DNS and URI smack://<cluster id>/node/<id>?generation=<n>.
+    /// 24 hours, client and server use, SAN DNS and URI smack://<cluster id>/node/<id>.
     core::Result<IssuedCertificate> issue_node(const NodeCertificateRequest& request,
                                                core::WallTime now) const;
     /// 24 hours, server use, for the API's TLS door.
@@ -69,7 +68,6 @@ core::Result<std::string> cluster_id_of(const std::string& ca_certificate_pem);
 struct NodeIdentity {
     std::string cluster_id;
     core::NodeId node;
-    uint64_t generation = 0;
 
     std::string to_uri() const;
     /// Strict; kInvalid names the rule.

@@ -59,9 +59,8 @@ struct RecoveryKey {
     /// text.
     static core::Result<RecoveryKey> from_text(std::string_view text);
     /// The cluster key wrapped for storage in the state.
-    core::Result<core::Bytes> wrap(const SealKey& cluster) const {
-        return key.seal("recovery/cluster-key", cluster.bytes());
-    }
+    core::Result<core::Bytes> wrap(const SealKey& cluster) const;
+    /// kDenied when `wrapped` was made with another recovery key.
     core::Result<SealKey> unwrap(core::BytesView wrapped) const;
 };
 

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,6 +16,7 @@
 #include "core/bytes.h"
 #include "core/clock.h"
 #include "core/result.h"
+#include "net/crypto/key.h"
 
 namespace smackd::auth {
 
@@ -79,12 +81,13 @@ class TokenVerifier {
     TokenVerifier(std::string issuer, const TokenRevocations* revocations,
                   size_t cache_entries = kTokenCacheEntries);
 
-    /// Replaces the keys (rotation); tokens of keys that are gone are refused, also from the cache.
-    void set_keys(std::vector<TokenKey> keys);
+    /// Replaces the keys (rotation); tokens of keys that are gone are refused, also from the cache. Only the
+    /// public halves are kept. kInvalid for a key that is none; nothing changes then.
+    core::Result<void> set_keys(const std::vector<TokenKey>& keys);
 
     /// A token checked before: its claims, an error when it expired or was revoked since, or nullptr when
     /// unknown.
-    std::unique_ptr<core::Result<TokenClaims>> find_cached(std::string_view text, core::WallTime now);
+    std::optional<core::Result<TokenClaims>> find_cached(std::string_view text, core::WallTime now);
     /// kUnauthenticated: malformed, unknown key, bad signature, other cluster, expired, not yet valid,
     /// revoked.
     core::Result<TokenClaims> verify(std::string_view text, core::WallTime now);
@@ -92,16 +95,19 @@ class TokenVerifier {
  private:
     struct Entry {
         std::string text;
-        std::string kid;
         TokenClaims claims;
     };
+    /// An immutable set, so that checks run outside the lock while keys rotate.
+    using Keys = std::vector<std::pair<std::string, net::crypto::PublicKey>>;
+
     core::Result<void> check_time_and_revocation(const TokenClaims& claims, core::WallTime now) const;
+    void remember(std::string_view text, const ParsedToken& parsed, const std::shared_ptr<const Keys>& keys);
 
     const std::string issuer_;
     const TokenRevocations* revocations_;
     const size_t cache_entries_;
     std::mutex mutex_;
-    std::vector<TokenKey> keys_;
+    std::shared_ptr<const Keys> keys_;
     std::list<Entry> recent_;  ///< newest first
     std::unordered_map<std::string_view, std::list<Entry>::iterator> by_text_;
 };
