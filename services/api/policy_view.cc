@@ -1,0 +1,123 @@
+#include "services/api/policy_view.h"
+
+#include <algorithm>
+
+namespace smackd::services {
+
+using core::Errc;
+using core::fail;
+using core::Result;
+using core::Subject;
+
+namespace {
+
+core::Rule to_rule(const wire::PutRule& row) {
+    core::Rule rule;
+    rule.id = row.id();
+    rule.subject = row.subject();
+    rule.tenant = row.tenant();
+    rule.path = row.path();
+    for (const std::string& text : row.actions()) {
+        const auto action = core::parse_action(text);
+        if (action) rule.actions = static_cast<uint8_t>(rule.actions | static_cast<uint8_t>(*action));
+    }
+    return rule;
+}
+
+}  // namespace
+
+PolicyView::PolicyView(const PolicyRows& rows, core::Revision revision) : revision_(revision) {
+    for (const wire::PutUser& user : rows.users) users_[user.name()].disabled = user.disabled();
+    for (const wire::PutGroup& group : rows.groups) {
+        for (const std::string& member : group.members()) {
+            const auto found = users_.find(member);
+            if (found != users_.end()) found->second.groups.push_back(group.name());
+        }
+    }
+    for (auto& [name, user] : users_) std::ranges::sort(user.groups);
+    for (const wire::PutRule& row : rows.rules) {
+        core::Rule rule = to_rule(row);
+        if (rule.check()) rules_.push_back(std::move(rule));
+    }
+    std::ranges::sort(rules_, {}, &core::Rule::id);
+}
+
+Result<Subject> PolicyView::admit(std::string_view user, std::string_view principal) const {
+    const auto found = users_.find(user);
+    if (found == users_.end()) {
+        return fail(Errc::kDenied,
+                    "{} is who you are, but this cluster has no user '{}'; an admin can add it with: smackd "
+                    "user add {}",
+                    principal, user, user);
+    }
+    if (found->second.disabled) {
+        return fail(Errc::kDenied,
+                    "user '{}' is disabled; an admin can change that with: smackd user enable {}", user,
+                    user);
+    }
+    return Subject{found->first, found->second.groups};
+}
+
+Result<void> PolicyView::authorize(const Subject& subject, const core::Request& request) const {
+    return core::authorize(rules_, subject, request);
+}
+
+Result<void> PolicyView::authorize_somewhere(const Subject& subject, core::Action action) const {
+    const auto wanted =
+        static_cast<uint8_t>(static_cast<uint8_t>(action) | static_cast<uint8_t>(core::Action::kAdmin));
+    for (const core::Rule& rule : rules_) {
+        if ((rule.actions & wanted) != 0 && names(rule, subject)) return {};
+    }
+    return core::authorize(rules_, subject, {.action = action, .tenant = "*", .path = "/"});
+}
+
+bool PolicyView::may(const Subject& subject, const core::Request& request) const {
+    return core::find_grant(rules_, subject, request) != nullptr;
+}
+
+std::vector<const core::Rule*> PolicyView::grants(const Subject& subject) const {
+    std::vector<const core::Rule*> found;
+    for (const core::Rule& rule : rules_) {
+        if (names(rule, subject)) found.push_back(&rule);
+    }
+    return found;
+}
+
+bool PolicyView::sees(const Subject& subject, std::string_view kind, std::string_view key,
+                      std::string_view tenant) const {
+    core::Request request;
+    if (!tenant.empty()) request.tenant = tenant;
+    if (kind == "principal" || kind == "secret" || kind == "token") request.action = core::Action::kAdmin;
+    if (may(subject, request)) return true;
+    return request.action == core::Action::kView && concerns(subject, kind, key);
+}
+
+bool PolicyView::sees(const Subject& subject, const wire::FeedChange& change) const {
+    return sees(subject, change.kind(), change.key(), change.tenant());
+}
+
+std::vector<std::string> PolicyView::groups_of(std::string_view user) const {
+    const auto found = users_.find(user);
+    return found == users_.end() ? std::vector<std::string>{} : found->second.groups;
+}
+
+bool PolicyView::names(const core::Rule& rule, const Subject& subject) {
+    const std::string_view who = rule.subject;
+    if (who == "user:*") return true;
+    if (who.starts_with("user:")) return who.substr(5) == subject.user;
+    return who.starts_with("group:") && std::ranges::contains(subject.groups, who.substr(6));
+}
+
+bool PolicyView::concerns(const Subject& subject, std::string_view kind, std::string_view key) const {
+    if (kind == "user") return key == subject.user;
+    if (kind == "group") return std::ranges::contains(subject.groups, key);
+    if (kind != "rule") return false;
+    const auto found = std::ranges::lower_bound(rules_, key, std::less<>{}, &core::Rule::id);
+    return found != rules_.end() && found->id == key && names(*found, subject);
+}
+
+bool is_policy_kind(std::string_view kind) {
+    return kind == "user" || kind == "group" || kind == "rule";
+}
+
+}  // namespace smackd::services

@@ -1,0 +1,75 @@
+// The state's users, groups and rules as the doors ask them: may this caller in, and what may they see?
+//
+// A value made from one revision of the state and never changed: handlers keep the one they began with. It
+// decides about reads and saves refused writes a round trip; apply decides about writes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/policy.h"
+#include "core/result.h"
+#include "core/wire/command.pb.h"
+#include "core/wire/feed.pb.h"
+
+namespace smackd::services {
+
+/// The rows a view is made of, as the state has them.
+struct PolicyRows {
+    std::vector<wire::PutUser> users;
+    std::vector<wire::PutGroup> groups;
+    std::vector<wire::PutRule> rules;
+};
+
+class PolicyView {
+ public:
+    PolicyView() = default;
+    /// Rules that do not pass core::Rule::check are left out: they grant nothing.
+    PolicyView(const PolicyRows& rows, core::Revision revision);
+
+    core::Revision revision() const { return revision_; }
+
+    /// The user with their groups. kDenied when the state has no such user, or it is disabled; the sentence
+    /// says which and what an admin can do. `principal` is for the sentence.
+    core::Result<core::Subject> admit(std::string_view user, std::string_view principal) const;
+
+    /// kDenied names the rule that is missing.
+    core::Result<void> authorize(const core::Subject& subject, const core::Request& request) const;
+    /// kDenied, naming the rule that is missing, when no rule grants `action` anywhere.
+    core::Result<void> authorize_somewhere(const core::Subject& subject, core::Action action) const;
+    bool may(const core::Subject& subject, const core::Request& request) const;
+
+    /// The rules that name the subject, in the order of their ids.
+    std::vector<const core::Rule*> grants(const core::Subject& subject) const;
+
+    /// True when the subject may see this row of a feed kind: with `view` on its tenant, or because it is
+    /// about themselves (their user, their groups, rules that name them). Principals, secrets and tokens:
+    /// admins only.
+    bool sees(const core::Subject& subject, std::string_view kind, std::string_view key,
+              std::string_view tenant = {}) const;
+    bool sees(const core::Subject& subject, const wire::FeedChange& change) const;
+
+    /// Groups a user is in, sorted.
+    std::vector<std::string> groups_of(std::string_view user) const;
+
+ private:
+    struct User {
+        bool disabled = false;
+        std::vector<std::string> groups;
+    };
+    static bool names(const core::Rule& rule, const core::Subject& subject);
+    bool concerns(const core::Subject& subject, std::string_view kind, std::string_view key) const;
+
+    core::Revision revision_;
+    std::map<std::string, User, std::less<>> users_;
+    std::vector<core::Rule> rules_;
+};
+
+/// True for kinds that a PolicyView is made of.
+bool is_policy_kind(std::string_view kind);
+
+}  // namespace smackd::services

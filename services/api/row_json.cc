@@ -1,0 +1,118 @@
+#include "services/api/row_json.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/ids.h"
+
+namespace smackd::services {
+
+using core::Json;
+
+namespace {
+
+template <class Repeated>
+Json texts(const Repeated& values) {
+    Json::Array array;
+    array.reserve(static_cast<size_t>(values.size()));
+    for (const std::string& value : values) array.emplace_back(value);
+    return Json(std::move(array));
+}
+
+/// Members in the order of their names: a protobuf map has none of its own.
+template <class Map>
+Json text_map(const Map& values) {
+    std::vector<std::pair<std::string, std::string>> sorted(values.begin(), values.end());
+    std::ranges::sort(sorted);
+    Json::Object object;
+    for (auto& [key, value] : sorted) object.emplace_back(key, Json(std::move(value)));
+    return Json(std::move(object));
+}
+
+std::string_view state_name(wire::MachineState state) {
+    switch (state) {
+        case wire::MACHINE_ALLOWED:
+            return "allowed";
+        case wire::MACHINE_SUSPENDED:
+            return "suspended";
+        default:
+            return "unknown";
+    }
+}
+
+template <class Row>
+Json parsed_to_json(core::BytesView bytes) {
+    Row row;
+    if (!row.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return {};
+    return to_json(row);
+}
+
+}  // namespace
+
+Json to_json(const wire::PutUser& user) {
+    Json json;
+    json.set("name", user.name()).set("full_name", user.full_name()).set("disabled", user.disabled());
+    return json;
+}
+
+Json to_json(const wire::PutGroup& group) {
+    Json json;
+    json.set("name", group.name())
+        .set("description", group.description())
+        .set("members", texts(group.members()));
+    return json;
+}
+
+Json to_json(const wire::PutMachine& machine) {
+    Json json;
+    json.set("name", machine.name()).set("roles", texts(machine.roles()));
+    json.set("attributes", text_map(machine.attributes())).set("state", state_name(machine.state()));
+    json.set("generation", machine.generation());
+    return json;
+}
+
+Json to_json(const wire::PutRule& rule) {
+    Json json;
+    json.set("id", rule.id()).set("subject", rule.subject()).set("actions", texts(rule.actions()));
+    json.set("tenant", rule.tenant()).set("path", rule.path());
+    return json;
+}
+
+Json to_json(const wire::PutSetting& setting) {
+    Json json;
+    json.set("name", setting.name()).set("value", setting.value());
+    return json;
+}
+
+Json to_json(const wire::PutNode& node) {
+    Json json;
+    // Ids are 64 bits and JSON readers often keep 53: text.
+    json.set("id", std::to_string(node.node_id()))
+        .set("machine", node.machine())
+        .set("address", node.address());
+    json.set("version", node.version()).set("certificate_not_after_ms", node.certificate_not_after_ms());
+    return json;
+}
+
+Json row_to_json(std::string_view kind, core::BytesView row) {
+    if (kind == "user") return parsed_to_json<wire::PutUser>(row);
+    if (kind == "group") return parsed_to_json<wire::PutGroup>(row);
+    if (kind == "machine") return parsed_to_json<wire::PutMachine>(row);
+    if (kind == "rule") return parsed_to_json<wire::PutRule>(row);
+    if (kind == "setting") return parsed_to_json<wire::PutSetting>(row);
+    if (kind == "node") return parsed_to_json<wire::PutNode>(row);
+    return {};
+}
+
+Json to_json(const wire::FeedChange& change) {
+    Json json;
+    json.set("kind", change.kind()).set("key", change.key()).set("removed", change.removed());
+    json.set("revision", core::Revision{change.epoch(), change.revision()}.to_string());
+    json.set("time_ms", change.time_ms()).set("actor", change.actor());
+    if (!change.removed()) json.set("row", row_to_json(change.kind(), change.row()));
+    return json;
+}
+
+}  // namespace smackd::services

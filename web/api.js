@@ -1,0 +1,66 @@
+// Talking to this server: JSON over fetch with the session cookie, and the live events.
+
+/// What the server refused, with its code ("unauthenticated", "denied", ...) and its sentence.
+export class Refused extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+async function call(method, path, body) {
+  const request = { method, credentials: "same-origin", headers: { Accept: "application/json" }, cache: "no-store" };
+  if (body !== undefined) {
+    request.headers["Content-Type"] = "application/json";
+    request.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(path, request);
+  } catch {
+    throw new Refused(0, "unreachable", "This server does not answer. Is smackd running, and can you reach it?");
+  }
+  let answer = null;
+  try {
+    answer = await response.json();
+  } catch {
+    answer = null;
+  }
+  if (response.ok) return answer ?? {};
+  const error = answer?.error ?? {};
+  throw new Refused(response.status, error.code ?? "error", error.message ?? `The server answered ${response.status}.`);
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body = {}) => call("POST", path, body);
+
+const kinds = ["user", "group", "machine", "rule", "setting", "node", "cluster", "token", "principal", "secret"];
+
+/// Follows the change feed. `on` has change(event), reset() and state("live" | "waiting" | "off"). Returns a function
+/// that stops it. The browser reconnects by itself and sends the last id; we only step in when it gave up.
+export function follow(on) {
+  let source = null;
+  let timer = 0;
+  let stopped = false;
+  const open = () => {
+    source = new EventSource("/smack/v1/events");
+    source.onopen = () => on.state("live");
+    source.onerror = () => {
+      if (stopped) return;
+      on.state("waiting");
+      if (source.readyState !== EventSource.CLOSED) return;
+      timer = setTimeout(open, 3000);
+      on.reset();
+    };
+    for (const kind of kinds) source.addEventListener(kind, (event) => on.change(JSON.parse(event.data)));
+    source.addEventListener("reset", () => on.reset());
+  };
+  open();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    source.close();
+    on.state("off");
+  };
+}

@@ -1,0 +1,102 @@
+// The dashboard's first page: who is signed in, which section is shown, and the live events behind it.
+import { get, post, follow } from "./api.js";
+import { announce, badge, errorBox, h, replace } from "./dom.js";
+import { sections, signIn } from "./views.js";
+
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const eventsKept = 200;
+const refreshAfterMs = 300; // several changes in one moment cause one refresh
+
+const session = { me: null, events: [], stop: null, refresh: 0, drawn: 0 };
+
+async function start() {
+  replace(main, h("p", { class: "loading" }, "Loading\u2026"));
+  try {
+    session.me = await get("/smack/v1/whoami");
+  } catch (error) {
+    showSignIn(error);
+    return;
+  }
+  drawAccount();
+  session.stop ??= follow({ change: onChange, reset: refreshSoon, state: drawLive });
+  await draw();
+}
+
+function showSignIn(error) {
+  session.stop?.();
+  Object.assign(session, { me: null, stop: null, events: [] });
+  nav.hidden = true;
+  replace(document.getElementById("account"));
+  replace(document.getElementById("live"));
+  document.title = "Sign in \u00b7 smackd";
+  // The first visit is not a failure: only what is not the plain "who are you" is shown as one.
+  replace(main, signIn(start, error.code === "unauthenticated" ? null : error));
+  document.getElementById("user")?.focus();
+}
+
+function drawAccount() {
+  const leave = async () => {
+    try {
+      await post("/smack/v1/logout");
+    } finally {
+      showSignIn({ code: "unauthenticated" });
+      announce("Signed out");
+    }
+  };
+  replace(document.getElementById("account"),
+    h("a", { href: "#/me" }, session.me.user),
+    h("button", { type: "button", class: "quiet", onclick: leave }, "Sign out"));
+}
+
+function drawLive(state) {
+  const words = { live: ["live", "good"], waiting: ["reconnecting", "warn"], off: null }[state];
+  replace(document.getElementById("live"), words && badge(words[0], words[1]));
+}
+
+function onChange(event) {
+  session.events.unshift(event);
+  session.events.length = Math.min(session.events.length, eventsKept);
+  refreshSoon();
+}
+
+function refreshSoon() {
+  clearTimeout(session.refresh);
+  session.refresh = setTimeout(() => draw({ quietly: true }), refreshAfterMs);
+}
+
+function current() {
+  const name = location.hash.replace(/^#\//, "") || "overview";
+  return sections.find((section) => section.path === name) ?? sections[0];
+}
+
+function drawNav(shown) {
+  nav.hidden = false;
+  replace(nav, h("ul", null, sections.map((section) => h("li", null,
+    h("a", { href: `#/${section.path}`, "aria-current": section === shown ? "page" : null }, section.title)))));
+}
+
+async function draw({ quietly = false } = {}) {
+  if (!session.me) return;
+  const turn = ++session.drawn;
+  const shown = current();
+  drawNav(shown);
+  document.title = `${shown.title} \u00b7 smackd`;
+  if (!quietly) replace(main, h("p", { class: "loading" }, "Loading\u2026"));
+  let content;
+  try {
+    content = await shown.view(session);
+  } catch (error) {
+    if (error.code === "unauthenticated") return showSignIn(error);
+    content = [h("h1", null, shown.title), errorBox(error),
+      h("button", { type: "button", onclick: () => draw() }, "Try again")];
+  }
+  if (turn !== session.drawn || !session.me) return; // a newer one is on its way
+  replace(main, content);
+}
+
+window.addEventListener("hashchange", async () => {
+  await draw();
+  main.focus();
+});
+start();

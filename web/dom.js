@@ -1,0 +1,77 @@
+// Building the page: elements and text nodes only. Nothing here or elsewhere parses HTML from a string, so what
+// the cluster stores (a full name, a message) cannot become markup.
+
+/// h("p", {class: "x", onclick: f}, "text", child, [more]): false and null children are left out.
+export function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else element.setAttribute(name, String(value));
+  }
+  append(element, children);
+  return element;
+}
+
+function append(parent, children) {
+  for (const child of children) {
+    if (Array.isArray(child)) append(parent, child);
+    else if (child instanceof Node) parent.append(child);
+    else if (child !== null && child !== undefined && child !== false) parent.append(String(child));
+  }
+}
+
+export function replace(parent, ...children) {
+  parent.replaceChildren();
+  append(parent, children);
+}
+
+/// Tells people who use a screen reader what changed.
+export function announce(text) {
+  document.getElementById("announce").textContent = text;
+}
+
+export function badge(text, tone = "plain") {
+  return h("span", { class: `badge ${tone}` }, text);
+}
+
+export function card(title, ...body) {
+  return h("section", { class: "card" }, title && h("h2", null, title), body);
+}
+
+/// A definition list from [term, value] pairs; pairs without a value are left out.
+export function facts(pairs) {
+  const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return h("dl", { class: "facts" }, shown.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]));
+}
+
+/// A table; `empty` is the sentence for no rows.
+export function table(caption, headings, rows, empty) {
+  if (rows.length === 0) return h("p", { class: "empty" }, empty);
+  return h("div", { class: "table-wrap", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", null,
+      h("caption", { class: "visually-hidden" }, caption),
+      h("thead", null, h("tr", null, headings.map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", null, rows.map((cells) => h("tr", null, cells.map((cell) => h("td", null, cell)))))));
+}
+
+export function errorBox(error) {
+  return h("div", { class: "notice bad", role: "alert" },
+    h("strong", null, error.title ?? "That did not work"), h("p", null, error.message));
+}
+
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "";
+  if (ms < 1000) return `${ms} ms`;
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}
+
+export function when(ms) {
+  return h("time", { datetime: new Date(ms).toISOString() }, new Date(ms).toLocaleString());
+}
