@@ -1,0 +1,244 @@
+#include "storage/sqlite/checksum_vfs.h"
+
+#include <array>
+#include <cstring>
+#include <format>
+
+#include "core/assert.h"
+#include "storage/sqlite/page.h"
+#include "storage/sqlite/vfs.h"
+
+namespace smackd::storage::sqlite {
+namespace {
+
+enum class Kind : int { kOther, kDatabase, kWal };
+
+/// What SQLite allocates for us; the file of the base VFS lies right behind it.
+struct ShimFile {
+    sqlite3_file base;
+    const char* path;  // SQLite keeps it alive as long as the file
+    Kind kind;
+    bool sync_failed;
+};
+static_assert(sizeof(ShimFile) % 8 == 0);
+
+thread_local std::string damage;  // NOLINT(cert-err58-cpp): empty string
+
+ShimFile* shim(sqlite3_file* file) {
+    return reinterpret_cast<ShimFile*>(file);
+}
+sqlite3_file* real(sqlite3_file* file) {
+    return reinterpret_cast<sqlite3_file*>(shim(file) + 1);
+}
+sqlite3_vfs* base_of(sqlite3_vfs* vfs) {
+    return static_cast<sqlite3_vfs*>(vfs->pAppData);
+}
+
+int report(const ShimFile* file, std::string what) {
+    damage = std::move(what) + " of " + (file->path != nullptr ? file->path : "a temporary file");
+    return SQLITE_IOERR_DATA;
+}
+
+constexpr sqlite3_int64 kHeader = kWalHeaderBytes;
+constexpr sqlite3_int64 kFrameHeader = kWalFrameHeaderBytes;
+constexpr sqlite3_int64 kFrame = kWalFrameBytes;
+
+bool is_frame_page(int amount, sqlite3_int64 offset) {
+    constexpr sqlite3_int64 kFirst = kHeader + kFrameHeader;
+    return amount == static_cast<int>(kPageBytes) && offset >= kFirst && (offset - kFirst) % kFrame == 0;
+}
+
+int check_frame(sqlite3_file* file, const char* page, sqlite3_int64 page_offset) {
+    const sqlite3_int64 header_offset = page_offset - kFrameHeader;
+    const sqlite3_int64 previous_offset = header_offset == kHeader ? 24 : header_offset - kFrame + 16;
+    std::array<char, 8> previous{};
+    std::array<char, kWalFrameHeaderBytes> header{};
+    int rc = real(file)->pMethods->xRead(real(file), previous.data(), previous.size(), previous_offset);
+    if (rc == SQLITE_OK)
+        rc = real(file)->pMethods->xRead(real(file), header.data(), header.size(), header_offset);
+    if (rc != SQLITE_OK) return rc;
+    if (frame_is_sound(previous.data(), header.data(), page)) return SQLITE_OK;
+    return report(shim(file), std::format("WAL frame {}", header_offset / kFrame + 1));
+}
+
+int check_page(sqlite3_file* file, const char* page, int amount, sqlite3_int64 offset) {
+    // Short reads are of the header (100 bytes) and of its change counter; the page itself is read before
+    // use.
+    if (amount < 512) return SQLITE_OK;
+    if (amount != static_cast<int>(kPageBytes) || offset % amount != 0) {
+        return report(shim(file), "the page size in the header");
+    }
+    const auto number = static_cast<uint32_t>(offset / amount + 1);
+    if (page_is_sound(page, number)) return SQLITE_OK;
+    return report(shim(file), std::format("page {}", number));
+}
+
+int shim_close(sqlite3_file* file) {
+    return real(file)->pMethods->xClose(real(file));
+}
+
+int shim_read(sqlite3_file* file, void* buffer, int amount, sqlite3_int64 offset) {
+    const int rc = real(file)->pMethods->xRead(real(file), buffer, amount, offset);
+    if (rc != SQLITE_OK) return rc;
+    const char* bytes = static_cast<const char*>(buffer);
+    if (shim(file)->kind == Kind::kDatabase) return check_page(file, bytes, amount, offset);
+    if (shim(file)->kind == Kind::kWal && is_frame_page(amount, offset))
+        return check_frame(file, bytes, offset);
+    return SQLITE_OK;
+}
+
+int shim_write(sqlite3_file* file, const void* buffer, int amount, sqlite3_int64 offset) {
+    if (shim(file)->kind != Kind::kDatabase) {
+        return real(file)->pMethods->xWrite(real(file), buffer, amount, offset);
+    }
+    if (amount != static_cast<int>(kPageBytes) || offset % amount != 0) return SQLITE_IOERR_WRITE;
+    std::array<char, kPageBytes> page;
+    std::memcpy(page.data(), buffer, page.size());
+    seal_page(page.data(), static_cast<uint32_t>(offset / amount + 1));
+    return real(file)->pMethods->xWrite(real(file), page.data(), amount, offset);
+}
+
+int shim_truncate(sqlite3_file* file, sqlite3_int64 size) {
+    return real(file)->pMethods->xTruncate(real(file), size);
+}
+
+/// After a failed sync the kernel may have dropped the pages and call the next sync a success; so the file
+/// stays unsynced until it is opened again, and no checkpoint takes it for safe.
+int shim_sync(sqlite3_file* file, int flags) {
+    if (shim(file)->sync_failed) return SQLITE_IOERR_FSYNC;
+    const int rc = real(file)->pMethods->xSync(real(file), flags);
+    if (rc != SQLITE_OK) shim(file)->sync_failed = true;
+    return rc;
+}
+
+int shim_file_size(sqlite3_file* file, sqlite3_int64* size) {
+    return real(file)->pMethods->xFileSize(real(file), size);
+}
+int shim_lock(sqlite3_file* file, int level) {
+    return real(file)->pMethods->xLock(real(file), level);
+}
+int shim_unlock(sqlite3_file* file, int level) {
+    return real(file)->pMethods->xUnlock(real(file), level);
+}
+int shim_check_reserved(sqlite3_file* file, int* out) {
+    return real(file)->pMethods->xCheckReservedLock(real(file), out);
+}
+int shim_control(sqlite3_file* file, int operation, void* argument) {
+    return real(file)->pMethods->xFileControl(real(file), operation, argument);
+}
+int shim_sector_size(sqlite3_file* file) {
+    return real(file)->pMethods->xSectorSize(real(file));
+}
+int shim_characteristics(sqlite3_file* file) {
+    return real(file)->pMethods->xDeviceCharacteristics(real(file));
+}
+int shim_shm_map(sqlite3_file* file, int region, int size, int extend, void volatile** out) {
+    return real(file)->pMethods->xShmMap(real(file), region, size, extend, out);
+}
+int shim_shm_lock(sqlite3_file* file, int offset, int count, int flags) {
+    return real(file)->pMethods->xShmLock(real(file), offset, count, flags);
+}
+void shim_shm_barrier(sqlite3_file* file) {
+    real(file)->pMethods->xShmBarrier(real(file));
+}
+int shim_shm_unmap(sqlite3_file* file, int remove) {
+    return real(file)->pMethods->xShmUnmap(real(file), remove);
+}
+
+/// Version 2: without xFetch, so that no page reaches SQLite by mmap past the check.
+constexpr sqlite3_io_methods kMethods = {
+    .iVersion = 2,
+    .xClose = shim_close,
+    .xRead = shim_read,
+    .xWrite = shim_write,
+    .xTruncate = shim_truncate,
+    .xSync = shim_sync,
+    .xFileSize = shim_file_size,
+    .xLock = shim_lock,
+    .xUnlock = shim_unlock,
+    .xCheckReservedLock = shim_check_reserved,
+    .xFileControl = shim_control,
+    .xSectorSize = shim_sector_size,
+    .xDeviceCharacteristics = shim_characteristics,
+    .xShmMap = shim_shm_map,
+    .xShmLock = shim_shm_lock,
+    .xShmBarrier = shim_shm_barrier,
+    .xShmUnmap = shim_shm_unmap,
+    .xFetch = nullptr,
+    .xUnfetch = nullptr,
+};
+
+int vfs_open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags, int* out_flags) {
+    ShimFile* self = shim(file);
+    self->base.pMethods = nullptr;
+    self->path = path;
+    self->sync_failed = false;
+    self->kind = Kind::kOther;
+    if ((flags & SQLITE_OPEN_MAIN_DB) != 0) self->kind = Kind::kDatabase;
+    if ((flags & SQLITE_OPEN_WAL) != 0) self->kind = Kind::kWal;
+    const int rc = base_of(vfs)->xOpen(base_of(vfs), path, real(file), flags, out_flags);
+    // The base decides whether there is something to close, also after an error.
+    if (real(file)->pMethods != nullptr) self->base.pMethods = &kMethods;
+    return rc;
+}
+
+int vfs_delete(sqlite3_vfs* vfs, const char* path, int sync) {
+    return base_of(vfs)->xDelete(base_of(vfs), path, sync);
+}
+int vfs_access(sqlite3_vfs* vfs, const char* path, int flags, int* out) {
+    return base_of(vfs)->xAccess(base_of(vfs), path, flags, out);
+}
+int vfs_full_path(sqlite3_vfs* vfs, const char* path, int size, char* out) {
+    return base_of(vfs)->xFullPathname(base_of(vfs), path, size, out);
+}
+int vfs_randomness(sqlite3_vfs* vfs, int size, char* out) {
+    return base_of(vfs)->xRandomness(base_of(vfs), size, out);
+}
+int vfs_sleep(sqlite3_vfs* vfs, int microseconds) {
+    return base_of(vfs)->xSleep(base_of(vfs), microseconds);
+}
+int vfs_time(sqlite3_vfs* vfs, double* out) {
+    return base_of(vfs)->xCurrentTime(base_of(vfs), out);
+}
+int vfs_last_error(sqlite3_vfs* vfs, int size, char* out) {
+    return base_of(vfs)->xGetLastError(base_of(vfs), size, out);
+}
+int vfs_time_ms(sqlite3_vfs* vfs, sqlite3_int64* out) {
+    return base_of(vfs)->xCurrentTimeInt64(base_of(vfs), out);
+}
+
+}  // namespace
+
+ChecksumVfs::ChecksumVfs(std::string name, const char* base) : name_(std::move(name)) {
+    sqlite3_vfs* below = sqlite3_vfs_find(base);
+    SMACK_ASSERT(below != nullptr && below->iVersion >= 2);
+    vfs_.iVersion = 2;
+    vfs_.szOsFile = static_cast<int>(sizeof(ShimFile)) + below->szOsFile;
+    vfs_.mxPathname = below->mxPathname;
+    vfs_.zName = name_.c_str();
+    vfs_.pAppData = below;
+    vfs_.xOpen = vfs_open;
+    vfs_.xDelete = vfs_delete;
+    vfs_.xAccess = vfs_access;
+    vfs_.xFullPathname = vfs_full_path;
+    vfs_.xRandomness = vfs_randomness;
+    vfs_.xSleep = vfs_sleep;
+    vfs_.xCurrentTime = vfs_time;
+    vfs_.xGetLastError = vfs_last_error;
+    vfs_.xCurrentTimeInt64 = vfs_time_ms;
+    SMACK_ASSERT(sqlite3_vfs_register(&vfs_, 0) == SQLITE_OK);
+}
+
+ChecksumVfs::~ChecksumVfs() {
+    sqlite3_vfs_unregister(&vfs_);
+}
+
+const std::string& last_damage() {
+    return damage;
+}
+
+void seed_sqlite_for_simulation(int seed) {
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, seed, static_cast<sqlite3*>(nullptr));
+}
+
+}  // namespace smackd::storage::sqlite
