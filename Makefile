@@ -27,7 +27,7 @@ DEPS_LIB := build/deps/lib
 LIBS_core := -lprotobuf-lite -lyyjson -lz -lzstd
 LIBS_net := -lmbedtls -lmbedx509 -lmbedcrypto -luv -lllhttp
 LIBS_storage := -lsqlite3 -lraft
-LIBS_auth := -lgssapi_krb5 -lkrad -lkrb5 -lkdb5 -lgssrpc -lk5crypto -lcom_err -lverto -lprofile -lkrb5support \
+LIBS_auth := -lgssapi_krb5 -lkrad -lkrb5 -lkdb5 -lgssrpc -lk5crypto -lcom_err -lverto -lkrb5support \
     -lkeyutils -lresolv
 LIBS_services := -lseccomp
 LIBS_all := $(foreach layer,$(LAYERS),$(LIBS_$(layer)))

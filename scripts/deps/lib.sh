@@ -23,9 +23,12 @@ lock_get() {
     lock_block "$1" | awk -v field="$2" '$1 == field { $1 = ""; sub(/^ /, ""); if ($0 != "-") print }'
 }
 
-# What a dependency is built from: its block (without the reason), its recipe, our patches, the common flags.
+# What a dependency is built from: its block (without the reason), its recipe, our patches, the common flags, and
+# the dependencies it needs.
 dep_key() {
+    local need
     {
+        for need in $(lock_get "$1" needs); do dep_key "$need"; done
         lock_block "$1" | grep -v '^why '
         cat "$repo/scripts/deps/recipes/$1.sh" "$repo/scripts/deps/flags.sh"
         find "$repo/third_party/patches/$1" -type f 2>/dev/null | LC_ALL=C sort | xargs -r cat
