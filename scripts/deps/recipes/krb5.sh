@@ -20,7 +20,8 @@ make -j "$JOBS" -C plugins/preauth/spake "${spake[@]}"
 kdc=(kdc5_err.o authind.o cammac.o dispatch.o do_as_req.o do_tgs_req.o fast_util.o kdc_util.o kdc_preauth.o
     kdc_preauth_ec.o kdc_preauth_encts.o main.o ndr.o policy.o extern.o replay.o kdc_authdata.o kdc_audit.o
     kdc_transit.o tgs_policy.o kdc_log.o)
-make -C lib/kadm5 includes # the KDC uses constants of kadm5/admin.h
+make -C lib/kadm5 includes
+make -j "$JOBS" -C lib/kadm5 alt_prof.o logger.o # how the KDC reads kdc.conf and logs
 make -C kdc kdc5_err.h
 make -j "$JOBS" -C kdc "${kdc[@]}"
 
@@ -32,8 +33,8 @@ done
 ld -r -o spake.r.o "${spake[@]/#/plugins/preauth/spake/}"
 objcopy --keep-global-symbol=clpreauth_spake_initvt spake.r.o spake_client.o
 $AR rs "$OUT/lib/libkrb5.a" spake_client.o
-# The KDC with its half of SPAKE and libapputils (whose network server calls back into it), all but main local.
-ld -r -d -o krb5kdc.r.o "${kdc[@]/#/kdc/}" spake.r.o lib/libapputils.a
+# The KDC with its half of SPAKE, its logger and libapputils (whose network server calls back into it), all but main local.
+ld -r -d -o krb5kdc.r.o "${kdc[@]/#/kdc/}" spake.r.o lib/kadm5/alt_prof.o lib/kadm5/logger.o --whole-archive lib/libapputils.a
 objcopy --redefine-sym main=krb5kdc_main --keep-global-symbol=krb5kdc_main krb5kdc.r.o "$OUT/lib/krb5kdc.o"
 
 
