@@ -1,0 +1,2 @@
+// The simulated disk, compiled into the unit tests of storage.
+#include "tests/sim/disk.cc"
