@@ -6,6 +6,8 @@ namespace {
 constexpr size_t kHostNameBytesMax = 253;
 constexpr size_t kLabelBytesMax = 63;
 constexpr size_t kUserNameBytesMax = 63;
+constexpr size_t kPrincipalBytesMax = 255;
+constexpr size_t kPrincipalComponentsMax = 4;
 constexpr size_t kKeyBytesMax = 128;
 constexpr size_t kPathBytesMax = 512;
 
@@ -71,6 +73,24 @@ Result<void> check_realm_name(std::string_view name) {
                        labels_are(name, [](char c) { return is_upper(c) || is_digit(c); });
     if (valid) return {};
     return fail(Errc::kInvalid, "realm '{}': must be a domain name in upper case, such as EXAMPLE.COM", shown(name));
+}
+
+Result<void> check_principal_name(std::string_view name) {
+    const size_t at = name.find('@');
+    if (name.size() > kPrincipalBytesMax || at == std::string_view::npos) {
+        return fail(Errc::kInvalid, "principal '{}': must be NAME@REALM of at most {} bytes", shown(name),
+                    kPrincipalBytesMax);
+    }
+    TRY(check_realm_name(name.substr(at + 1)));
+    size_t components = 1;
+    bool valid = at > 0 && name[0] != '/' && name[at - 1] != '/';
+    for (size_t i = 0; i < at; ++i) {
+        if (name[i] == '/') valid = valid && ++components <= kPrincipalComponentsMax && name[i - 1] != '/';
+        valid = valid && name[i] > ' ' && name[i] < 0x7F && name[i] != '\\';
+    }
+    if (valid) return {};
+    return fail(Errc::kInvalid, "principal '{}': needs 1 to {} components of printable ASCII before the realm",
+                shown(name), kPrincipalComponentsMax);
 }
 
 Result<void> check_key(std::string_view field, std::string_view name) {
