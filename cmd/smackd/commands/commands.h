@@ -1,0 +1,20 @@
+// The groups of commands, one file each.
+#pragma once
+
+#include <vector>
+
+#include "cmd/smackd/command.h"
+
+namespace smackd::cmd {
+
+std::vector<Command> daemon_commands();   ///< demo, start, recover
+std::vector<Command> session_commands();  ///< login, logout, whoami
+std::vector<Command> status_commands();   ///< status, doctor
+std::vector<Command> realm_commands();
+std::vector<Command> machine_commands();
+std::vector<Command> user_commands();
+std::vector<Command> group_commands();
+std::vector<Command> policy_commands();
+std::vector<Command> state_commands();  ///< sql, events, audit, refusals, app list
+
+}  // namespace smackd::cmd

@@ -1,0 +1,99 @@
+#include "core/policy.h"
+
+#include <format>
+
+#include "cmd/smackd/commands/commands.h"
+#include "cmd/smackd/commands/requests.h"
+
+namespace smackd::cmd {
+namespace {
+
+const std::vector<Column> kRuleColumns{
+    {"ID", "id"}, {"SUBJECT", "subject"}, {"ACTIONS", "actions"}, {"TENANT", "tenant"}, {"PATH", "path"}};
+const Option kTenant{"--tenant", "NAME", "tenant (default: * for all)"};
+const Option kPath{"--path", "PATH", "path below it (default: / for all)"};
+
+core::Result<void> check_actions(Context& context, const core::Json& actions) {
+    if (actions.as_array().empty()) return context.usage("at least one --allow ACTION is needed");
+    for (const core::Json& action : actions.as_array()) {
+        auto parsed = core::parse_action(action.as_string());
+        if (!parsed) return context.usage(parsed.error().message);
+    }
+    return {};
+}
+
+core::Result<void> policy_add(Context& context) {
+    core::Json actions = list_of(context.arguments.all("--allow"));
+    TRY(check_actions(context, actions));
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    std::string id = context.arguments.value("ID");
+    core::Json body = core::Json::object();
+    body.set("subject", context.arguments.value("SUBJECT")).set("actions", std::move(actions));
+    body.set("tenant", context.arguments.value("--tenant", "*"))
+        .set("path", context.arguments.value("--path", "/"));
+    TRY_ASSIGN(core::Json answer, client->call("PUT", resource("rules", id), std::move(body)));
+    context.output.say(std::format("Rule {} is in force.", id));
+    context.output.document(answer);
+    return {};
+}
+
+core::Result<void> policy_list(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    TRY_ASSIGN(core::Json answer, client->get("/smack/v1/rules"));
+    context.output.table("rules", answer["rules"], kRuleColumns, "No rules: nobody may do anything.");
+    return {};
+}
+
+core::Result<void> policy_remove(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    std::string id = context.arguments.value("ID");
+    TRY(client->call("DELETE", resource("rules", id), std::nullopt));
+    context.output.say(std::format("Removed rule {}.", id));
+    context.output.document(core::Json::object().set("removed", id));
+    return {};
+}
+
+core::Result<void> policy_check(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    std::string target = std::format("/smack/v1/policy/check?user={}&action={}&tenant={}&path={}",
+                                     net::http::percent_encode(context.arguments.value("USER")),
+                                     net::http::percent_encode(context.arguments.value("ACTION")),
+                                     net::http::percent_encode(context.arguments.value("--tenant", "*")),
+                                     net::http::percent_encode(context.arguments.value("--path", "/")));
+    TRY_ASSIGN(core::Json answer, client->get(target));
+    bool allowed = answer["allowed"].as_bool();
+    context.output.say(allowed ? std::format("Allowed by rule {}.", cell_text(answer["rule"]))
+                               : std::format("Refused: {}", cell_text(answer["message"])));
+    context.output.document(answer);
+    if (!allowed) context.exit_code = kExitRefused;
+    return {};
+}
+
+}  // namespace
+
+std::vector<Command> policy_commands() {
+    return {
+        {"policy add",
+         "allows a user or group some actions",
+         "smackd policy add ops-view group:ops --allow view",
+         {{"ID", "name of the rule"}, {"SUBJECT", "user:NAME, group:NAME or user:* (everybody signed in)"}},
+         with_server_options(
+             {{"--allow", "ACTION", "view, launch, change, kill, exec or admin", true}, kTenant, kPath}),
+         policy_add},
+        {"policy list", "lists the rules", "smackd policy list", {}, with_server_options(), policy_list},
+        {"policy remove",
+         "removes a rule",
+         "smackd policy remove ops-view",
+         {{"ID", "name of the rule"}},
+         with_server_options(),
+         policy_remove},
+        {"policy check",
+         "says whether a user may do something, and by which rule",
+         "smackd policy check alice view --path /web",
+         {{"USER", "the user"}, {"ACTION", "view, launch, change, kill, exec or admin"}},
+         with_server_options({kTenant, kPath}),
+         policy_check},
+    };
+}
+
+}  // namespace smackd::cmd

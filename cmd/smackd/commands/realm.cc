@@ -1,0 +1,57 @@
+#include <format>
+
+#include "cmd/smackd/bootstrap.h"
+#include "cmd/smackd/commands/commands.h"
+#include "cmd/smackd/commands/requests.h"
+
+namespace smackd::cmd {
+namespace {
+
+core::Result<void> realm_info(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    TRY_ASSIGN(core::Json answer, client->get("/smack/v1/realm"));
+    context.output.record(
+        answer,
+        {{"realm", "realm"}, {"embedded", "embedded"}, {"KDCs", "kdcs"}, {"cluster", "cluster_name"}});
+    return {};
+}
+
+core::Result<void> realm_init(Context& context) {
+    BootstrapPlan plan;
+    plan.directory = context.arguments.value("--data-dir", Config{}.data_dir);
+    plan.realm = context.arguments.value("REALM");
+    plan.embedded_realm = true;
+    plan.node_name = context.arguments.value("--node-name");
+    plan.cluster_name = context.arguments.value("--cluster-name", plan.cluster_name);
+    TRY_ASSIGN(Bootstrapped made, bootstrap(plan));
+    context.output.say(
+        std::format("Made realm {} in {}. Start the node with: smackd start --data-dir {}\n\n{}", plan.realm,
+                    plan.directory, plan.directory, recovery_notice(made)));
+    core::Json document;
+    document.set("realm", plan.realm).set("data_dir", plan.directory).set("recovery_key", made.recovery_key);
+    context.output.document(document);
+    return {};
+}
+
+}  // namespace
+
+std::vector<Command> realm_commands() {
+    return {
+        {"realm info",
+         "shows the Kerberos realm of the cluster",
+         "smackd realm info",
+         {},
+         with_server_options(),
+         realm_info},
+        {"realm init",
+         "makes the first node of a new cluster with its own realm, without starting it",
+         "smackd realm init EXAMPLE.ORG --data-dir /var/lib/smackd",
+         {{"REALM", "name of the realm, upper case"}},
+         {{"--data-dir", "DIR", "where (default: /var/lib/smackd)"},
+          {"--node-name", "NAME", "the machine's name (default: the host's)"},
+          {"--cluster-name", "NAME", "for people (default: smackd)"}},
+         realm_init},
+    };
+}
+
+}  // namespace smackd::cmd
