@@ -29,8 +29,8 @@ std::unexpected<core::Error> KrbContext::fail(Errc errc, krb5_error_code code, s
 
 Result<KrbPrincipal> parse_principal(const KrbContext& context, const std::string& name) {
     KrbPrincipal principal(context);
-    const krb5_error_code code =
-        krb5_parse_name_flags(context.get(), name.c_str(), KRB5_PRINCIPAL_PARSE_REQUIRE_REALM, principal.out());
+    const krb5_error_code code = krb5_parse_name_flags(context.get(), name.c_str(),
+                                                       KRB5_PRINCIPAL_PARSE_REQUIRE_REALM, principal.out());
     if (code != 0) return context.fail(Errc::kInvalid, code, "principal " + name);
     return principal;
 }

@@ -15,7 +15,7 @@ namespace smackd::auth {
 
 /// A library context. Never shared by two threads.
 class KrbContext {
-  public:
+ public:
     static core::Result<KrbContext> make();
     KrbContext(KrbContext&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
     KrbContext& operator=(KrbContext&& other) noexcept {
@@ -32,7 +32,7 @@ class KrbContext {
     /// An error "what: text"; the code is for the caller to choose.
     std::unexpected<core::Error> fail(core::Errc errc, krb5_error_code code, std::string_view what) const;
 
-  private:
+ private:
     explicit KrbContext(krb5_context raw) : raw_(raw) {}
     krb5_context raw_;
 };
@@ -40,7 +40,7 @@ class KrbContext {
 /// An object that is freed with the context it came from, which must outlive it.
 template <class T, auto Free>
 class KrbOwned {
-  public:
+ public:
     explicit KrbOwned(const KrbContext& context) : context_(context.get()) {}
     KrbOwned(const KrbOwned&) = delete;
     KrbOwned& operator=(const KrbOwned&) = delete;
@@ -59,7 +59,7 @@ class KrbOwned {
     T* out() { return &raw_; }
     T release() { return std::exchange(raw_, T{}); }
 
-  private:
+ private:
     krb5_context context_;
     T raw_{};
 };

@@ -39,7 +39,7 @@ constexpr std::array<krb5_enctype, 4> kEnctypes = {
 
 /// A key block whose bytes are wiped when freed.
 class KeyBlock {
-  public:
+ public:
     explicit KeyBlock(const KrbContext& context) : context_(context.get()) {}
     KeyBlock(const KeyBlock&) = delete;
     KeyBlock& operator=(const KeyBlock&) = delete;
@@ -47,7 +47,7 @@ class KeyBlock {
     krb5_keyblock* raw() { return &raw_; }
     BytesView bytes() const { return {reinterpret_cast<const char*>(raw_.contents), raw_.length}; }
 
-  private:
+ private:
     krb5_context context_;
     krb5_keyblock raw_{};
 };
@@ -107,7 +107,8 @@ void drop_old_keys(wire::PrincipalRecord& record, uint32_t keep) {
 
 Result<wire::PrincipalRecord> decode(const PrincipalRow& row) {
     wire::PrincipalRecord record;
-    if (!record.ParseFromString(row.record)) return fail(Errc::kCorrupt, "principal {}: its record is damaged", row.name);
+    if (!record.ParseFromString(row.record))
+        return fail(Errc::kCorrupt, "principal {}: its record is damaged", row.name);
     return record;
 }
 
@@ -117,21 +118,27 @@ PrincipalRow encode(std::string name, const wire::PrincipalRecord& record) {
 
 }  // namespace
 
-Result<MasterKey> MasterKey::random() { return MasterKey{kMasterEnctype, net::crypto::random_bytes(kMasterKeyBytes)}; }
+Result<MasterKey> MasterKey::random() {
+    return MasterKey{kMasterEnctype, net::crypto::random_bytes(kMasterKeyBytes)};
+}
 
-std::string MasterKey::to_text() const { return std::format("{} {}\n", enctype, core::to_hex(key)); }
+std::string MasterKey::to_text() const {
+    return std::format("{} {}\n", enctype, core::to_hex(key));
+}
 
 Result<MasterKey> MasterKey::from_text(std::string_view text) {
     if (text.ends_with('\n')) text.remove_suffix(1);
     const size_t space = text.find(' ');
     MasterKey master;
-    if (space == std::string_view::npos) return fail(Errc::kInvalid, "master key: not of the form ENCTYPE HEX");
+    if (space == std::string_view::npos)
+        return fail(Errc::kInvalid, "master key: not of the form ENCTYPE HEX");
     const auto [end, error] = std::from_chars(text.begin(), text.begin() + space, master.enctype);
     if (error != std::errc() || end != text.begin() + space || master.enctype != kMasterEnctype) {
         return fail(Errc::kUnsupported, "master key: the enctype must be {}", kMasterEnctype);
     }
     auto key = core::from_hex(text.substr(space + 1));
-    if (!key || key->size() != kMasterKeyBytes) return fail(Errc::kInvalid, "master key: must be {} bytes in hex", kMasterKeyBytes);
+    if (!key || key->size() != kMasterKeyBytes)
+        return fail(Errc::kInvalid, "master key: must be {} bytes in hex", kMasterKeyBytes);
     master.key = std::move(*key);
     return master;
 }
@@ -174,8 +181,8 @@ struct Realm::Context {
         return {};
     }
 
-    Result<void> add_password_keys(wire::PrincipalRecord& record, const std::string& name, std::string_view password,
-                                   uint32_t kvno) const {
+    Result<void> add_password_keys(wire::PrincipalRecord& record, const std::string& name,
+                                   std::string_view password, uint32_t kvno) const {
         TRY_ASSIGN(const KrbPrincipal principal, parse_principal(krb, name));
         krb5_data salt{};
         if (const auto code = krb5_principal2salt(krb.get(), principal.get(), &salt); code != 0) {
@@ -186,7 +193,8 @@ struct Realm::Context {
         for (const krb5_enctype enctype : kEnctypes) {
             KeyBlock key(krb);
             const auto code = krb5_c_string_to_key(krb.get(), enctype, &text, &salt, key.raw());
-            added = code != 0 ? krb.fail(Errc::kIo, code, "key from password") : add_key(record, key.raw(), kvno);
+            added =
+                code != 0 ? krb.fail(Errc::kIo, code, "key from password") : add_key(record, key.raw(), kvno);
             if (!added) break;
         }
         krb5_free_data_contents(krb.get(), &salt);
@@ -211,7 +219,8 @@ struct Realm::Context {
         data.key_data_length[0] = static_cast<uint16_t>(encrypted.size());
         data.key_data_contents[0] = reinterpret_cast<krb5_octet*>(encrypted.data());
         KeyBlock key(krb);
-        if (const auto code = krb5_dbe_def_decrypt_key_data(krb.get(), &by, &data, key.raw(), nullptr); code != 0) {
+        if (const auto code = krb5_dbe_def_decrypt_key_data(krb.get(), &by, &data, key.raw(), nullptr);
+            code != 0) {
             return krb.fail(Errc::kCorrupt, code, "a key does not open under this realm's master key");
         }
         return Bytes(key.bytes());
@@ -223,7 +232,9 @@ Realm::Realm(Realm&&) noexcept = default;
 Realm& Realm::operator=(Realm&&) noexcept = default;
 Realm::~Realm() = default;
 
-const std::string& Realm::name() const { return context_->realm; }
+const std::string& Realm::name() const {
+    return context_->realm;
+}
 
 Result<Realm> Realm::open(std::string realm, MasterKey master) {
     TRY(core::check_realm_name(realm));
@@ -273,7 +284,8 @@ Result<PrincipalRow> Realm::random_key(std::string_view name, WallTime now) cons
     return encode(context_->full_name(name), record);
 }
 
-Result<PrincipalRow> Realm::change_password(const PrincipalRow& row, std::string_view password, WallTime now) const {
+Result<PrincipalRow> Realm::change_password(const PrincipalRow& row, std::string_view password,
+                                            WallTime now) const {
     TRY_ASSIGN(wire::PrincipalRecord record, decode(row));
     TRY(check_password_policy(std::string_view(row.name).substr(0, row.name.find('@')), password));
     const uint32_t kvno = newest_kvno(record) + 1;
@@ -285,7 +297,8 @@ Result<PrincipalRow> Realm::change_password(const PrincipalRow& row, std::string
 
 Result<PrincipalRow> Realm::rotate_keys(const PrincipalRow& row, WallTime now, uint32_t keep_old) const {
     TRY_ASSIGN(wire::PrincipalRecord record, decode(row));
-    if (row.name == context_->full_name(kMasterName)) return fail(Errc::kInvalid, "the master key is not rotated this way");
+    if (row.name == context_->full_name(kMasterName))
+        return fail(Errc::kInvalid, "the master key is not rotated this way");
     drop_old_keys(record, keep_old);
     // The KDC takes the first key of the newest kvno it finds: new keys go to the front.
     wire::PrincipalRecord rotated = record;
@@ -301,8 +314,8 @@ Result<PrincipalRow> Realm::change_options(const PrincipalRow& row, const Princi
     TRY_ASSIGN(wire::PrincipalRecord record, decode(row));
     if (options.max_life_s == 0 || options.max_life_s > kTicketRenewableSeconds ||
         options.max_renewable_life_s > 4 * kTicketRenewableSeconds) {
-        return fail(Errc::kInvalid, "principal {}: tickets live from 1 s to {} s, renewable to {} s", row.name,
-                    kTicketRenewableSeconds, 4 * kTicketRenewableSeconds);
+        return fail(Errc::kInvalid, "principal {}: tickets live from 1 s to {} s, renewable to {} s",
+                    row.name, kTicketRenewableSeconds, 4 * kTicketRenewableSeconds);
     }
     const uint32_t others = record.attributes() & ~static_cast<uint32_t>(KRB5_KDB_DISALLOW_ALL_TIX);
     record.set_attributes(others | (options.disabled ? KRB5_KDB_DISALLOW_ALL_TIX : 0U));
