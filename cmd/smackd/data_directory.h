@@ -19,7 +19,7 @@ namespace smackd::cmd {
 ///     realm/                    embedded realm: configuration, master key, KDC's files
 ///     keytabs/                  keytabs that the node or the demo made
 ///     audit/                    refusals
-///     run/                      api.sock
+///     run/                      api.sock, listeners.json (where the running daemon listens)
 class DataDirectory {
  public:
     explicit DataDirectory(std::string path) : path_(std::move(path)) {}
@@ -35,6 +35,7 @@ class DataDirectory {
     std::string keytabs() const { return path_ + "/keytabs"; }
     std::string audit() const { return path_ + "/audit"; }
     std::string run() const { return path_ + "/run"; }
+    std::string listeners() const { return run() + "/listeners.json"; }
     std::string api_socket() const { return run() + "/api.sock"; }
 
     /// Makes the directory and the folders in it; the top is 0711 (the KDC's user passes through), the rest

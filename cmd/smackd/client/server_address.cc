@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <format>
 
+#include "auth/kdc_process.h"
+#include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/config.h"
 #include "cmd/smackd/data_directory.h"
 
@@ -13,6 +15,14 @@ namespace smackd::cmd {
 namespace {
 
 inline constexpr uint16_t kApiPort = 5050;
+
+// The embedded realm's KDCs stand in the node's own krb5.conf; what the user set goes first. Before any
+// thread.
+void use_realm_of(const DataDirectory& directory) {
+    const char* set = std::getenv("KRB5_CONFIG");
+    std::string path = client_krb5_conf_path(directory);
+    if (set == nullptr && ::access(path.c_str(), R_OK) == 0) auth::set_kerberos_environment(path);
+}
 
 core::Result<ServerAddress> local_server(const std::string& path) {
     DataDirectory directory(path);
@@ -32,6 +42,7 @@ core::Result<ServerAddress> local_server(const std::string& path) {
     auto identity = read_identity(directory);
     if (!identity) return core::pass(std::move(identity));
     server.kerberos_host = identity->name;
+    use_realm_of(directory);
     return server;
 }
 

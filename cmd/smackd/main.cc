@@ -1,0 +1,46 @@
+// One binary: every command, the daemon, and the entries of its child processes.
+#include <signal.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "auth/kdc_process.h"
+#include "cmd/smackd/command_line.h"
+
+namespace smackd::cmd {
+namespace {
+
+int run_command(const ParsedCommand& parsed) {
+    Output output(parsed.json);
+    Context context{parsed.arguments, output};
+    auto result = parsed.command->run(context);
+    if (result) return context.exit_code;
+    output.error(result.error());
+    return context.exit_code == kExitUsage ? kExitUsage : kExitRefused;
+}
+
+int run(const std::vector<std::string>& words) {
+    auto parsed = parse_command_line(all_commands(), words);
+    if (!parsed) {
+        Output(false).error(parsed.error());
+        return kExitUsage;
+    }
+    if (const auto* help = std::get_if<HelpText>(&*parsed)) {
+        print(help->text);
+        return kExitDone;
+    }
+    return run_command(std::get<ParsedCommand>(*parsed));
+}
+
+}  // namespace
+}  // namespace smackd::cmd
+
+int main(int argc, char** argv) {
+    ::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of its write, not the end of the process
+    std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+    if (!words.empty() && words[0] == "kdc") return smackd::auth::kdc_main({words.begin() + 1, words.end()});
+    int code = smackd::cmd::run(words);
+    // A Kerberos call that hangs on a thread of its own (client/deadline.h) must not keep the process.
+    ::_exit(code);
+}
