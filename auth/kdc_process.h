@@ -22,7 +22,9 @@ struct KdcConfig {
     uint32_t uid = 0;      ///< uid and gid of the child; 0 keeps the parent's (tests, not root)
     uint32_t gid = 0;
     uint32_t requests_per_source_s = 200;      ///< AS requests a second from one address, above them dropped
-    uint32_t failures_per_principal_min = 30;  ///< failed pre-authentications a minute for one principal
+    uint32_t failures_per_principal_min = 30;  ///< wrong keys a minute for one principal from one address
+    uint32_t parent_pid = 0;                   ///< set by the supervisor
+    int32_t clock_offset_s = 0;                ///< added to the clock (krb5kdc -T); for tests
 };
 
 /// krb5.conf for the KDC child itself.
