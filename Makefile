@@ -17,7 +17,7 @@ UNITS := $(LAYERS) cmd
 # They live outside the tree, in a folder named by what they were built from; build/deps points to it, and the time
 # of build/deps.key tells objects when it changed.
 ifneq ($(filter-out clean help format,$(or $(MAKECMDGOALS),all)),)
-PREFIX := $(shell mkdir -p build; prefix=$$(scripts/deps/prefix); \
+PREFIX := $(shell mkdir -p build/lists; prefix=$$(scripts/deps/prefix); \
     [ "$$(cat build/deps.key 2>/dev/null)" = "$$prefix" ] || \
     { ln -sfn "$$prefix" build/deps; echo "$$prefix" >build/deps.key; }; echo "$$prefix")
 endif
@@ -86,6 +86,14 @@ SIM_SOURCES := $(call find_cc,tests/sim)
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 BENCHES := $(patsubst tests/bench/%.cc,%,$(wildcard tests/bench/*.cc))
 TOOLS := $(patsubst tests/tools/%.cc,%,$(wildcard tests/tools/*.cc))
+
+# A file taken away must rebuild what it was part of: these files change with the lists.
+list = build/lists/$(subst /,_,$(1))
+track = $(if $(PREFIX),$(if $(subst x$(file <$(call list,$(1)))x,,x$(2)x),$(file >$(call list,$(1)),$(2))))
+$(foreach layer,$(LAYERS) cmd,$(call track,$(layer),$(SOURCES_$(layer)) $(if $(filter core,$(layer)),$(PROTOS))))
+$(foreach layer,$(UNITS),$(call track,tests_$(layer),$(TESTS_$(layer))))
+$(call track,sim,$(SIM_SOURCES))
+$(call track,web,$(WEB_FILES))
 
 # ---- what to call ---------------------------------------------------------------------------------------------
 .PHONY: all debug deps demo test check sim integration fuzz asan tsan soak bench tools show format tidy layers \
@@ -171,20 +179,19 @@ build/gen/%.pb.cc: %.proto scripts/build/proto
 	scripts/build/proto $<
 build/gen/%.pb.h: build/gen/%.pb.cc ;
 
-build/gen/web/assets.cc: $(WEB_FILES) scripts/build/embed
+build/gen/web/assets.cc: $(WEB_FILES) $(call list,web) scripts/build/embed
 	scripts/build/embed web build/gen/web
 build/gen/web/assets.h: build/gen/web/assets.cc ;
 
 # ---- one set of rules per mode --------------------------------------------------------------------------------
-# $(call program,OUTPUT,MODE,SOURCES,LAYERS,LIBRARIES)
+# Outputs appear by rename under a name of the running shell, so that two makes in one tree do no harm.
+# $(call program,OUTPUT,MODE,SOURCES,LAYERS,LIBRARIES,NAME OF THE SOURCE LIST)
 define program
-PROGRAMS += $(1)
-$(1): $(call objects,$(2),$(3)) $(foreach layer,$(4),build/$(2)/lib$(layer).a) | $(PREFIX)
+$(1): $(call objects,$(2),$(3)) $(foreach layer,$(4),build/$(2)/lib$(layer).a) $(if $(6),$(call list,$(6))) | $(PREFIX)
 	@mkdir -p $$(@D)
 	@echo "link $$@"
-	@$(CXX) $(LDFLAGS) $(LDFLAGS_$(2)) -o $$@.new $$(filter %.o,$$^) \
-	    $$(filter %.a,$$^) $(5) $(foreach layer,$(4),$(LIBS_$(layer)))
-	@mv $$@.new $$@
+	@new=$$@.$$$$$$$$; $(CXX) $(LDFLAGS) $(LDFLAGS_$(2)) -o $$$$new $$(filter %.o,$$^) \
+	    $$(filter %.a,$$^) $(5) $(foreach layer,$(4),$(LIBS_$(layer))) && mv $$$$new $$@
 endef
 
 define objects_of_mode
@@ -204,11 +211,9 @@ OBJECTS_$(1)_services += build/$(1)/obj/gen/web/assets.o
 endef
 
 define library_of_mode
-build/$(1)/lib$(2).a: $$(OBJECTS_$(1)_$(2))
+build/$(1)/lib$(2).a: $$(OBJECTS_$(1)_$(2)) $(call list,$(2))
 	@mkdir -p $$(@D)
-	@rm -f $$@.new
-	@$(AR) rcs $$@.new $$^
-	@mv $$@.new $$@
+	@new=$$@.$$$$$$$$; $(AR) rcs $$$$new $$(filter %.o,$$^) && mv $$$$new $$@
 endef
 
 $(foreach mode,$(MODES),$(eval $(call objects_of_mode,$(mode))))
@@ -216,17 +221,17 @@ $(foreach mode,$(MODES),$(foreach layer,$(LAYERS),$(eval $(call library_of_mode,
 
 # The daemon. The KDC is one object whose only visible symbol is krb5kdc_main.
 $(foreach mode,release debug asan tsan,$(eval $(call program,build/$(mode)/smackd,$(mode),$(SOURCES_cmd),\
-    $(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))
+    $(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o,cmd)))
 build/smackd: build/release/smackd
-	@$(STRIP) -o $@.new $< && mv $@.new $@
+	@new=$@.$$$$; $(STRIP) -o $$new $< && mv $$new $@
 
 # cmd's own tests get what cmd has, without its main.
 CMD_TESTED := $(filter-out cmd/smackd/main.cc,$(SOURCES_cmd))
 $(foreach mode,debug release asan tsan,\
     $(foreach layer,$(UNITS),$(if $(TESTS_$(layer)),$(eval $(call program,build/$(mode)/tests/unit_$(layer),$(mode),\
         $(TESTS_$(layer)) $(if $(filter cmd,$(layer)),$(CMD_TESTED)),$(BELOW_$(layer)),\
-        -lCatch2Main -lCatch2 $(if $(filter cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o)))))\
-    $(eval $(call program,build/$(mode)/tests/sim,$(mode),$(SIM_SOURCES),storage core,-lCatch2)))
+        -lCatch2Main -lCatch2 $(if $(filter cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o),tests_$(layer)))))\
+    $(eval $(call program,build/$(mode)/tests/sim,$(mode),$(SIM_SOURCES),storage core,-lCatch2,sim)))
 
 .PHONY: $(UNITS:%=unit_%)
 $(UNITS:%=unit_%): unit_%: build/debug/tests/unit_%
