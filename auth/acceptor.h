@@ -17,11 +17,11 @@ namespace smackd::auth {
 inline constexpr size_t kGssTokenBytesMax = 64 * 1024;
 
 struct AcceptorConfig {
-    std::string keytab_path;
+    std::string keytab_path{};
     /// The principal that must be in the keytab, e.g. "HTTP/host@REALM"; empty: any key of the keytab.
-    std::string principal;
+    std::string principal{};
     /// File for the replay cache; empty: none (only where a channel binding is demanded).
-    std::string replay_cache_path;
+    std::string replay_cache_path{};
 };
 
 /// What a refused client did wrong, for metrics and the refusal log.

@@ -25,11 +25,11 @@ struct IssuedCertificate {
 };
 
 struct NodeCertificateRequest {
-    core::NodeId node;
-    std::string machine;           ///< host name: SAN DNS
-    std::string public_key_pem;    ///< of the node's own key; the CA never sees the private half
-    std::vector<std::string> dns;  ///< further SAN DNS names
-    std::vector<std::string> ip;   ///< SAN IP addresses
+    core::NodeId node{};
+    std::string machine{};           ///< host name: SAN DNS
+    std::string public_key_pem{};    ///< of the node's own key; the CA never sees the private half
+    std::vector<std::string> dns{};  ///< further SAN DNS names
+    std::vector<std::string> ip{};   ///< SAN IP addresses
 };
 
 class ClusterCa {

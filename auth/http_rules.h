@@ -52,11 +52,11 @@ core::Result<void> check_host(std::string_view host, const HostRules& rules);
 
 /// What of a request the cross-site rule looks at; empty text means the header was not sent.
 struct CrossSiteFacts {
-    std::string_view method;
-    std::string_view content_type;
-    std::string_view origin;
-    std::string_view sec_fetch_site;
-    std::string_view host;
+    std::string_view method{};
+    std::string_view content_type{};
+    std::string_view origin{};
+    std::string_view sec_fetch_site{};
+    std::string_view host{};
     bool tls = false;
     bool ambient = true;  ///< authenticated by Negotiate, Basic or a cookie: what a browser adds by itself
     bool has_body = false;

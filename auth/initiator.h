@@ -16,9 +16,9 @@
 namespace smackd::auth {
 
 struct InitiatorConfig {
-    std::string service;          ///< "HTTP@host"
-    core::Bytes channel_binding;  ///< empty: none
-    bool spnego = true;           ///< false: raw krb5 (join protocol)
+    std::string service{};          ///< "HTTP@host"
+    core::Bytes channel_binding{};  ///< empty: none
+    bool spnego = true;             ///< false: raw krb5 (join protocol)
 };
 
 /// Where the client's ticket comes from.
@@ -68,10 +68,10 @@ class GssInitiator {
 };
 
 struct PasswordCheck {
-    std::string principal;  ///< "alice@REALM"
-    std::string_view password;
-    std::string keytab_path;       ///< our own keytab
-    std::string server_principal;  ///< "HTTP/host@REALM": a key of it that the KDC must know too
+    std::string principal{};  ///< "alice@REALM"
+    std::string_view password{};
+    std::string keytab_path{};       ///< our own keytab
+    std::string server_principal{};  ///< "HTTP/host@REALM": a key of it that the KDC must know too
 };
 
 /// Checks a user's password at the KDC and then the ticket against our own key, so that a fake KDC which says

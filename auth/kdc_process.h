@@ -16,10 +16,10 @@
 namespace smackd::auth {
 
 struct KdcConfig {
-    std::string realm;
-    std::string listen;    ///< "127.0.0.1:5088": UDP and TCP
-    std::string realm_db;  ///< path of realm.db; its folder becomes the child's root
-    uint32_t uid = 0;      ///< uid and gid of the child; 0 keeps the parent's (tests, not root)
+    std::string realm{};
+    std::string listen{};    ///< "127.0.0.1:5088": UDP and TCP
+    std::string realm_db{};  ///< path of realm.db; its folder becomes the child's root
+    uint32_t uid = 0;        ///< uid and gid of the child; 0 keeps the parent's (tests, not root)
     uint32_t gid = 0;
     uint32_t requests_per_source_s = 200;      ///< AS requests a second from one address, above them dropped
     uint32_t failures_per_principal_min = 30;  ///< wrong keys a minute for one principal from one address

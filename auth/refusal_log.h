@@ -24,12 +24,12 @@ struct RefusalLogLimits {
 };
 
 struct Refusal {
-    std::string reason;     ///< "policy", "ticket expired", ...
-    std::string principal;  ///< empty when unknown
-    std::string source;     ///< "127.0.0.1:4711"
-    std::string door;       ///< "api", "join", ...
-    std::string request;    ///< "POST /smack/v1/users"
-    std::string message;    ///< the error text the client got
+    std::string reason{};     ///< "policy", "ticket expired", ...
+    std::string principal{};  ///< empty when unknown
+    std::string source{};     ///< "127.0.0.1:4711"
+    std::string door{};       ///< "api", "join", ...
+    std::string request{};    ///< "POST /smack/v1/users"
+    std::string message{};    ///< the error text the client got
 };
 
 /// Writes <directory>/refusals.<n>.log. One thread at a time; record() writes to the page cache and does not
