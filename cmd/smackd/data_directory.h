@@ -14,9 +14,9 @@ namespace smackd::cmd {
 ///     node.json                 who this node is (NodeIdentity)
 ///     lock                      held while a daemon runs
 ///     raft/                     log, term and vote, snapshots
-///     state/                    state.db, realm.db, secrets.db
+///     state/                    state.db, secrets.db, realm/realm.db
 ///     cluster/                  CA, this node's certificate and key, initial_voters
-///     realm/                    embedded realm: configuration, master key, KDC's files
+///     krb5.conf                 for Kerberos clients on this machine (embedded realm)
 ///     keytabs/                  keytabs that the node or the demo made
 ///     audit/                    refusals
 ///     run/                      api.sock, listeners.json (where the running daemon listens)
@@ -31,7 +31,7 @@ class DataDirectory {
     std::string state() const { return path_ + "/state"; }
     std::string cluster() const { return path_ + "/cluster"; }
     std::string initial_voters() const { return cluster() + "/initial_voters"; }
-    std::string realm() const { return path_ + "/realm"; }
+    std::string realm() const { return state() + "/realm"; }
     std::string keytabs() const { return path_ + "/keytabs"; }
     std::string audit() const { return path_ + "/audit"; }
     std::string run() const { return path_ + "/run"; }

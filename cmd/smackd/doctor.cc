@@ -121,8 +121,8 @@ void check_server(const Arguments& arguments, std::vector<Finding>& out) {
         out.push_back(fail_of("server", status.error(), {}));
         return;
     }
-    std::string leader = cell_text((*status)["leader"]);
-    bool led = leader != "-" && leader != "0";
+    std::string leader = cell_text((*status)["leader"]["machine"]);
+    bool led = !(*status)["leader"].is_null();
     out.push_back({"server", led ? Verdict::kOk : Verdict::kFail,
                    led ? std::format("{} answers; the leader is {}", (*client)->server().to_string(), leader)
                        : "there is no leader",

@@ -7,8 +7,8 @@
 namespace smackd::cmd {
 namespace {
 
-const std::vector<Column> kEventColumns{
-    {"REVISION", "revision"}, {"TIME", "time_ms"}, {"ACTOR", "actor"}, {"KIND", "kind"}, {"KEY", "key"}};
+const std::vector<Column> kAuditColumns{
+    {"REVISION", "revision"}, {"TIME", "time"}, {"ACTOR", "actor"}, {"DOOR", "door"}, {"WHAT", "summary"}};
 
 std::string join(const std::vector<std::string>& words) {
     std::string out;
@@ -78,7 +78,7 @@ core::Result<void> list_page(Context& context, std::string_view what, const std:
 }
 
 core::Result<void> audit(Context& context) {
-    return list_page(context, "audit", kEventColumns, "No changes yet.");
+    return list_page(context, "audit", kAuditColumns, "No changes yet.");
 }
 
 core::Result<void> refusals(Context& context) {

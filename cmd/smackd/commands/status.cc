@@ -7,17 +7,39 @@
 namespace smackd::cmd {
 namespace {
 
-const std::vector<Column> kStatusColumns{
-    {"cluster", "cluster_name"}, {"node", "node"}, {"version", "version"},   {"role", "role"},
-    {"leader", "leader"},        {"term", "term"}, {"revision", "revision"}, {"contact", "contact_ms"}};
+std::string leader_name(const core::Json& leader) {
+    if (leader.is_null()) return "none: no changes are possible now";
+    return std::format("{} ({})", cell_text(leader["machine"]), cell_text(leader["address"]));
+}
 
 core::Result<void> status(Context& context) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
     TRY_ASSIGN(core::Json answer, client->get("/smack/v1/status"));
-    context.output.record(answer, kStatusColumns);
-    if (context.output.json()) return {};
+    if (context.output.json()) {
+        context.output.document(answer);
+        return {};
+    }
+    const core::Json& cluster = answer["cluster"];
+    const core::Json& node = answer["node"];
+    core::Json lines;
+    lines.set("cluster", cluster["name"]).set("realm", cluster["realm"]).set("revision", cluster["revision"]);
+    lines.set("leader", leader_name(answer["leader"])).set("term", answer["term"]);
+    lines.set("node", node["machine"]).set("role", node["role"]).set("version", node["version"]);
+    auto uptime = core::milliseconds(node["uptime_ms"].as_integer());
+    auto contact = core::milliseconds(node["leader_contact_ms"].as_integer());
+    lines.set("uptime", core::format_duration(uptime))
+        .set("contact", core::format_duration(contact) + " ago");
+    std::vector<Column> columns;
+    for (const auto& [name, value] : lines.as_object()) columns.push_back({name, name});
+    context.output.record(lines, columns);
+    context.output.say("");
     context.output.table("servers", answer["servers"],
-                         {{"ID", "id"}, {"ADDRESS", "address"}, {"ROLE", "role"}}, "No servers.");
+                         {{"ID", "id"},
+                          {"MACHINE", "machine"},
+                          {"ADDRESS", "address"},
+                          {"ROLE", "role"},
+                          {"LEADER", "leader"}},
+                         "No servers.");
     for (const core::Json& alarm : answer["alarms"].as_array()) {
         context.output.say(
             std::format("ALARM {}: {}", cell_text(alarm["name"]), cell_text(alarm["message"])));

@@ -57,8 +57,15 @@ core::Result<void> user_remove(Context& context) {
 core::Result<void> user_passwd(Context& context) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
     std::string name = context.arguments.value("NAME");
-    TRY_ASSIGN(std::string password, read_password(context, std::format("New password of {}", name), true));
     core::Json body = core::Json::object();
+    TRY_ASSIGN(core::Json me, client->get("/smack/v1/whoami"));
+    bool own = me["user"].as_string() == name;
+    if (own) {  // a ticket left open on a desk must not be enough to take the account over
+        TRY_ASSIGN(std::string current, read_password(context, "Your current password", false));
+        body.set("current_password", current);
+        auth::wipe(current);
+    }
+    TRY_ASSIGN(std::string password, read_password(context, std::format("New password of {}", name), true));
     body.set("password", password);
     auto answer = client->call("POST", resource("users", name) + "/password", std::move(body));
     auth::wipe(password);

@@ -1,0 +1,227 @@
+#include "cmd/smackd/node/consensus.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+
+namespace smackd::cmd {
+namespace {
+
+inline constexpr core::Duration kCloseLimit = core::seconds(5);
+
+std::vector<storage::Server> servers_of(const std::vector<InitialVoter>& voters) {
+    std::vector<storage::Server> servers;
+    for (const InitialVoter& voter : voters) {
+        servers.push_back({core::NodeId{voter.node_id}, voter.address, storage::ServerRole::kVoter});
+    }
+    return servers;
+}
+
+const storage::Server* find_server(const storage::ReplicaStatus& status, core::NodeId node) {
+    auto found = std::ranges::find(status.servers, node, &storage::Server::id);
+    return found == status.servers.end() ? nullptr : &*found;
+}
+
+std::unexpected<core::Error> no_leader() {
+    return std::unexpected(
+        core::Error{core::Errc::kUnavailable,
+                    "there is no leader now: too few servers are up or can reach each other", 500});
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Consensus>> Consensus::start(ConsensusOptions options,
+                                                          ConsensusEnvironment environment) {
+    std::unique_ptr<Consensus> consensus(new Consensus(std::move(options), std::move(environment)));
+    auto begun = consensus->thread_.call<core::Result<void>>([&] { return consensus->begin(); });
+    if (!begun) {
+        consensus->stop();
+        return core::pass(std::move(begun));
+    }
+    return consensus;
+}
+
+Consensus::Consensus(ConsensusOptions options, ConsensusEnvironment environment)
+    : options_(std::move(options)),
+      environment_(std::move(environment)),
+      thread_("consensus", environment_.logger) {}
+
+Consensus::~Consensus() {
+    stop();
+}
+
+core::Result<void> Consensus::begin() {
+    PeersOptions peers;
+    peers.self = core::NodeId{options_.identity.node_id};
+    peers.cluster_id = options_.identity.cluster_id;
+    peers.software = options_.software;
+    peers.listen = options_.cluster_address;
+    TlsIdentities& identities = environment_.identities;
+    peers_ = std::make_unique<Peers>(thread_.loop(), environment_.workers, std::move(peers),
+                                     Peers::TlsSource{[&identities] { return identities.peer_server(); },
+                                                      [&identities] { return identities.peer_client(); },
+                                                      [&identities] { return identities.peer_client(); }},
+                                     *this, environment_.logger.named("peers"));
+    TRY(peers_->listen());
+    log_executor_ = std::make_unique<net::ThreadExecutor>(thread_.loop(), "log");
+    snapshot_executor_ = std::make_unique<net::ThreadExecutor>(thread_.loop(), "snapshot");
+    return begin_replica();
+}
+
+core::Result<void> Consensus::begin_replica() {
+    storage::ReplicaOptions options;
+    options.self = core::NodeId{options_.identity.node_id};
+    options.directory = options_.directory.raft();
+    storage::ReplicaEnvironment environment{
+        environment_.disk,   environment_.clock,   thread_.loop(),
+        *log_executor_,      *snapshot_executor_,  random_,
+        peers_->transport(), environment_.metrics, environment_.logger.named("replica")};
+    TRY_ASSIGN(replica_, storage::Replica::make(std::move(options), environment, environment_.fsm));
+    replica_->set_observer([this](const storage::ReplicaStatus& status) {
+        publish(status);
+        if (changed_) changed_(status);
+    });
+    if (!options_.initial_voters.empty()) {
+        auto written = replica_->bootstrap(servers_of(options_.initial_voters));
+        bool has_log = !written && written.error().code == core::Errc::kConflict;
+        if (!written && !has_log) return core::pass(std::move(written));
+    }
+    TRY(replica_->start());
+    refresh_status();
+    return {};
+}
+
+void Consensus::publish(const storage::ReplicaStatus& status) {
+    std::lock_guard lock(mutex_);
+    status_ = status;
+}
+
+void Consensus::refresh_status() {
+    publish(replica_->status());
+    status_timer_ = thread_.loop().start(kStatusAge, [this] { refresh_status(); }, "status");
+}
+
+storage::ReplicaStatus Consensus::status() const {
+    std::lock_guard lock(mutex_);
+    return status_;
+}
+
+void Consensus::on_change(core::Callback<void(const storage::ReplicaStatus&)> changed) {
+    thread_.call<bool>([&] {
+        changed_ = std::move(changed);
+        changed_(replica_->status());
+        return true;
+    });
+}
+
+void Consensus::set_committed(core::Callback<core::Revision()> committed) {
+    thread_.call<bool>([&] {
+        committed_ = std::move(committed);
+        return true;
+    });
+}
+
+bool Consensus::is_leader() const {
+    return replica_ && replica_->status().role == storage::ReplicaRole::kLeader;
+}
+
+void Consensus::propose(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) {
+    thread_.loop().post(
+        [this, command = std::move(command), done = std::move(done)]() mutable {
+            if (!replica_) return done(no_leader());
+            storage::ReplicaStatus status = replica_->status();
+            if (status.role == storage::ReplicaRole::kLeader)
+                return replica_->propose(std::move(command), std::move(done));
+            const storage::Server* leader = find_server(status, status.leader);
+            if (leader == nullptr) return done(no_leader());
+            peers_->call(leader->id, leader->address, "propose", std::move(command), std::move(done));
+        },
+        "propose");
+}
+
+void Consensus::local_barrier(core::Callback<void(core::Result<core::Revision>)> done) {
+    replica_->barrier([this, done = std::move(done)](core::Result<core::Index> index) mutable {
+        if (!index) return done(core::pass(std::move(index)));
+        done(committed_ ? committed_() : core::Revision{});
+    });
+}
+
+void Consensus::barrier(core::Callback<void(core::Result<core::Revision>)> done) {
+    thread_.loop().post(
+        [this, done = std::move(done)]() mutable {
+            if (!replica_) return done(no_leader());
+            if (is_leader()) return local_barrier(std::move(done));
+            storage::ReplicaStatus status = replica_->status();
+            const storage::Server* leader = find_server(status, status.leader);
+            if (leader == nullptr) return done(no_leader());
+            peers_->call(leader->id, leader->address, "barrier", {},
+                         [done = std::move(done)](core::Result<core::Bytes> answer) mutable {
+                             if (!answer) return done(core::pass(std::move(answer)));
+                             done(core::Revision::parse(*answer));
+                         });
+        },
+        "barrier");
+}
+
+core::Result<void> Consensus::check_peer(core::NodeId node) {
+    if (!replica_ || find_server(replica_->status(), node) == nullptr) {
+        return core::fail(core::Errc::kDenied, "node {} is no server of this cluster", node.value);
+    }
+    return {};
+}
+
+void Consensus::peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) {
+    if (!replica_) return done(no_leader());
+    replica_->propose(std::move(command), std::move(done));
+}
+
+void Consensus::peer_barrier(core::Callback<void(core::Result<core::Bytes>)> done) {
+    if (!is_leader()) return done(no_leader());
+    local_barrier([done = std::move(done)](core::Result<core::Revision> revision) mutable {
+        if (!revision) return done(core::pass(std::move(revision)));
+        done(revision->to_string());
+    });
+}
+
+// The others need not wait for an election timeout when a server is stopped in good order.
+void Consensus::hand_over(core::Callback<void()> then) {
+    if (!is_leader() || replica_->status().servers.size() < 2) return then();
+    replica_->transfer_leadership(core::NodeId{0},
+                                  [then = std::move(then)](core::Result<void>) mutable { then(); });
+}
+
+void Consensus::stop() {
+    if (std::exchange(stopped_, true)) return;
+    std::promise<void> closed;
+    auto closing = closed.get_future();
+    thread_.loop().post(
+        [&] {
+            thread_.loop().cancel(status_timer_);
+            if (!replica_) return closed.set_value();
+            hand_over([this, &closed] { replica_->close([&closed] { closed.set_value(); }); });
+        },
+        "close");
+    if (closing.wait_for(kCloseLimit) != std::future_status::ready) {
+        environment_.logger.error("the replica did not close in time; what was acknowledged is on disk");
+        ::_exit(1);  // going on would free what it still uses
+    }
+    if (peers_) {
+        thread_.await<bool>([this] {
+            return [](Peers& peers) -> net::Task<bool> {
+                co_await peers.close();
+                co_return true;
+            }(*peers_);
+        });
+    }
+    thread_.call<bool>([this] {
+        replica_.reset();
+        log_executor_.reset();
+        snapshot_executor_.reset();
+        peers_.reset();
+        return true;
+    });
+    thread_.stop();
+}
+
+}  // namespace smackd::cmd
