@@ -89,7 +89,8 @@ TOOLS := $(patsubst tests/tools/%.cc,%,$(wildcard tests/tools/*.cc))
 
 # A file taken away must rebuild what it was part of: these files change with the lists.
 list = build/lists/$(subst /,_,$(1))
-track = $(if $(PREFIX),$(if $(subst x$(file <$(call list,$(1)))x,,x$(2)x),$(file >$(call list,$(1)),$(2))))
+track = $(if $(PREFIX),$(if $(and $(wildcard $(call list,$(1))),$(if $(subst x$(file <$(call list,$(1)))x,,x$(2)x),,same)),,\
+    $(file >$(call list,$(1)),$(2))))
 $(foreach layer,$(LAYERS) cmd,$(call track,$(layer),$(SOURCES_$(layer)) $(if $(filter core,$(layer)),$(PROTOS))))
 $(foreach layer,$(UNITS),$(call track,tests_$(layer),$(TESTS_$(layer))))
 $(call track,sim,$(SIM_SOURCES))
