@@ -240,6 +240,7 @@ $(UNITS:%=unit_%): unit_%: build/debug/tests/unit_%
 
 $(foreach name,$(FUZZERS),$(eval $(call program,build/fuzz/$(name),fuzz,tests/fuzz/$(name)_fuzz.cc,$(BELOW_services))))
 $(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services))))
-$(foreach name,$(TOOLS),$(eval $(call program,build/release/tools/$(name),release,tests/tools/$(name).cc,$(BELOW_services))))
+$(foreach name,$(TOOLS),$(eval $(call program,build/release/tools/$(name),release,\
+    tests/tools/$(name).cc $(CMD_TESTED),$(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))
 
 -include $(shell find build -name '*.d' 2>/dev/null)
