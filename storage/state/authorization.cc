@@ -1,0 +1,97 @@
+#include "storage/state/authorization.h"
+
+#include <string_view>
+
+#include "core/names.h"
+#include "core/policy.h"
+#include "storage/state/limits.h"
+#include "storage/state/lookup.h"
+#include "storage/state/traits.h"
+
+namespace smackd::storage::state {
+namespace {
+
+using core::Errc;
+
+/// Set-up and recovery, which no door may ask for.
+bool is_for_system_only(const wire::Change& change) {
+    return change.has_init_cluster() || change.has_raise_epoch();
+}
+
+/// What everybody may do to themselves: set the own password, end the own sessions.
+Outcome<bool> is_own_affair(sqlite::Database& state, const wire::Change& change,
+                            const std::string& principal) {
+    if (change.has_revoke_tokens()) return change.revoke_tokens().principal() == principal;
+    if (!change.has_put_principal() || change.put_principal().name() != principal) return false;
+    TRY_ASSIGN(const auto version, row_version(state, "principal", principal));
+    return version.value_or(0) != 0;
+}
+
+/// The user name of "alice@REALM" when REALM is the cluster's.
+Outcome<std::string> user_of(sqlite::Database& state, const std::string& principal) {
+    const size_t at = principal.find('@');
+    TRY_ASSIGN(const std::string realm, cluster_realm(state));
+    if (realm.empty()) return refuse(Errc::kDenied, "the cluster is not set up yet");
+    if (at == std::string::npos || principal.substr(at + 1) != realm) {
+        return refuse(Errc::kDenied, "principal '{}' is not of the realm {}", principal, realm);
+    }
+    const std::string user = principal.substr(0, at);
+    TRY(refused(core::check_user_name(user)));
+    TRY_ASSIGN(const int64_t disabled, state.integer("SELECT disabled FROM users WHERE name = ?", {user}));
+    if (disabled != 0)
+        return refuse(Errc::kDenied, "user '{}' is disabled; an admin can enable it again", user);
+    return user;
+}
+
+Outcome<void> authorize_user(sqlite::Database& state, const wire::Command& command) {
+    const std::string& principal = command.actor().principal();
+    TRY_ASSIGN(const std::string user, user_of(state, principal));
+    bool admin = false;
+    for (const wire::Change& change : command.changes()) {
+        if (is_for_system_only(change)) {
+            return refuse(Errc::kDenied, "{} is done by set-up and recovery only", traits_of(change).name);
+        }
+        TRY_ASSIGN(const bool own, is_own_affair(state, change, principal));
+        if (own || admin) continue;
+        TRY_ASSIGN(const auto rules, rules_for(state, user));
+        TRY_ASSIGN(auto groups, groups_of(state, user));
+        TRY(refused(core::authorize(rules, {user, std::move(groups)}, {core::Action::kAdmin, "*", "/"})));
+        admin = true;
+    }
+    return {};
+}
+
+Outcome<void> authorize_machine(sqlite::Database& state, const wire::Command& command) {
+    TRY_ASSIGN(const std::string realm, cluster_realm(state));
+    for (const wire::Change& change : command.changes()) {
+        const bool own = change.has_put_node() && !realm.empty() &&
+                         command.actor().principal() == "smack/" + change.put_node().machine() + "@" + realm;
+        if (!own) {
+            return refuse(Errc::kDenied, "machine '{}' may only write its own node row, not {}",
+                          command.actor().principal(), traits_of(change).name);
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Outcome<void> authorize(sqlite::Database& state, const wire::Command& command) {
+    const wire::Actor& actor = command.actor();
+    TRY(refused(core::check_text("actor principal", actor.principal(), kTextBytesMax)));
+    TRY(refused(core::check_text("actor door", actor.door(), kTextBytesMax)));
+    switch (actor.kind()) {
+        case wire::Actor::SYSTEM:
+            return {};
+        case wire::Actor::USER:
+            return authorize_user(state, command);
+        case wire::Actor::MACHINE:
+            return authorize_machine(state, command);
+        case wire::Actor::TASK:
+            return refuse(Errc::kDenied, "a task may not change the cluster's state");
+        default:
+            return refuse(Errc::kUnauthenticated, "the command has no actor");
+    }
+}
+
+}  // namespace smackd::storage::state

@@ -1,0 +1,15 @@
+// May this actor make these changes? Asked again in apply, with the rules as they are at that entry.
+#pragma once
+
+#include "core/wire/command.pb.h"
+#include "storage/sqlite/database.h"
+#include "storage/state/outcome.h"
+
+namespace smackd::storage::state {
+
+/// Refuses with kUnauthenticated (no actor), kDenied (says what is missing) or kInvalid (malformed actor).
+/// SYSTEM may everything; USER what the rules grant plus the own password and the own tokens; MACHINE its own
+/// node row; TASK nothing yet.
+Outcome<void> authorize(sqlite::Database& state, const wire::Command& command);
+
+}  // namespace smackd::storage::state

@@ -1,0 +1,56 @@
+#include "storage/state/changes.h"
+
+#include "core/assert.h"
+
+namespace smackd::storage::state {
+
+Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t feature_level_max) {
+    using Body = wire::Change::BodyCase;
+    switch (change.body_case()) {
+        case Body::kInitCluster:
+            return init_cluster(writer, change.init_cluster());
+        case Body::kRaiseFeatureLevel:
+            return raise_feature_level(writer, change.raise_feature_level(), feature_level_max);
+        case Body::kRaiseEpoch:
+            return raise_epoch(writer, change.raise_epoch());
+        case Body::kPutSetting:
+            return put_setting(writer, change.put_setting());
+        case Body::kPutMachine:
+            return put_machine(writer, change.put_machine());
+        case Body::kRemoveMachine:
+            return remove_machine(writer, change.remove_machine());
+        case Body::kPutNode:
+            return put_node(writer, change.put_node());
+        case Body::kRemoveNode:
+            return remove_node(writer, change.remove_node());
+        case Body::kPutUser:
+            return put_user(writer, change.put_user());
+        case Body::kRemoveUser:
+            return remove_user(writer, change.remove_user());
+        case Body::kPutGroup:
+            return put_group(writer, change.put_group());
+        case Body::kRemoveGroup:
+            return remove_group(writer, change.remove_group());
+        case Body::kPutRule:
+            return put_rule(writer, change.put_rule());
+        case Body::kRemoveRule:
+            return remove_rule(writer, change.remove_rule());
+        case Body::kPutPrincipal:
+            return put_principal(writer, change.put_principal());
+        case Body::kRemovePrincipal:
+            return remove_principal(writer, change.remove_principal());
+        case Body::kPutSecret:
+            return put_secret(writer, change.put_secret());
+        case Body::kRemoveSecret:
+            return remove_secret(writer, change.remove_secret());
+        case Body::kRevokeTokens:
+            return revoke_tokens(writer, change.revoke_tokens());
+        case Body::BODY_NOT_SET:
+            break;
+    }
+    // The level check has refused changes that this build does not know.
+    SMACK_ASSERT(change.body_case() != Body::BODY_NOT_SET);
+    return {};
+}
+
+}  // namespace smackd::storage::state

@@ -1,0 +1,37 @@
+// What each change does to the tables. All check first and write then, so that a refusal leaves nothing
+// behind.
+#pragma once
+
+#include "storage/state/writer.h"
+
+namespace smackd::storage::state {
+
+/// Makes one change in the writer's transaction. `feature_level_max` is the build's.
+Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t feature_level_max);
+
+// By noun; apply_change calls them.
+Outcome<void> init_cluster(Writer& writer, const wire::InitCluster& change);
+Outcome<void> raise_feature_level(Writer& writer, const wire::RaiseFeatureLevel& change,
+                                  uint32_t feature_level_max);
+Outcome<void> raise_epoch(Writer& writer, const wire::RaiseEpoch& change);
+Outcome<void> put_setting(Writer& writer, const wire::PutSetting& change);
+
+Outcome<void> put_machine(Writer& writer, const wire::PutMachine& change);
+Outcome<void> remove_machine(Writer& writer, const wire::RemoveMachine& change);
+Outcome<void> put_node(Writer& writer, const wire::PutNode& change);
+Outcome<void> remove_node(Writer& writer, const wire::RemoveNode& change);
+
+Outcome<void> put_user(Writer& writer, const wire::PutUser& change);
+Outcome<void> remove_user(Writer& writer, const wire::RemoveUser& change);
+Outcome<void> put_group(Writer& writer, const wire::PutGroup& change);
+Outcome<void> remove_group(Writer& writer, const wire::RemoveGroup& change);
+Outcome<void> put_rule(Writer& writer, const wire::PutRule& change);
+Outcome<void> remove_rule(Writer& writer, const wire::RemoveRule& change);
+
+Outcome<void> put_principal(Writer& writer, const wire::PutPrincipal& change);
+Outcome<void> remove_principal(Writer& writer, const wire::RemovePrincipal& change);
+Outcome<void> put_secret(Writer& writer, const wire::PutSecret& change);
+Outcome<void> remove_secret(Writer& writer, const wire::RemoveSecret& change);
+Outcome<void> revoke_tokens(Writer& writer, const wire::RevokeTokens& change);
+
+}  // namespace smackd::storage::state

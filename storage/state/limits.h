@@ -1,0 +1,39 @@
+// How much the state keeps and accepts. The same on every server, or their databases would differ.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace smackd::storage::state {
+
+/// The highest feature level this build can apply; schema.cc has a migration for each step.
+inline constexpr uint32_t kFeatureLevelMax = 2;
+
+inline constexpr int kChangesPerCommandMax = 256;
+inline constexpr int kExpectedPerCommandMax = 256;
+inline constexpr int kMembersPerGroupMax = 4096;
+inline constexpr int kRolesPerMachineMax = 16;
+inline constexpr int kAttributesPerMachineMax = 64;
+inline constexpr size_t kAttributeBytesMax = 512;
+inline constexpr int kRulesMax = 10'000;
+inline constexpr size_t kTextBytesMax = 1024;
+inline constexpr size_t kSettingBytesMax = 64 * 1024;
+inline constexpr size_t kCertificateBytesMax = 16 * 1024;
+inline constexpr size_t kPrincipalRecordBytesMax = 16 * 1024;
+inline constexpr size_t kSealedBytesMax = 64 * 1024;
+
+/// Retention, counted in revisions, commands and stamped milliseconds. Only tests use other values, and then
+/// on all servers of their cluster.
+struct Retention {
+    uint64_t feed_rows_max = 100'000;  ///< changes a watch can resume over
+    uint64_t feed_rows_min = 10'000;   ///< kept whatever their age
+    int64_t feed_age_max_ms = 24 * 3600 * 1000LL;
+    uint64_t audit_revisions_max = 100'000;
+    uint64_t results_max = 262'144;  ///< results kept for repeated commands
+    uint64_t results_min = 4'096;    ///< kept whatever their age
+    int64_t result_age_max_ms = 10 * 60 * 1000LL;
+    uint64_t results_per_client = 1'024;  ///< a client's sequence this far back is taken for confirmed
+    int expire_per_command = 8;           ///< rows one command may expire, so that none takes long
+};
+
+}  // namespace smackd::storage::state

@@ -1,0 +1,96 @@
+#include "storage/state/lookup.h"
+
+#include <array>
+
+namespace smackd::storage::state {
+namespace {
+
+struct KindQuery {
+    std::string_view kind;
+    const char* sql;
+};
+constexpr std::array<KindQuery, 10> kVersions = {{
+    {"cluster", "SELECT version FROM cluster WHERE ? = ''"},
+    {"machine", "SELECT version FROM machines WHERE name = ?"},
+    {"node", "SELECT version FROM nodes WHERE node_id = CAST(? AS INTEGER)"},
+    {"user", "SELECT version FROM users WHERE name = ?"},
+    {"group", "SELECT version FROM groups WHERE name = ?"},
+    {"rule", "SELECT version FROM rules WHERE id = ?"},
+    {"setting", "SELECT version FROM settings WHERE name = ?"},
+    {"token",
+     "SELECT version FROM revoked_tokens WHERE principal || iif(token_id = '', '', '/' || token_id) = ?"},
+    {"principal", "SELECT version FROM principals WHERE name = ?"},
+    {"secret", "SELECT version FROM secrets WHERE name = ?"},
+}};
+
+}  // namespace
+
+core::Result<std::optional<uint64_t>> row_version(sqlite::Database& state, std::string_view kind,
+                                                  std::string_view key) {
+    for (const KindQuery& query : kVersions) {
+        if (query.kind != kind) continue;
+        TRY_ASSIGN(const int64_t version, state.integer(query.sql, {key}));
+        return std::optional<uint64_t>(static_cast<uint64_t>(version));
+    }
+    return std::optional<uint64_t>();
+}
+
+core::Result<std::string> cluster_realm(sqlite::Database& state) {
+    TRY_ASSIGN(auto cursor, state.query("SELECT realm FROM cluster"));
+    TRY_ASSIGN(const bool found, cursor.next());
+    return found ? std::string(cursor.row().text(0)) : std::string();
+}
+
+core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::string_view user) {
+    std::vector<std::string> groups;
+    TRY_ASSIGN(
+        auto cursor,
+        state.query("SELECT group_name FROM group_members WHERE user_name = ? ORDER BY group_name", {user}));
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return groups;
+        groups.emplace_back(cursor.row().text(0));
+    }
+}
+
+core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user) {
+    std::vector<core::Rule> rules;
+    TRY_ASSIGN(
+        auto cursor,
+        state.query(
+            "SELECT id, subject, actions, tenant, path FROM rules WHERE subject IN ('user:*', 'user:' || ?1) "
+            "OR subject IN (SELECT 'group:' || group_name FROM group_members WHERE user_name = ?1) "
+            "ORDER BY id",
+            {user}));
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return rules;
+        const sqlite::Statement& row = cursor.row();
+        TRY_ASSIGN(const uint8_t actions, actions_from_text(row.text(2)));
+        rules.push_back({std::string(row.text(0)), std::string(row.text(1)), actions,
+                         std::string(row.text(3)), std::string(row.text(4))});
+    }
+}
+
+std::string actions_to_text(uint8_t actions) {
+    std::string text;
+    for (unsigned bit = 1; bit <= static_cast<unsigned>(core::Action::kAdmin); bit *= 2) {
+        if ((actions & bit) == 0) continue;
+        if (!text.empty()) text += ',';
+        text += core::action_name(static_cast<core::Action>(bit));
+    }
+    return text;
+}
+
+core::Result<uint8_t> actions_from_text(std::string_view text) {
+    unsigned actions = 0;
+    while (!text.empty()) {
+        const size_t comma = text.find(',');
+        TRY_ASSIGN(const core::Action action, core::parse_action(text.substr(0, comma)));
+        actions |= static_cast<unsigned>(action);
+        text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
+    }
+    return static_cast<uint8_t>(actions);
+}
+
+}  // namespace smackd::storage::state

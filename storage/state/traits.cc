@@ -1,0 +1,103 @@
+#include "storage/state/traits.h"
+
+#include <algorithm>
+
+namespace smackd::storage::state {
+namespace {
+
+/// Lite messages keep unknown fields but have no accessor; a derived class may look at the protected member.
+struct Peek : google::protobuf::MessageLite {
+    static bool has_unknown_parts(const google::protobuf::MessageLite& message) {
+        return (message.*(&Peek::_internal_metadata_)).have_unknown_fields();
+    }
+};
+
+uint32_t known(const google::protobuf::MessageLite& message) {
+    return Peek::has_unknown_parts(message) ? kLevelUnknown : 1;
+}
+
+std::string token_key(const wire::RevokeTokens& tokens) {
+    return tokens.token_id().empty() ? tokens.principal() : tokens.principal() + "/" + tokens.token_id();
+}
+
+ChangeTraits rule_traits(const wire::PutRule& rule) {
+    return {"put_rule", rule.id(), std::max(known(rule), rule.note().empty() ? 1U : 2U)};
+}
+
+ChangeTraits body_traits(const wire::Change& change) {
+    using Body = wire::Change::BodyCase;
+    switch (change.body_case()) {
+        case Body::kInitCluster:
+            return {"init_cluster", "", known(change.init_cluster())};
+        case Body::kRaiseFeatureLevel:
+            return {"raise_feature_level", "", known(change.raise_feature_level())};
+        case Body::kRaiseEpoch:
+            return {"raise_epoch", "", known(change.raise_epoch())};
+        case Body::kPutMachine:
+            return {"put_machine", change.put_machine().name(), known(change.put_machine())};
+        case Body::kRemoveMachine:
+            return {"remove_machine", change.remove_machine().name(), known(change.remove_machine())};
+        case Body::kPutNode:
+            return {"put_node", std::to_string(change.put_node().node_id()), known(change.put_node())};
+        case Body::kRemoveNode:
+            return {"remove_node", std::to_string(change.remove_node().node_id()),
+                    known(change.remove_node())};
+        case Body::kPutUser:
+            return {"put_user", change.put_user().name(), known(change.put_user())};
+        case Body::kRemoveUser:
+            return {"remove_user", change.remove_user().name(), known(change.remove_user())};
+        case Body::kPutGroup:
+            return {"put_group", change.put_group().name(), known(change.put_group())};
+        case Body::kRemoveGroup:
+            return {"remove_group", change.remove_group().name(), known(change.remove_group())};
+        case Body::kPutRule:
+            return rule_traits(change.put_rule());
+        case Body::kRemoveRule:
+            return {"remove_rule", change.remove_rule().id(), known(change.remove_rule())};
+        case Body::kPutPrincipal:
+            return {"put_principal", change.put_principal().name(), known(change.put_principal())};
+        case Body::kRemovePrincipal:
+            return {"remove_principal", change.remove_principal().name(), known(change.remove_principal())};
+        case Body::kPutSecret:
+            return {"put_secret", change.put_secret().name(), known(change.put_secret())};
+        case Body::kRemoveSecret:
+            return {"remove_secret", change.remove_secret().name(), known(change.remove_secret())};
+        case Body::kRevokeTokens:
+            return {"revoke_tokens", token_key(change.revoke_tokens()), known(change.revoke_tokens())};
+        case Body::kPutSetting:
+            return {"put_setting", change.put_setting().name(), known(change.put_setting())};
+        case Body::BODY_NOT_SET:
+            break;
+    }
+    return {"unknown", "", kLevelUnknown};
+}
+
+}  // namespace
+
+ChangeTraits traits_of(const wire::Change& change) {
+    ChangeTraits traits = body_traits(change);
+    traits.level = std::max(traits.level, known(change));
+    return traits;
+}
+
+uint32_t level_of(const wire::Command& command) {
+    uint32_t level = std::max(known(command), known(command.actor()));
+    for (const wire::Expect& expect : command.expected()) level = std::max(level, known(expect));
+    for (const wire::Change& change : command.changes()) level = std::max(level, traits_of(change).level);
+    return level;
+}
+
+std::string summarize(const wire::Command& command, size_t bytes_max) {
+    std::string text;
+    for (const wire::Change& change : command.changes()) {
+        const ChangeTraits traits = traits_of(change);
+        std::string one = text.empty() ? "" : ", ";
+        one += traits.name;
+        if (!traits.key.empty()) one += " " + traits.key;
+        if (text.size() + one.size() > bytes_max) return text + ", ...";
+        text += one;
+    }
+    return text;
+}
+
+}  // namespace smackd::storage::state
