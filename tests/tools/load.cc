@@ -1,8 +1,8 @@
 // Writes to a cluster as fast as it acknowledges, keeps the acknowledgements outside, and checks later that
 // all are there.
 //
-//     load write  --url URL... --token-file FILE --ack FILE [--clients N] [--seconds N] [--names N]
-//     load verify --url URL... --token-file FILE --ack FILE
+//     load write  --url URL... --token-file FILE --ack FILE [--ca FILE] [--clients N] [--seconds N] [--names
+//     N] load verify --url URL... --token-file FILE --ack FILE
 //
 // Each write is PUT /smack/v1/groups/NAME with a value that only rises for that name. A line "NAME VALUE
 // REVISION" is in the file of acknowledgements before the next write of that client begins. verify: every
@@ -23,10 +23,12 @@
 #include <vector>
 
 #include "cmd/smackd/client/server_address.h"
+#include "cmd/smackd/data_directory.h"
 #include "core/json.h"
 #include "net/http/client.h"
 #include "net/scope.h"
 #include "net/system_clock.h"
+#include "net/tls/tls.h"
 
 namespace smackd {
 namespace {
@@ -37,6 +39,7 @@ inline constexpr core::Duration kRetryPause = core::milliseconds(20);
 struct Options {
     std::vector<cmd::ServerAddress> servers;
     std::string token;
+    std::string ca_pem;  // for https
     std::string ack_path;
     size_t clients = 16;
     int64_t seconds = 5;
@@ -64,8 +67,8 @@ int64_t unix_ns() {
 /// One keep-alive connection that goes to the next server when the present one fails.
 class Client {
  public:
-    Client(net::Loop& loop, const Options& options, size_t number)
-        : loop_(loop), options_(options), server_(number % options.servers.size()) {}
+    Client(net::TlsEngine& tls, const Options& options, size_t number)
+        : tls_(tls), options_(options), server_(number % options.servers.size()) {}
 
     net::Task<core::Result<net::http::ClientResponse>> request(std::string method, std::string target,
                                                                std::string body) {
@@ -93,8 +96,14 @@ class Client {
             const cmd::ServerAddress& server = options_.servers[server_];
             net::http::Endpoint endpoint;
             endpoint.host = {server.host, server.port};
-            CO_TRY_ASSIGN(connection_,
-                          co_await net::http::connect(loop_, nullptr, std::move(endpoint), core::seconds(3)));
+            if (server.tls) {
+                net::TlsClientOptions tls;
+                tls.ca_pem = options_.ca_pem;
+                CO_TRY_ASSIGN(endpoint.tls, net::TlsConfig::client(std::move(tls)));
+                endpoint.server_name = server.host;
+            }
+            CO_TRY_ASSIGN(connection_, co_await net::http::connect(tls_.loop(), &tls_, std::move(endpoint),
+                                                                   core::seconds(3)));
         }
         net::http::ClientRequest request;
         request.method = std::move(method);
@@ -107,7 +116,7 @@ class Client {
         co_return co_await connection_->fetch(std::move(request));
     }
 
-    net::Loop& loop_;
+    net::TlsEngine& tls_;
     const Options& options_;
     size_t server_;
     std::unique_ptr<net::http::ClientConnection> connection_;
@@ -119,9 +128,9 @@ void record_ack(int descriptor, const std::string& name, int64_t value, const st
         die("cannot write the acks");
 }
 
-net::Task<void> write_for_ever(net::Loop& loop, const Options& options, size_t number, int ack,
+net::Task<void> write_for_ever(net::TlsEngine& tls, const Options& options, size_t number, int ack,
                                core::Instant end, Totals& totals) {
-    Client client(loop, options, number);
+    Client client(tls, options, number);
     net::SystemClock clock;
     int64_t value = 0;
     for (size_t turn = 0; clock.now() < end; ++turn) {
@@ -140,17 +149,17 @@ net::Task<void> write_for_ever(net::Loop& loop, const Options& options, size_t n
         ++(answer || !client.sent ? totals.refused : totals.unknown);
         ++totals.reasons[answer ? std::format("{} {}", answer->status, answer->body.substr(0, 120))
                                 : answer.error().message.substr(0, 120)];
-        auto slept = co_await net::sleep(loop, kRetryPause);
+        auto slept = co_await net::sleep(tls.loop(), kRetryPause);
         if (!slept) break;
     }
     co_await client.close();
 }
 
-net::Task<void> run_all(net::Loop& loop, const Options& options, int ack, Totals& totals) {
-    net::Scope scope(loop);
+net::Task<void> run_all(net::TlsEngine& tls, const Options& options, int ack, Totals& totals) {
+    net::Scope scope(tls.loop());
     core::Instant end = net::SystemClock().now() + core::seconds(options.seconds);
     for (size_t i = 0; i < options.clients; ++i)
-        scope.spawn(write_for_ever(loop, options, i, ack, end, totals));
+        scope.spawn(write_for_ever(tls, options, i, ack, end, totals));
     co_await scope.join();
 }
 
@@ -164,8 +173,10 @@ int write_load(const Options& options) {
     int ack = ::open(options.ack_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (ack < 0) die("cannot open " + options.ack_path);
     net::Loop loop("load");
+    net::WorkerPool workers("load", 2, 1024);
+    net::TlsEngine tls(loop, workers);
     Totals totals;
-    net::block_on(loop, run_all(loop, options, ack, totals));
+    net::block_on(loop, run_all(tls, options, ack, totals));
     ::close(ack);
     auto& sorted = totals.latencies_us;
     std::ranges::sort(sorted);
@@ -198,13 +209,13 @@ Acknowledged read_acks(const std::string& path) {
     return acks;
 }
 
-net::Task<core::Result<core::Json>> list_groups(net::Loop& loop, const Options& options) {
-    Client client(loop, options, 0);
+net::Task<core::Result<core::Json>> list_groups(net::TlsEngine& tls, const Options& options) {
+    Client client(tls, options, 0);
     core::Result<net::http::ClientResponse> answer = core::fail(core::Errc::kUnavailable, "not asked");
     for (int attempt = 0; attempt < 500; ++attempt) {
         answer = co_await client.request("GET", "/smack/v1/groups?consistent=true", "");
         if (answer && answer->status == 200) break;
-        auto slept = co_await net::sleep(loop, kRetryPause);
+        auto slept = co_await net::sleep(tls.loop(), kRetryPause);
         if (!slept) break;
     }
     co_await client.close();
@@ -217,7 +228,9 @@ net::Task<core::Result<core::Json>> list_groups(net::Loop& loop, const Options& 
 int verify(const Options& options) {
     Acknowledged acks = read_acks(options.ack_path);
     net::Loop loop("verify");
-    auto groups = net::block_on(loop, list_groups(loop, options));
+    net::WorkerPool workers("verify", 1, 16);
+    net::TlsEngine tls(loop, workers);
+    auto groups = net::block_on(loop, list_groups(tls, options));
     if (!groups) die("cannot list the groups: " + groups.error().message);
     std::map<std::string, int64_t> found;
     for (const core::Json& group : (*groups)["groups"].as_array()) {
@@ -252,6 +265,10 @@ Options parse(int argc, char** argv) {
             options.servers.push_back(std::move(*server));
         } else if (name == "--token-file") {
             options.token = first_line(value);
+        } else if (name == "--ca") {
+            auto pem = cmd::read_small_file(value);
+            if (!pem) die(pem.error().message);
+            options.ca_pem = std::move(*pem);
         } else if (name == "--ack") {
             options.ack_path = value;
         } else if (name == "--clients") {
@@ -276,5 +293,6 @@ int main(int argc, char** argv) {
     if (mode == "write") return smackd::write_load(smackd::parse(argc, argv));
     if (mode == "verify") return smackd::verify(smackd::parse(argc, argv));
     smackd::die(
-        "usage: load write|verify --url URL --token-file FILE --ack FILE [--clients N] [--seconds N]");
+        "usage: load write|verify --url URL --token-file FILE --ack FILE [--ca FILE] [--clients N] "
+        "[--seconds N]");
 }

@@ -66,6 +66,8 @@ core::Result<void> Consensus::begin() {
     TRY(peers_->listen());
     log_executor_ = std::make_unique<net::ThreadExecutor>(thread_.loop(), "log");
     snapshot_executor_ = std::make_unique<net::ThreadExecutor>(thread_.loop(), "snapshot");
+    checkpoint_executor_ = std::make_unique<net::ThreadExecutor>(thread_.loop(), "checkpoint");
+    TRY_ASSIGN(state_, environment_.open_state(*checkpoint_executor_));
     return begin_replica();
 }
 
@@ -77,7 +79,7 @@ core::Result<void> Consensus::begin_replica() {
         environment_.disk,   environment_.clock,   thread_.loop(),
         *log_executor_,      *snapshot_executor_,  random_,
         peers_->transport(), environment_.metrics, environment_.logger.named("replica")};
-    TRY_ASSIGN(replica_, storage::Replica::make(std::move(options), environment, environment_.fsm));
+    TRY_ASSIGN(replica_, storage::Replica::make(std::move(options), environment, *state_));
     replica_->set_observer([this](const storage::ReplicaStatus& status) {
         publish(status);
         if (changed_) changed_(status);
@@ -216,6 +218,8 @@ void Consensus::stop() {
     }
     thread_.call<bool>([this] {
         replica_.reset();
+        state_.reset();
+        checkpoint_executor_.reset();
         log_executor_.reset();
         snapshot_executor_.reset();
         peers_.reset();

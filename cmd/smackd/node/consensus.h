@@ -39,7 +39,8 @@ struct ConsensusEnvironment {
     TlsIdentities& identities;
     core::MetricRegistry& metrics;
     core::Logger logger;
-    storage::Fsm& fsm;  ///< used by this thread alone from here on
+    /// Opens the state; called once, on the consensus thread, which alone uses what it returns.
+    core::Callback<core::Result<std::unique_ptr<storage::Fsm>>(core::Executor& checkpoints)> open_state;
 };
 
 class Consensus final : public PeerCalls {
@@ -89,6 +90,8 @@ class Consensus final : public PeerCalls {
     std::unique_ptr<Peers> peers_;
     std::unique_ptr<net::ThreadExecutor> log_executor_;
     std::unique_ptr<net::ThreadExecutor> snapshot_executor_;
+    std::unique_ptr<net::ThreadExecutor> checkpoint_executor_;
+    std::unique_ptr<storage::Fsm> state_;
     std::unique_ptr<storage::Replica> replica_;
     core::TimerId status_timer_ = 0;
     core::Callback<void(const storage::ReplicaStatus&)> changed_;

@@ -19,7 +19,10 @@ class StateGateway final : public services::StateDoor {
 
     net::Task<core::Result<wire::CommandResult>> propose(wire::Command command) override;
     net::Task<core::Result<void>> barrier() override;
-    storage::ReplicaStatus status() const override { return consensus_.status(); }
+    const storage::ReplicaStatus& status() const override {
+        status_ = consensus_.status();
+        return status_;
+    }
 
  private:
     net::Task<core::Result<void>> follow_to(core::Revision revision);
@@ -27,6 +30,7 @@ class StateGateway final : public services::StateDoor {
     net::Loop& loop_;
     Consensus& consensus_;
     storage::feed::Hub& hub_;
+    mutable storage::ReplicaStatus status_;  // what status() refers to until its next call
 };
 
 }  // namespace smackd::cmd
