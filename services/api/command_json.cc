@@ -116,6 +116,8 @@ Result<wire::PutRule> rule_from_json(std::string_view id, const Json& body) {
     rule.path = fields.text("path", "/");
     TRY(fields.finish());
     TRY(same_name("id", id, named));
+    if (id.contains('/'))
+        return fail(Errc::kInvalid, "rule id '{}': '/' would break its address", id.substr(0, 64));
     wire::PutRule put;
     for (const std::string& text : actions) {
         TRY_ASSIGN(const core::Action action, core::parse_action(text));

@@ -72,7 +72,11 @@ Result<void> PolicyView::authorize_somewhere(const Subject& subject, core::Actio
 }
 
 bool PolicyView::may(const Subject& subject, const core::Request& request) const {
-    return core::find_grant(rules_, subject, request) != nullptr;
+    return find_grant(subject, request) != nullptr;
+}
+
+const core::Rule* PolicyView::find_grant(const Subject& subject, const core::Request& request) const {
+    return core::find_grant(rules_, subject, request);
 }
 
 std::vector<const core::Rule*> PolicyView::grants(const Subject& subject) const {
@@ -90,10 +94,6 @@ bool PolicyView::sees(const Subject& subject, std::string_view kind, std::string
     if (kind == "principal" || kind == "secret" || kind == "token") request.action = core::Action::kAdmin;
     if (may(subject, request)) return true;
     return request.action == core::Action::kView && concerns(subject, kind, key);
-}
-
-bool PolicyView::sees(const Subject& subject, const wire::FeedChange& change) const {
-    return sees(subject, change.kind(), change.key(), change.tenant());
 }
 
 std::vector<std::string> PolicyView::groups_of(std::string_view user) const {
@@ -114,10 +114,6 @@ bool PolicyView::concerns(const Subject& subject, std::string_view kind, std::st
     if (kind != "rule") return false;
     const auto found = std::ranges::lower_bound(rules_, key, std::less<>{}, &core::Rule::id);
     return found != rules_.end() && found->id == key && names(*found, subject);
-}
-
-bool is_policy_kind(std::string_view kind) {
-    return kind == "user" || kind == "group" || kind == "rule";
 }
 
 }  // namespace smackd::services

@@ -14,7 +14,6 @@
 #include "core/policy.h"
 #include "core/result.h"
 #include "core/wire/command.pb.h"
-#include "core/wire/feed.pb.h"
 
 namespace smackd::services {
 
@@ -42,6 +41,8 @@ class PolicyView {
     /// kDenied, naming the rule that is missing, when no rule grants `action` anywhere.
     core::Result<void> authorize_somewhere(const core::Subject& subject, core::Action action) const;
     bool may(const core::Subject& subject, const core::Request& request) const;
+    /// The rule that grants the request, or nullptr.
+    const core::Rule* find_grant(const core::Subject& subject, const core::Request& request) const;
 
     /// The rules that name the subject, in the order of their ids.
     std::vector<const core::Rule*> grants(const core::Subject& subject) const;
@@ -51,7 +52,6 @@ class PolicyView {
     /// admins only.
     bool sees(const core::Subject& subject, std::string_view kind, std::string_view key,
               std::string_view tenant = {}) const;
-    bool sees(const core::Subject& subject, const wire::FeedChange& change) const;
 
     /// Groups a user is in, sorted.
     std::vector<std::string> groups_of(std::string_view user) const;
@@ -68,8 +68,5 @@ class PolicyView {
     std::map<std::string, User, std::less<>> users_;
     std::vector<core::Rule> rules_;
 };
-
-/// True for kinds that a PolicyView is made of.
-bool is_policy_kind(std::string_view kind);
 
 }  // namespace smackd::services

@@ -19,8 +19,9 @@ class StateDoor {
     virtual net::Task<core::Result<wire::CommandResult>> propose(wire::Command command) = 0;
     /// Returns once everything that was acknowledged anywhere before the call is applied here.
     virtual net::Task<core::Result<void>> barrier() = 0;
-    /// A copy kept up to date by the replica's observer; at most a moment old.
-    virtual storage::ReplicaStatus status() const = 0;
+    /// A copy kept up to date by the replica's observer, with since_leader_contact counting on. Valid until
+    /// the caller suspends.
+    virtual const storage::ReplicaStatus& status() const = 0;
 };
 
 }  // namespace smackd::services

@@ -1,0 +1,75 @@
+// All handlers by the files that hold them; routes.cc says which path is whose.
+#pragma once
+
+#include "services/api/call.h"
+
+namespace smackd::services::handlers {
+
+using Answer = net::Task<core::Result<net::http::Response>>;
+
+// health.cc
+Answer ping(Call& call);
+Answer health(Call& call);
+Answer ready(Call& call);
+
+// session.cc
+Answer login(Call& call);
+Answer acs_login(Call& call);
+Answer logout(Call& call);
+Answer whoami(Call& call);
+
+// status.cc
+Answer status(Call& call);
+Answer list_nodes(Call& call);
+
+// users.cc
+Answer list_users(Call& call);
+Answer show_user(Call& call);
+Answer create_user(Call& call);
+Answer put_user(Call& call);
+Answer remove_user(Call& call);
+Answer set_password(Call& call);
+Answer user_keytab(Call& call);
+Answer enable_user(Call& call);
+Answer disable_user(Call& call);
+
+// groups.cc
+Answer list_groups(Call& call);
+Answer show_group(Call& call);
+Answer create_group(Call& call);
+Answer put_group(Call& call);
+Answer remove_group(Call& call);
+
+// machines.cc
+Answer list_machines(Call& call);
+Answer show_machine(Call& call);
+Answer create_machine(Call& call);
+Answer put_machine(Call& call);
+Answer remove_machine(Call& call);
+Answer machine_keytab(Call& call);
+
+// rules.cc
+Answer list_rules(Call& call);
+Answer show_rule(Call& call);
+Answer create_rule(Call& call);
+Answer put_rule(Call& call);
+Answer remove_rule(Call& call);
+Answer check_policy(Call& call);
+
+// realm.cc
+Answer realm(Call& call);
+Answer list_principals(Call& call);
+
+// inspect.cc
+Answer sql(Call& call);
+Answer audit(Call& call);
+Answer refusals(Call& call);
+Answer metrics(Call& call);
+
+// events.cc
+Answer events(Call& call);
+
+// marathon.cc
+Answer list_apps(Call& call);
+
+}  // namespace smackd::services::handlers

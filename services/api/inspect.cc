@@ -1,0 +1,138 @@
+// Looking inside: SQL, the audit, refusals, metrics.
+#include <limits>
+
+#include "services/api/conditions.h"
+#include "services/api/fields.h"
+#include "services/api/handlers.h"
+#include "services/api/resource.h"
+
+namespace smackd::services::handlers {
+
+using core::Errc;
+using core::fail;
+using core::Json;
+using core::Result;
+using core::Revision;
+using net::http::Response;
+
+namespace {
+
+constexpr size_t kQueryBytesMax = 16 * 1024;
+constexpr int64_t kSqlRowsDefault = 1000;
+constexpr int64_t kSqlRowsMax = 10'000;
+constexpr core::milliseconds kSqlLimitDefault{2000};
+constexpr core::milliseconds kSqlLimitMax{10'000};
+constexpr int64_t kPageDefault = 100;
+constexpr int64_t kPageMax = 1000;
+
+std::string rfc3339(core::WallTime time) {
+    const std::chrono::sys_time<core::milliseconds> at{core::milliseconds(time.unix_ms)};
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date{day};
+    const std::chrono::hh_mm_ss clock{at - day};
+    return std::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                       clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                       clock.subseconds().count());
+}
+
+}  // namespace
+
+// The tables hold what everybody does: admins only.
+Answer sql(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const Json body, co_await read_body(call));
+    Fields fields(body);
+    const std::string query = fields.required_text("query");
+    const bool consistent = fields.boolean("consistent");
+    const auto rows_max = static_cast<uint32_t>(fields.integer("rows_max", kSqlRowsDefault, 1, kSqlRowsMax));
+    const core::milliseconds limit(
+        fields.integer("limit_ms", kSqlLimitDefault.count(), 1, kSqlLimitMax.count()));
+    CO_TRY(fields.finish());
+    if (query.size() > kQueryBytesMax) {
+        co_return fail(Errc::kInvalid, "query: {} bytes, the limit is {}", query.size(), kQueryBytesMax);
+    }
+    if (consistent) CO_TRY(co_await call.api.environment.state.barrier());
+    CO_TRY(co_await await_freshness(call));
+    using Read = ReadAt<SqlRows>;
+    auto found = co_await read<Read>(call, [&](StateReads& reads) -> Result<Read> {
+        Read result;
+        TRY_ASSIGN(result.revision, reads.revision());
+        TRY_ASSIGN(result.value, reads.sql(query, rows_max, limit));
+        return result;
+    });
+    CO_TRY(std::move(found));
+    Json columns = Json::array();
+    for (const std::string& column : found->value.columns) columns.push(column);
+    Json json;
+    json.set("columns", std::move(columns)).set("rows", std::move(found->value.rows));
+    json.set("truncated", found->value.truncated);
+    co_return read_reply(call, found->revision, std::move(json));
+}
+
+Answer audit(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const int64_t limit, query_integer(call.request, "limit", kPageDefault, 1, kPageMax));
+    uint64_t before = std::numeric_limits<int64_t>::max();
+    if (const auto text = call.request.query("before")) {
+        CO_TRY_ASSIGN(const Revision revision, Revision::parse(*text));
+        before = revision.number;
+    }
+    CO_TRY(co_await await_freshness(call));
+    using Read = ReadAt<std::vector<AuditRow>>;
+    auto found = co_await read<Read>(call, [&](StateReads& reads) -> Result<Read> {
+        Read result;
+        TRY_ASSIGN(result.revision, reads.revision());
+        TRY_ASSIGN(result.value, reads.audit(before, static_cast<uint32_t>(limit)));
+        return result;
+    });
+    CO_TRY(std::move(found));
+    Json rows = Json::array();
+    for (const AuditRow& row : found->value) {
+        Json json;
+        json.set("revision", row.revision.to_string())
+            .set("time_ms", row.time_ms)
+            .set("actor", row.principal);
+        json.set("door", row.door).set("summary", row.summary);
+        rows.push(std::move(json));
+    }
+    co_return read_reply(call, found->revision, Json::object().set("audit", std::move(rows)));
+}
+
+// Of this server since it started, the newest first; the hash-chained file beside the state has them all.
+Answer refusals(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const int64_t limit, query_integer(call.request, "limit", kPageDefault, 1, kPageMax));
+    Json rows = Json::array();
+    const auto& recent = call.api.recent_refusals;
+    for (auto shown = recent.rbegin(); shown != recent.rend(); ++shown) {
+        if (static_cast<int64_t>(rows.as_array().size()) >= limit) break;
+        const auth::Refusal& refusal = shown->refusal;
+        Json json;
+        json.set("time", rfc3339(shown->time))
+            .set("reason", refusal.reason)
+            .set("principal", refusal.principal);
+        json.set("source", refusal.source).set("door", refusal.door).set("request", refusal.request);
+        json.set("message", refusal.message);
+        rows.push(std::move(json));
+    }
+    Json json;
+    json.set("refusals", std::move(rows));
+    if (const auth::RefusalLog* log = call.api.environment.refusals) {
+        json.set("head", log->head()).set("suppressed", log->suppressed());
+    }
+    co_return json_reply(200, json);
+}
+
+// Prometheus text format 0.0.4.
+Answer metrics(Call& call) {
+    CO_TRY(call.require(core::Action::kView));
+    Response response;
+    response.body = call.api.environment.registry.render();
+    response.headers.add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    response.headers.add("Cache-Control", "no-store");
+    response.headers.add("X-Content-Type-Options", "nosniff");
+    co_return response;
+}
+
+}  // namespace smackd::services::handlers

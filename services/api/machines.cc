@@ -1,0 +1,104 @@
+// /smack/v1/machines: the registry, and with the embedded realm the machines' principals.
+#include "services/api/command_json.h"
+#include "services/api/principals.h"
+#include "services/api/resource.h"
+
+namespace smackd::services {
+namespace {
+
+using core::Json;
+using core::Result;
+using net::Task;
+
+struct Machines {
+    using Row = wire::PutMachine;
+    static constexpr std::string_view kKind = "machine";
+    static constexpr std::string_view kCollection = "machines";
+    static auto all(StateReads& reads) { return reads.machines(); }
+    static auto one(StateReads& reads, const std::string& key) { return reads.machine(key); }
+    static const std::string& key(const Row& row) { return row.name(); }
+};
+
+/// What a machine holds keys for: to join, for services of the host, and to be reached as an API server.
+std::vector<std::string> principals_of(const Call& call, std::string_view machine) {
+    std::vector<std::string> names;
+    for (const std::string_view service : {"smack", "host", "HTTP"}) {
+        names.push_back(full_principal(call, std::format("{}/{}", service, machine)));
+    }
+    return names;
+}
+
+/// Principals with random keys for those that a new machine does not have yet.
+Task<Result<void>> add_principals(Call& call, wire::Command& command, std::string machine) {
+    if (call.api.environment.realm == nullptr) co_return Result<void>();
+    for (const std::string& principal : principals_of(call, machine)) {
+        CO_TRY_ASSIGN(const auto existing, co_await find_principals(call, {principal}));
+        if (!existing.empty()) continue;
+        const std::string name = principal.substr(0, principal.find('@'));
+        auto made = co_await in_realm(call, [&](RealmDoor& realm) { return realm.with_random_key(name); });
+        CO_TRY(std::move(made));
+        add_put(command, std::move(*made));
+    }
+    co_return Result<void>();
+}
+
+}  // namespace
+
+namespace handlers {
+
+Answer list_machines(Call& call) {
+    return list_rows<Machines>(call);
+}
+Answer show_machine(Call& call) {
+    return show_row<Machines>(call);
+}
+
+Answer create_machine(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const Json body, co_await read_body(call));
+    const std::string name = body["name"].as_string();
+    CO_TRY_ASSIGN(wire::PutMachine machine, machine_from_json(name, body));
+    wire::Command command = make_command(call);
+    *command.add_changes()->mutable_put_machine() = std::move(machine);
+    CO_TRY(co_await add_principals(call, command, name));
+    CO_TRY_ASSIGN(
+        const core::Revision revision,
+        co_await change(call, std::move(command), {.kind = "machine", .key = name, .create = true}));
+    net::http::Response response = changed_reply(201, revision);
+    response.headers.add("Location", "/smack/v1/machines/" + name);
+    co_return response;
+}
+
+Answer put_machine(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const Json body, co_await read_body(call));
+    CO_TRY_ASSIGN(wire::PutMachine machine, machine_from_json(call.argument(), body));
+    wire::Command command = make_command(call);
+    *command.add_changes()->mutable_put_machine() = std::move(machine);
+    CO_TRY(co_await add_principals(call, command, call.argument()));
+    CO_TRY_ASSIGN(const core::Revision revision,
+                  co_await change(call, std::move(command), {.kind = "machine", .key = call.argument()}));
+    co_return changed_reply(200, revision);
+}
+
+Answer remove_machine(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    wire::Command command = make_command(call);
+    command.add_changes()->mutable_remove_machine()->set_name(call.argument());
+    CO_TRY_ASSIGN(const auto existing, co_await find_principals(call, principals_of(call, call.argument())));
+    for (const wire::PutPrincipal& principal : existing) add_remove(command, principal.name());
+    CO_TRY_ASSIGN(const core::Revision revision,
+                  co_await change(call, std::move(command), {.kind = "machine", .key = call.argument()}));
+    co_return changed_reply(200, revision);
+}
+
+Answer machine_keytab(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY(require_embedded_realm(call, "export the keytab there"));
+    auto answer = co_await export_keytab(call, principals_of(call, call.argument()),
+                                         {.kind = "machine", .key = call.argument()});
+    co_return answer;
+}
+
+}  // namespace handlers
+}  // namespace smackd::services

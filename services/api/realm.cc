@@ -1,0 +1,38 @@
+// /smack/v1/realm
+#include "services/api/handlers.h"
+#include "services/api/principals.h"
+#include "services/api/resource.h"
+
+namespace smackd::services::handlers {
+
+using core::Json;
+using core::Result;
+
+Answer realm(Call& call) {
+    const wire::InitCluster& cluster = call.view->cluster.cluster;
+    Json kdcs = Json::array();
+    for (const std::string& kdc : call.api.options.kdcs) kdcs.push(kdc);
+    Json json;
+    json.set("realm", cluster.realm()).set("embedded", cluster.embedded_realm()).set("kdcs", std::move(kdcs));
+    json.set("cluster_name", cluster.cluster_name()).set("cluster_id", cluster.cluster_id());
+    co_return json_reply(200, json);
+}
+
+Answer list_principals(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY(require_embedded_realm(call, "list its principals there"));
+    CO_TRY(co_await await_freshness(call));
+    using Read = ReadAt<std::vector<std::string>>;
+    auto found = co_await read<Read>(call, [](StateReads& reads) -> Result<Read> {
+        Read result;
+        TRY_ASSIGN(result.revision, reads.revision());
+        TRY_ASSIGN(result.value, reads.principals());
+        return result;
+    });
+    CO_TRY(std::move(found));
+    Json names = Json::array();
+    for (const std::string& name : found->value) names.push(name);
+    co_return read_reply(call, found->revision, Json::object().set("principals", std::move(names)));
+}
+
+}  // namespace smackd::services::handlers

@@ -1,0 +1,76 @@
+#include "services/api/routes.h"
+
+#include "services/api/handlers.h"
+
+namespace smackd::services {
+namespace {
+
+using enum Access;
+using enum RequestClass;
+namespace h = handlers;
+
+constexpr Route kRoutes[] = {
+    {"GET", "/ping", kAnonymous, kHealth, h::ping},
+    {"GET", "/health", kAnonymous, kHealth, h::health},
+    {"GET", "/ready", kAnonymous, kHealth, h::ready},
+
+    // These look for the caller themselves.
+    {"POST", "/smack/v1/login", kAnonymous, kSignIn, h::login},
+    {"POST", "/acs/api/v1/auth/login", kAnonymous, kSignIn, h::acs_login},
+
+    {"POST", "/smack/v1/logout", kUser, kSignIn, h::logout},
+    {"GET", "/smack/v1/whoami", kUser, kRead, h::whoami},
+    {"GET", "/smack/v1/status", kUser, kRead, h::status},
+    {"GET", "/smack/v1/nodes", kUser, kRead, h::list_nodes},
+    {"GET", "/smack/v1/events", kUser, kEvents, h::events},
+
+    {"GET", "/smack/v1/users", kUser, kRead, h::list_users},
+    {"POST", "/smack/v1/users", kUser, kWrite, h::create_user},
+    {"GET", "/smack/v1/users/{name}", kUser, kRead, h::show_user},
+    {"PUT", "/smack/v1/users/{name}", kUser, kWrite, h::put_user},
+    {"DELETE", "/smack/v1/users/{name}", kUser, kWrite, h::remove_user},
+    {"POST", "/smack/v1/users/{name}/password", kUser, kWrite, h::set_password},
+    {"POST", "/smack/v1/users/{name}/keytab", kUser, kWrite, h::user_keytab},
+    {"POST", "/smack/v1/users/{name}/enable", kUser, kWrite, h::enable_user},
+    {"POST", "/smack/v1/users/{name}/disable", kUser, kWrite, h::disable_user},
+
+    {"GET", "/smack/v1/groups", kUser, kRead, h::list_groups},
+    {"POST", "/smack/v1/groups", kUser, kWrite, h::create_group},
+    {"GET", "/smack/v1/groups/{name}", kUser, kRead, h::show_group},
+    {"PUT", "/smack/v1/groups/{name}", kUser, kWrite, h::put_group},
+    {"DELETE", "/smack/v1/groups/{name}", kUser, kWrite, h::remove_group},
+
+    {"GET", "/smack/v1/machines", kUser, kRead, h::list_machines},
+    {"POST", "/smack/v1/machines", kUser, kWrite, h::create_machine},
+    {"GET", "/smack/v1/machines/{name}", kUser, kRead, h::show_machine},
+    {"PUT", "/smack/v1/machines/{name}", kUser, kWrite, h::put_machine},
+    {"DELETE", "/smack/v1/machines/{name}", kUser, kWrite, h::remove_machine},
+    {"POST", "/smack/v1/machines/{name}/keytab", kUser, kWrite, h::machine_keytab},
+
+    {"GET", "/smack/v1/rules", kUser, kRead, h::list_rules},
+    {"POST", "/smack/v1/rules", kUser, kWrite, h::create_rule},
+    {"GET", "/smack/v1/rules/{id}", kUser, kRead, h::show_rule},
+    {"PUT", "/smack/v1/rules/{id}", kUser, kWrite, h::put_rule},
+    {"DELETE", "/smack/v1/rules/{id}", kUser, kWrite, h::remove_rule},
+    {"GET", "/smack/v1/policy/check", kUser, kRead, h::check_policy},
+
+    {"GET", "/smack/v1/realm", kUser, kRead, h::realm},
+    {"GET", "/smack/v1/realm/principals", kUser, kRead, h::list_principals},
+
+    {"POST", "/smack/v1/sql", kUser, kRead, h::sql},
+    {"GET", "/smack/v1/audit", kUser, kRead, h::audit},
+    {"GET", "/smack/v1/refusals", kUser, kRead, h::refusals},
+    {"GET", "/metrics", kUser, kRead, h::metrics},
+
+    {"GET", "/v2/apps", kUser, kRead, h::list_apps},
+    {"GET", "/marathon/v2/apps", kUser, kRead, h::list_apps},
+    {"GET", "/service/marathon/v2/apps", kUser, kRead, h::list_apps},
+};
+
+}  // namespace
+
+std::span<const Route> routes() {
+    return kRoutes;
+}
+
+}  // namespace smackd::services

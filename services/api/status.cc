@@ -1,0 +1,138 @@
+// /smack/v1/status and /smack/v1/nodes: the cluster and this server's place in it.
+#include <algorithm>
+
+#include "services/api/handlers.h"
+#include "services/api/resource.h"
+
+namespace smackd::services::handlers {
+
+using core::Json;
+using core::Result;
+
+namespace {
+
+using NodesRead = ReadAt<Rows<wire::PutNode>>;
+
+std::string_view role_name(storage::ReplicaRole role) {
+    switch (role) {
+        case storage::ReplicaRole::kUnavailable:
+            return "unavailable";
+        case storage::ReplicaRole::kFollower:
+            return "follower";
+        case storage::ReplicaRole::kCandidate:
+            return "candidate";
+        case storage::ReplicaRole::kLeader:
+            return "leader";
+    }
+    return "unknown";
+}
+
+std::string_view role_name(storage::ServerRole role) {
+    switch (role) {
+        case storage::ServerRole::kVoter:
+            return "voter";
+        case storage::ServerRole::kStandby:
+            return "standby";
+        case storage::ServerRole::kSpare:
+            return "spare";
+    }
+    return "unknown";
+}
+
+int64_t in_ms(core::Duration duration) {
+    return std::chrono::duration_cast<core::milliseconds>(duration).count();
+}
+
+/// The machine a server runs on, as it registered; ourselves we know anyway.
+std::string machine_of(const Call& call, const NodesRead& nodes, core::NodeId id) {
+    if (id == call.api.options.node.id) return call.api.options.node.machine;
+    const auto found = std::ranges::find(
+        nodes.value, id.value, [](const Versioned<wire::PutNode>& node) { return node.row.node_id(); });
+    return found == nodes.value.end() ? std::string{} : found->row.machine();
+}
+
+Json cluster_json(const Call& call, core::Revision revision) {
+    const ClusterRow& row = call.view->cluster;
+    Json json;
+    json.set("name", row.cluster.cluster_name()).set("id", row.cluster.cluster_id());
+    json.set("realm", row.cluster.realm()).set("embedded_realm", row.cluster.embedded_realm());
+    json.set("feature_level", row.feature_level).set("revision", revision.to_string());
+    return json;
+}
+
+Json node_json(const Call& call, const storage::ReplicaStatus& status) {
+    const NodeFacts& node = call.api.options.node;
+    Json json;
+    json.set("id", std::to_string(node.id.value)).set("machine", node.machine).set("version", node.version);
+    json.set("role", role_name(status.role));
+    json.set("uptime_ms", in_ms(call.api.environment.clock.now() - call.api.started));
+    json.set("last_index", status.last_index.value).set("commit_index", status.commit_index.value);
+    json.set("applied_index", status.applied_index.value);
+    json.set("leader_contact_ms", in_ms(status.since_leader_contact));
+    return json;
+}
+
+Json servers_json(const Call& call, const NodesRead& nodes, const storage::ReplicaStatus& status) {
+    Json servers = Json::array();
+    for (const storage::Server& server : status.servers) {
+        Json json;
+        json.set("id", std::to_string(server.id.value)).set("machine", machine_of(call, nodes, server.id));
+        json.set("address", server.address).set("role", role_name(server.role));
+        json.set("leader", server.id == status.leader).set("self", server.id == call.api.options.node.id);
+        servers.push(std::move(json));
+    }
+    return servers;
+}
+
+Json leader_json(const Call& call, const NodesRead& nodes, const storage::ReplicaStatus& status) {
+    if (status.leader.value == 0) return {};
+    Json json;
+    json.set("id", std::to_string(status.leader.value))
+        .set("machine", machine_of(call, nodes, status.leader));
+    for (const storage::Server& server : status.servers) {
+        if (server.id == status.leader) json.set("address", server.address);
+    }
+    return json;
+}
+
+Json alarms_json(const storage::ReplicaStatus& status) {
+    Json alarms = Json::array();
+    for (const storage::Alarm& alarm : status.alarms) {
+        if (alarm.message.empty()) continue;
+        alarms.push(Json::object().set("name", alarm.name).set("message", alarm.message));
+    }
+    return alarms;
+}
+
+Result<NodesRead> read_nodes(StateReads& reads) {
+    NodesRead nodes;
+    TRY_ASSIGN(nodes.revision, reads.revision());
+    TRY_ASSIGN(nodes.value, reads.nodes());
+    return nodes;
+}
+
+}  // namespace
+
+// For everybody whom some rule names: it tells who the servers are, not who the people are.
+Answer status(Call& call) {
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
+    CO_TRY(co_await await_freshness(call));
+    CO_TRY_ASSIGN(const NodesRead nodes, co_await read<NodesRead>(call, &read_nodes));
+    const storage::ReplicaStatus& replica = call.api.environment.state.status();
+    Json json;
+    json.set("cluster", cluster_json(call, nodes.revision)).set("term", replica.term.value);
+    json.set("leader", leader_json(call, nodes, replica)).set("node", node_json(call, replica));
+    json.set("servers", servers_json(call, nodes, replica)).set("alarms", alarms_json(replica));
+    co_return read_reply(call, nodes.revision, std::move(json));
+}
+
+Answer list_nodes(Call& call) {
+    CO_TRY(call.require(core::Action::kView));
+    CO_TRY(co_await await_freshness(call));
+    CO_TRY_ASSIGN(const NodesRead nodes, co_await read<NodesRead>(call, &read_nodes));
+    Json array = Json::array();
+    for (const auto& node : nodes.value) array.push(versioned_json(node, nodes.revision));
+    co_return read_reply(call, nodes.revision, Json::object().set("nodes", std::move(array)));
+}
+
+}  // namespace smackd::services::handlers
