@@ -72,7 +72,9 @@ TicketDiagnosis diagnose_ticket(BytesView token, const std::string& keytab_path)
     diagnosis.code = krb5_rd_req(context->get(), &raw, &data, nullptr, keytab.get(), nullptr, nullptr);
     if (diagnosis.code != 0) diagnosis.text = context->text(diagnosis.code);
     diagnosis.server = server_in(diagnosis.text);
-    diagnosis.client_time_s = client_time(*context, exchange.get());
+    // Only this code comes after the authenticator was read; before, libkrb5 would follow a null pointer.
+    if (diagnosis.code == KRB5KRB_AP_ERR_SKEW)
+        diagnosis.client_time_s = client_time(*context, exchange.get());
     return diagnosis;
 }
 
