@@ -16,9 +16,10 @@ namespace smackd::net {
 
 /// An IP address with a port.
 class Address {
-  public:
+ public:
     Address() = default;
-    /// "127.0.0.1:80", "[::1]:80", ":80" (every IPv6 and IPv4 address); port 0 lets the kernel choose. kInvalid names the rule.
+    /// "127.0.0.1:80", "[::1]:80", ":80" (every IPv6 and IPv4 address); port 0 lets the kernel choose.
+    /// kInvalid names the rule.
     static core::Result<Address> parse(std::string_view text);
     static Address from_sockaddr(const sockaddr* from);
 
@@ -30,7 +31,7 @@ class Address {
     bool is_loopback() const;
     const sockaddr* raw() const;
 
-  private:
+ private:
     sockaddr_storage storage_{};
 };
 
@@ -41,8 +42,10 @@ struct HostPort {
 /// "name:80", "10.0.0.1:80", "[::1]:80". kInvalid names the rule.
 core::Result<HostPort> parse_host_port(std::string_view text);
 
-/// The addresses of `host` (a name or an address), in the system's order. kNotFound when there is none, kTimeout
-/// after `limit`. The look-up itself runs on libuv's threads and cannot be stopped; its late answer is dropped.
-Task<core::Result<std::vector<Address>>> resolve(Loop& loop, std::string host, uint16_t port, core::Duration limit);
+/// The addresses of `host` (a name or an address), in the system's order. kNotFound when there is none,
+/// kTimeout after `limit`. The look-up itself runs on libuv's threads and cannot be stopped; its late answer
+/// is dropped.
+Task<core::Result<std::vector<Address>>> resolve(Loop& loop, std::string host, uint16_t port,
+                                                 core::Duration limit);
 
 }  // namespace smackd::net

@@ -1,4 +1,5 @@
-// Cancellation: who has given up, and why. One per Scope and per deadline; tasks inherit it from their awaiter.
+// Cancellation: who has given up, and why. One per Scope and per deadline; tasks inherit it from their
+// awaiter.
 #pragma once
 
 #include <coroutine>
@@ -13,7 +14,7 @@ class Cancellation;
 
 /// A suspended leaf (read, timer, queue) that wants to hear of cancellation. Unlinks itself when destroyed.
 class Waiter {
-  public:
+ public:
     Waiter() = default;
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
@@ -25,7 +26,7 @@ class Waiter {
     void attach(Cancellation* to);
     void detach();
 
-  private:
+ private:
     friend class Cancellation;
     Cancellation* owner_ = nullptr;
     Waiter* next_ = nullptr;
@@ -34,7 +35,7 @@ class Waiter {
 
 /// A node in the tree of cancellations: cancelling one cancels those below it. Loop thread only.
 class Cancellation final : private Waiter {
-  public:
+ public:
     explicit Cancellation(Cancellation* parent = nullptr);
     /// Nothing waits on it any more.
     ~Cancellation() override;
@@ -45,7 +46,7 @@ class Cancellation final : private Waiter {
     /// Wakes all that wait here and below; the second call does nothing.
     void cancel(core::Error why);
 
-  private:
+ private:
     friend class Waiter;
     void on_cancel(const core::Error& why) override { cancel(why); }
 

@@ -22,7 +22,7 @@ namespace smackd::net {
 inline constexpr core::Duration kLoopStall = std::chrono::milliseconds(100);
 
 class Loop final : public core::Timers {
-  public:
+ public:
     /// `name` stands in stall warnings ("api", "consensus").
     explicit Loop(std::string name, core::Logger logger = {});
     /// Every handle made on the loop is closed by now; anything else is a bug.
@@ -34,8 +34,8 @@ class Loop final : public core::Timers {
     void run();
     /// Ends run() after the current turn. Any thread.
     void stop();
-    /// Runs `callback` on the loop's thread in a later turn, in the order of posting. Any thread. What is still
-    /// queued when the loop dies is dropped. `label` names it in stall warnings and must be a literal.
+    /// Runs `callback` on the loop's thread in a later turn, in the order of posting. Any thread. What is
+    /// still queued when the loop dies is dropped. `label` names it in stall warnings and must be a literal.
     void post(core::Callback<void()> callback, const char* label = "post");
     /// True on the thread that runs the loop, and everywhere while it does not run.
     bool on_thread() const;
@@ -59,19 +59,19 @@ class Loop final : public core::Timers {
     /// Names what runs, for the stall watch; made at the start of each libuv callback of net. Coroutines made
     /// ready by the callback run when the outermost one ends.
     class Section {
-      public:
+     public:
         Section(Loop& loop, const char* label);
         ~Section();
         Section(const Section&) = delete;
         Section& operator=(const Section&) = delete;
 
-      private:
+     private:
         Loop& loop_;
         const char* label_;
         uint64_t began_ns_;
     };
 
-  private:
+ private:
     struct State;
     std::unique_ptr<State> state_;
 };

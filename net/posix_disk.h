@@ -1,4 +1,5 @@
-// The real disk: POSIX files, O_CLOEXEC, files 0600, folders 0700, fdatasync, fallocate. Safe from any thread.
+// The real disk: POSIX files, O_CLOEXEC, files 0600, folders 0700, fdatasync, fallocate. Safe from any
+// thread.
 #pragma once
 
 #include "core/disk.h"
@@ -6,7 +7,7 @@
 namespace smackd::net {
 
 class PosixDisk final : public core::Disk {
-  public:
+ public:
     core::Result<std::unique_ptr<core::File>> open(const std::string& path, core::OpenMode mode) override;
     core::Result<void> remove(const std::string& path) override;
     core::Result<void> rename(const std::string& from, const std::string& to) override;

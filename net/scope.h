@@ -2,23 +2,25 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "net/cancellation.h"
 #include "net/loop.h"
 #include "net/task.h"
+#include "net/wait.h"
 
 namespace smackd::net {
 
 class Scope {
-  public:
+ public:
     explicit Scope(Loop& loop) : loop_(loop) {}
     /// close() has returned, or nothing was ever spawned.
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
-    /// Runs `task` at once until it first suspends; it goes on in the background. After cancel() the task still
-    /// starts, and its first wait ends with kCancelled.
+    /// Runs `task` at once until it first suspends; it goes on in the background. After cancel() the task
+    /// still starts, and its first wait ends with kCancelled.
     void spawn(Task<void> task);
     /// Ends every wait of the tasks with kCancelled. Tasks go on until they return.
     void cancel(std::string_view why = "the owner closed");
@@ -31,16 +33,15 @@ class Scope {
     bool cancelled() const { return cancellation_.cancelled(); }
     Loop& loop() { return loop_; }
 
-  private:
+ private:
     struct Detached;
     static Detached run(Task<void> task, Scope& scope);
-    struct Joiner;
     void ended();
 
     Loop& loop_;
     Cancellation cancellation_;
     size_t running_ = 0;
-    Joiner* joiner_ = nullptr;
+    std::vector<Wait<void>*> joiners_;
 };
 
 /// Returns after `duration`, or with the reason of cancellation.
@@ -49,7 +50,8 @@ Task<core::Result<void>> sleep(Loop& loop, core::Duration duration);
 /// Runs `task`; when it has not ended after `limit` its waits end and the result is kTimeout "`what` took
 /// longer than ...". Returns only when the task has returned.
 template <class T>
-Task<core::Result<T>> with_deadline(Loop& loop, core::Duration limit, std::string what, Task<core::Result<T>> task);
+Task<core::Result<T>> with_deadline(Loop& loop, core::Duration limit, std::string what,
+                                    Task<core::Result<T>> task);
 
 /// For programs and tests with nothing else to do: runs the loop until `task` has ended.
 template <class T>
@@ -57,13 +59,13 @@ T block_on(Loop& loop, Task<T> task);
 
 /// A timer that cancels `cancellation` with kTimeout; stops when destroyed.
 class DeadlineTimer {
-  public:
+ public:
     DeadlineTimer(Loop& loop, core::Duration limit, std::string what, Cancellation& cancellation);
     ~DeadlineTimer() { loop_.cancel(timer_); }
     DeadlineTimer(const DeadlineTimer&) = delete;
     DeadlineTimer& operator=(const DeadlineTimer&) = delete;
 
-  private:
+ private:
     Loop& loop_;
     core::TimerId timer_;
 };
@@ -71,7 +73,8 @@ class DeadlineTimer {
 // ---- templates
 
 template <class T>
-Task<core::Result<T>> with_deadline(Loop& loop, core::Duration limit, std::string what, Task<core::Result<T>> task) {
+Task<core::Result<T>> with_deadline(Loop& loop, core::Duration limit, std::string what,
+                                    Task<core::Result<T>> task) {
     Cancellation* outer = co_await current_cancellation();
     Cancellation inner(outer);
     DeadlineTimer timer(loop, limit, std::move(what), inner);

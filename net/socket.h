@@ -26,10 +26,11 @@ inline constexpr int kListenBacklog = 512;
 
 /// Accepts connections. Loop thread only.
 class Listener {
-  public:
+ public:
     static core::Result<std::unique_ptr<Listener>> tcp(Loop& loop, const Address& at);
     /// Replaces a socket file that nobody listens on; `mode` are its permission bits.
-    static core::Result<std::unique_ptr<Listener>> unix_socket(Loop& loop, const std::string& path, uint32_t mode);
+    static core::Result<std::unique_ptr<Listener>> unix_socket(Loop& loop, const std::string& path,
+                                                               uint32_t mode);
 
     virtual ~Listener() = default;
     /// Waits for the next connection. One acceptor at a time.
@@ -44,9 +45,10 @@ class Listener {
 
 inline constexpr size_t kDatagramBytesMax = 65507;  ///< of UDP over IPv4
 
-/// A bound UDP socket. Datagrams that arrive faster than they are received wait in the kernel and are lost there.
+/// A bound UDP socket. Datagrams that arrive faster than they are received wait in the kernel and are lost
+/// there.
 class UdpSocket {
-  public:
+ public:
     struct Datagram {
         Address from;
         core::Bytes bytes;

@@ -1,4 +1,5 @@
-// Stream: an ordered, reliable, two-way byte stream. TCP, Unix sockets, TLS over either, in-memory pairs in tests.
+// Stream: an ordered, reliable, two-way byte stream. TCP, Unix sockets, TLS over either, in-memory pairs in
+// tests.
 #pragma once
 
 #include <memory>
@@ -22,7 +23,7 @@ struct UnixCredentials {
 
 /// One reader and one writer at a time, which may be different tasks. Loop thread only.
 class Stream {
-  public:
+ public:
     /// No read or write is pending. Closes without waiting.
     virtual ~Stream() = default;
 

@@ -13,7 +13,7 @@ namespace smackd::net {
 
 /// A list of suspended tasks, woken in order.
 class WaitList {
-  public:
+ public:
     explicit WaitList(Loop& loop) : loop_(loop) {}
     ~WaitList() { SMACK_ASSERT(waiting_.empty()); }
     WaitList(const WaitList&) = delete;
@@ -21,19 +21,19 @@ class WaitList {
 
     /// Suspends until woken or cancelled.
     Task<core::Result<void>> wait();
-    /// False when nobody waited.
+    /// False when nobody waited. The one woken goes on even when it is cancelled before it runs.
     bool wake_one();
     void wake_all();
     bool empty() const { return waiting_.empty(); }
 
-  private:
+ private:
     Loop& loop_;
     std::list<Wait<void>*> waiting_;
 };
 
 /// Set once (or again after reset); all waiters go on.
 class Event {
-  public:
+ public:
     explicit Event(Loop& loop) : waiters_(loop) {}
     void set() {
         set_ = true;
@@ -43,14 +43,14 @@ class Event {
     bool is_set() const { return set_; }
     Task<core::Result<void>> wait();
 
-  private:
+ private:
     WaitList waiters_;
     bool set_ = false;
 };
 
 /// `count` permits; acquire waits for one. Fair.
 class Semaphore {
-  public:
+ public:
     Semaphore(Loop& loop, size_t count) : waiters_(loop), free_(count) {}
     Task<core::Result<void>> acquire();
     bool try_acquire();
@@ -58,7 +58,7 @@ class Semaphore {
 
     /// Releases at the end of a block: `auto permit = Semaphore::Permit(semaphore);` after an acquire.
     class Permit {
-      public:
+     public:
         explicit Permit(Semaphore& of) : of_(&of) {}
         Permit(Permit&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
         Permit(const Permit&) = delete;
@@ -67,20 +67,19 @@ class Semaphore {
             if (of_ != nullptr) of_->release();
         }
 
-      private:
+     private:
         Semaphore* of_;
     };
 
-  private:
+ private:
     WaitList waiters_;
     size_t free_;
-    size_t handed_ = 0;  // permits promised to woken waiters that have not run yet
 };
 
 /// A bounded queue between tasks. After close() pushes are refused and pops drain what is left.
 template <class T>
 class Queue {
-  public:
+ public:
     Queue(Loop& loop, size_t capacity) : readers_(loop), writers_(loop), capacity_(capacity) {}
 
     /// False when full or closed; never waits.
@@ -123,7 +122,7 @@ class Queue {
     size_t capacity() const { return capacity_; }
     bool closed() const { return closed_; }
 
-  private:
+ private:
     T take() {
         T value = std::move(items_.front());
         items_.pop_front();

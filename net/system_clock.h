@@ -6,7 +6,7 @@
 namespace smackd::net {
 
 class SystemClock final : public core::Clock {
-  public:
+ public:
     core::Instant now() const override;
     core::WallTime wall() const override;
 };

@@ -7,11 +7,11 @@ namespace smackd::net {
 
 /// Not safe to share between threads: one each.
 class SystemRandom final : public core::Random {
-  public:
+ public:
     SystemRandom();
     uint64_t next() override { return random_.next(); }
 
-  private:
+ private:
     core::SeededRandom random_;
 };
 

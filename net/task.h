@@ -2,8 +2,9 @@
 //
 // A task starts when it is awaited (or spawned into a Scope) and runs inline until its first real suspension.
 // It inherits the Cancellation of its awaiter, so that leaves (reads, timers, queues) end with kCancelled or
-// kTimeout when the scope or deadline above them gives up. Rules: parameters by value, or by reference to what
-// outlives the task; no capturing lambda as a coroutine; `auto x = co_await f(names);`, never inside a condition.
+// kTimeout when the scope or deadline above them gives up. Rules: parameters by value, or by reference to
+// what outlives the task; no capturing lambda as a coroutine; `auto x = co_await f(names);`, never inside a
+// condition.
 #pragma once
 
 #include <coroutine>
@@ -63,7 +64,7 @@ struct TaskPromise<void> : PromiseBase {
 
 template <class T>
 class [[nodiscard]] Task {
-  public:
+ public:
     using promise_type = TaskPromise<T>;
     using Handle = std::coroutine_handle<promise_type>;
 
@@ -79,8 +80,8 @@ class [[nodiscard]] Task {
     }
 
     bool await_ready() const noexcept { return false; }
-    /// The child runs inline and the parent goes on at once when it is already done: a loop of tasks that never
-    /// really suspend uses no stack, at any optimisation level.
+    /// The child runs inline and the parent goes on at once when it is already done: a loop of tasks that
+    /// never really suspend uses no stack, at any optimisation level.
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> parent) {
         static_assert(std::is_base_of_v<PromiseBase, Promise>, "only a Task awaits a Task");
@@ -89,14 +90,14 @@ class [[nodiscard]] Task {
     }
     T await_resume() { return handle_.promise().take(); }
 
-    /// For Scope and deadlines: runs the task under `cancellation`; true when it has suspended and will resume
-    /// `continuation` at its end.
+    /// For Scope and deadlines: runs the task under `cancellation`; true when it has suspended and will
+    /// resume `continuation` at its end.
     bool start_under(Cancellation* cancellation, std::coroutine_handle<> continuation) {
         handle_.promise().cancellation = cancellation;
         return start(continuation);
     }
 
-  private:
+ private:
     bool start(std::coroutine_handle<> continuation) {
         handle_.resume();
         if (handle_.done()) return false;
@@ -126,7 +127,9 @@ struct CurrentCancellation {
     }
     Cancellation* await_resume() const noexcept { return found; }
 };
-inline CurrentCancellation current_cancellation() { return {}; }
+inline CurrentCancellation current_cancellation() {
+    return {};
+}
 
 /// Awaits `task` under another cancellation than the awaiter's.
 template <class T>
@@ -141,18 +144,18 @@ struct Under {
 }  // namespace smackd::net
 
 /// TRY for coroutines. `expression` may contain one co_await, as a plain call: `CO_TRY(co_await f(x));`
-#define CO_TRY(expression)                                                     \
-    do {                                                                       \
-        auto try_result_ = expression;                                         \
-        if (!try_result_) [[unlikely]] {                                       \
-            co_return std::unexpected(std::move(try_result_.error()));         \
-        }                                                                      \
+#define CO_TRY(expression)                                             \
+    do {                                                               \
+        auto try_result_ = expression;                                 \
+        if (!try_result_) [[unlikely]] {                               \
+            co_return std::unexpected(std::move(try_result_.error())); \
+        }                                                              \
     } while (false)
 
 /// `CO_TRY_ASSIGN(auto value, co_await f(x));` declares or assigns, or co_returns the error.
-#define CO_TRY_ASSIGN(target, expression)                                                 \
-    auto SMACK_CONCAT(try_result_, __LINE__) = expression;                                \
-    if (!SMACK_CONCAT(try_result_, __LINE__)) [[unlikely]] {                              \
+#define CO_TRY_ASSIGN(target, expression)                                                  \
+    auto SMACK_CONCAT(try_result_, __LINE__) = expression;                                 \
+    if (!SMACK_CONCAT(try_result_, __LINE__)) [[unlikely]] {                               \
         co_return std::unexpected(std::move(SMACK_CONCAT(try_result_, __LINE__).error())); \
-    }                                                                                     \
+    }                                                                                      \
     target = std::move(*SMACK_CONCAT(try_result_, __LINE__))

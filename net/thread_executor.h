@@ -10,7 +10,7 @@
 namespace smackd::net {
 
 class ThreadExecutor final : public core::Executor {
-  public:
+ public:
     /// `done` callbacks run on `loop`, which outlives the executor. `name` is the thread's (15 bytes count).
     ThreadExecutor(Loop& loop, std::string name);
     /// Waits for the work that runs now; queued work and undelivered `done`s are dropped.
@@ -18,7 +18,7 @@ class ThreadExecutor final : public core::Executor {
 
     void submit(core::Callback<void()> work, core::Callback<void()> done) override;
 
-  private:
+ private:
     struct State;
     std::shared_ptr<State> state_;  // shared with the thread and with posted `done`s, which may outlive *this
 };

@@ -16,7 +16,7 @@ namespace smackd::net {
 /// its own objects.
 template <class T>
 class Wait : public Waiter {
-  public:
+ public:
     explicit Wait(Loop& loop) : loop_(loop) {}
 
     bool done() const { return result_.has_value(); }
@@ -45,12 +45,20 @@ class Wait : public Waiter {
     }
     core::Result<T> await_resume() { return std::move(*result_); }
 
-  protected:
+ protected:
     Loop& loop_;
 
-  private:
+ private:
     std::optional<core::Result<T>> result_;
     std::coroutine_handle<> suspended_;
+};
+
+/// A wait that cancellation does not end: somebody else still uses what the awaiter owns.
+template <class T>
+class UncancellableWait final : public Wait<T> {
+ public:
+    using Wait<T>::Wait;
+    void on_cancel(const core::Error&) override {}
 };
 
 }  // namespace smackd::net

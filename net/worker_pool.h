@@ -1,4 +1,5 @@
-// WorkerPool: a few threads for work that would stall a loop (TLS handshakes, GSS, password checks, SQL reads).
+// WorkerPool: a few threads for work that would stall a loop (TLS handshakes, GSS, password checks, SQL
+// reads).
 #pragma once
 
 #include <memory>
@@ -12,7 +13,7 @@
 namespace smackd::net {
 
 class WorkerPool {
-  public:
+ public:
     /// `queue_max` is how many pieces of work may wait; more are refused with kBusy.
     WorkerPool(std::string name, size_t threads, size_t queue_max);
     /// Finishes what runs, drops what is queued. No run() may be pending.
@@ -20,9 +21,9 @@ class WorkerPool {
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
 
-    /// Runs `work` on a thread and returns its value on `loop`: `Task<Result<int>> r = pool.run<int>(loop, [...]
-    /// { return Result<int>(1); })`. kBusy when the queue is full. Waits for the end of `work` even when cancelled,
-    /// so `work` may use what the awaiter owns.
+    /// Runs `work` on a thread and returns its value on `loop`: `Task<Result<int>> r = pool.run<int>(loop,
+    /// [...] { return Result<int>(1); })`. kBusy when the queue is full. Waits for the end of `work` even
+    /// when cancelled, so `work` may use what the awaiter owns.
     template <class T>
     Task<core::Result<T>> run(Loop& loop, core::Callback<core::Result<T>()> work);
 
@@ -31,17 +32,9 @@ class WorkerPool {
 
     size_t queued() const;
 
-  private:
+ private:
     struct State;
     std::unique_ptr<State> state_;
-};
-
-/// A wait that cancellation does not end: somebody else still uses what the awaiter owns.
-template <class T>
-class UncancellableWait final : public Wait<T> {
-  public:
-    using Wait<T>::Wait;
-    void on_cancel(const core::Error&) override {}
 };
 
 template <class T>
@@ -49,10 +42,12 @@ Task<core::Result<T>> WorkerPool::run(Loop& loop, core::Callback<core::Result<T>
     UncancellableWait<T> wait(loop);
     bool accepted = submit([&] {
         core::Result<T> result = work();
-        loop.post([&wait, moved = std::move(result)]() mutable { wait.complete(std::move(moved)); }, "worker");
+        loop.post([&wait, moved = std::move(result)]() mutable { wait.complete(std::move(moved)); },
+                  "worker");
     });
     if (!accepted) {
-        co_return std::unexpected(core::Error{core::Errc::kBusy, "the workers' queue is full; try again", 1000});
+        co_return std::unexpected(
+            core::Error{core::Errc::kBusy, "the workers' queue is full; try again", 1000});
     }
     co_return co_await wait;
 }

@@ -47,8 +47,10 @@ struct CertificateRequest {
 };
 
 /// PKCS #10 in PEM, signed by `key`.
-core::Result<std::string> make_request(const KeyPair& key, const std::string& common_name, const AltNames& names);
-/// Reads a request and checks that it is signed by the key in it (mbedTLS does not). kInvalid, kCorrupt (signature).
+core::Result<std::string> make_request(const KeyPair& key, const std::string& common_name,
+                                       const AltNames& names);
+/// Reads a request and checks that it is signed by the key in it (mbedTLS does not). kInvalid, kCorrupt
+/// (signature).
 core::Result<CertificateRequest> parse_request(core::BytesView pem_or_der);
 
 struct Issue {
@@ -57,18 +59,20 @@ struct Issue {
     KeyUse use = KeyUse::kServerAndClient;
     core::WallTime not_before;  ///< whole seconds count
     core::WallTime not_after;
-    std::string serial;         ///< hex, at most 40 digits; empty: 16 random bytes
+    std::string serial;  ///< hex, at most 40 digits; empty: 16 random bytes
 };
 
 /// A self-signed CA certificate (pathlen 0) in PEM.
-core::Result<std::string> make_ca(const KeyPair& key, const std::string& common_name, core::WallTime not_before,
-                                  core::WallTime not_after);
-/// A leaf for `subject_key`, signed by the CA, in PEM. Nothing is taken over from a request: the caller decides.
-core::Result<std::string> issue_certificate(const KeyPair& ca_key, std::string_view ca_pem, const PublicKey& subject_key,
-                                            const Issue& issue);
+core::Result<std::string> make_ca(const KeyPair& key, const std::string& common_name,
+                                  core::WallTime not_before, core::WallTime not_after);
+/// A leaf for `subject_key`, signed by the CA, in PEM. Nothing is taken over from a request: the caller
+/// decides.
+core::Result<std::string> issue_certificate(const KeyPair& ca_key, std::string_view ca_pem,
+                                            const PublicKey& subject_key, const Issue& issue);
 
-/// Checks that a CA of `ca_pem` (one or more) signed `certificate` and that it is valid at `now`; both in PEM.
-/// kDenied with the reason ("expired on ...", "not signed by this CA").
-core::Result<void> verify_certificate(std::string_view certificate_pem, std::string_view ca_pem, core::WallTime now);
+/// Checks that a CA of `ca_pem` (one or more) signed `certificate` and that it is valid at `now`; both in
+/// PEM. kDenied with the reason ("expired on ...", "not signed by this CA").
+core::Result<void> verify_certificate(std::string_view certificate_pem, std::string_view ca_pem,
+                                      core::WallTime now);
 
 }  // namespace smackd::net::crypto

@@ -16,7 +16,7 @@ inline constexpr size_t kEs256SignatureBytes = 64;  ///< r || s, 32 bytes each
 
 /// A public key. Safe to use from several threads.
 class PublicKey {
-  public:
+ public:
     PublicKey(PublicKey&&) noexcept;
     PublicKey& operator=(PublicKey&&) noexcept;
     ~PublicKey();
@@ -33,15 +33,15 @@ class PublicKey {
     bool verify_es256(core::BytesView message, core::BytesView signature) const;
 
     explicit PublicKey(std::unique_ptr<mbedtls_pk_context, void (*)(mbedtls_pk_context*)> key);
-    mbedtls_pk_context* raw() const { return key_.get(); }
+    mbedtls_pk_context* native() const { return key_.get(); }
 
-  private:
+ private:
     std::unique_ptr<mbedtls_pk_context, void (*)(mbedtls_pk_context*)> key_;
 };
 
 /// A private key with its public half. Safe to use from several threads; wiped when destroyed.
 class KeyPair {
-  public:
+ public:
     KeyPair(KeyPair&&) noexcept;
     KeyPair& operator=(KeyPair&&) noexcept;
     ~KeyPair();
@@ -57,9 +57,9 @@ class KeyPair {
     core::Bytes sign_es256(core::BytesView message) const;
 
     explicit KeyPair(std::unique_ptr<mbedtls_pk_context, void (*)(mbedtls_pk_context*)> key);
-    mbedtls_pk_context* raw() const { return key_.get(); }
+    mbedtls_pk_context* native() const { return key_.get(); }
 
-  private:
+ private:
     std::unique_ptr<mbedtls_pk_context, void (*)(mbedtls_pk_context*)> key_;
 };
 

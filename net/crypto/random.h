@@ -1,4 +1,5 @@
-// Secret randomness, from the kernel's getrandom(2). Never replaced in tests or simulation: keys come from here.
+// Secret randomness, from the kernel's getrandom(2). Never replaced in tests or simulation: keys come from
+// here.
 #pragma once
 
 #include "core/bytes.h"

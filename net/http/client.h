@@ -14,10 +14,11 @@ namespace smackd::net::http {
 
 struct ClientRequest {
     std::string method = "GET";
-    std::string target = "/";   ///< raw: path and query, escaped
-    Headers headers;            ///< Host is added from the connection when absent
+    std::string target = "/";  ///< raw: path and query, escaped
+    Headers headers;           ///< Host is added from the connection when absent
     std::string body;
-    core::Duration limit = std::chrono::seconds(30);  ///< to the end of the response's head; for fetch: to its body's
+    core::Duration limit =
+        std::chrono::seconds(30);  ///< to the end of the response's head; for fetch: to its body's
 };
 
 struct ClientLimits {
@@ -29,19 +30,19 @@ struct ClientLimits {
 struct ClientResponse {
     int status = 0;
     Headers headers;
-    std::string body;   ///< of fetch only
+    std::string body;  ///< of fetch only
 };
 
 /// One connection. One request at a time; read its body to the end before the next.
 class ClientConnection {
-  public:
+ public:
     ClientConnection(Loop& loop, std::unique_ptr<Stream> stream, std::string host, ClientLimits limits = {});
     ~ClientConnection();
     ClientConnection(const ClientConnection&) = delete;
     ClientConnection& operator=(const ClientConnection&) = delete;
 
-    /// Sends a request and returns the head of its response; the body follows by body(). kUnavailable when the
-    /// connection ends, kTimeout, kCorrupt when it is not HTTP.
+    /// Sends a request and returns the head of its response; the body follows by body(). kUnavailable when
+    /// the connection ends, kTimeout, kCorrupt when it is not HTTP.
     Task<core::Result<ClientResponse>> send(ClientRequest request);
     /// The body of the last response, in pieces; no limit but the caller's.
     BodyReader& body();
@@ -52,21 +53,22 @@ class ClientConnection {
     Stream& stream();
     Task<void> close();
 
-  private:
+ private:
     struct State;
     std::unique_ptr<State> state_;
 };
 
 /// Where a server is.
 struct Endpoint {
-    std::string unix_path;   ///< or
+    std::string unix_path;  ///< or
     HostPort host;
     std::shared_ptr<const TlsConfig> tls;  ///< nullptr: plain
     std::string server_name;               ///< for SNI and the certificate check
 };
 
 /// Connects, with TLS when the endpoint has it. `engine` may be nullptr without TLS.
-Task<core::Result<std::unique_ptr<ClientConnection>>> connect(Loop& loop, TlsEngine* engine, Endpoint endpoint,
-                                                              core::Duration limit, ClientLimits limits = {});
+Task<core::Result<std::unique_ptr<ClientConnection>>> connect(Loop& loop, TlsEngine* engine,
+                                                              Endpoint endpoint, core::Duration limit,
+                                                              ClientLimits limits = {});
 
 }  // namespace smackd::net::http

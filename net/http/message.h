@@ -17,7 +17,7 @@ namespace smackd::net::http {
 
 /// Header fields in order of arrival; names compare without case and may repeat.
 class Headers {
-  public:
+ public:
     using Field = std::pair<std::string, std::string>;
 
     void add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
@@ -35,7 +35,7 @@ class Headers {
     const std::vector<Field>& fields() const { return fields_; }
     void clear() { fields_.clear(); }
 
-  private:
+ private:
     std::vector<Field> fields_;
 };
 
@@ -44,7 +44,7 @@ bool equal_ignoring_case(std::string_view left, std::string_view right);
 
 /// The bytes of a message body, in pieces.
 class BodyReader {
-  public:
+ public:
     virtual ~BodyReader() = default;
     /// 1..`size` bytes; 0 is the end. kInvalid when the framing is wrong or the limit is passed.
     virtual Task<core::Result<size_t>> read(char* buffer, size_t size) = 0;
@@ -56,18 +56,20 @@ using QueryPair = std::pair<std::string, std::string>;
 
 /// A request target in origin-form (RFC 9112 section 3.2.1), decoded.
 struct Target {
-    std::string path;               ///< decoded, starts with '/', no empty, "." or ".." component, no NUL
-    std::vector<QueryPair> query;   ///< decoded, in order
+    std::string path;  ///< decoded; starts with '/', has no empty component and no control character
+    std::vector<QueryPair> query;  ///< decoded, in order
     /// The first value of `name`, or nullopt.
     std::optional<std::string_view> query_value(std::string_view name) const;
 };
-/// kInvalid names the rule: bad escapes, encoded '/' or NUL, '..' above the root, not origin-form.
+/// kInvalid names the rule: bad escapes, control characters, "." or ".." components, no path. Escapes are
+/// decoded once and before anything else, so %2F is a slash (clients send application ids so) and a route
+/// sees what a handler sees; empty components are dropped. Absolute-form is taken by its path.
 core::Result<Target> parse_target(std::string_view raw);
 /// Everything but unreserved characters (RFC 3986 section 2.3) as %XX.
 std::string percent_encode(std::string_view text);
 
 struct Request {
-    std::string method;   ///< as sent: "GET"
+    std::string method;  ///< as sent: "GET"
     std::string raw_target;
     Target target;
     Headers headers;
@@ -80,7 +82,7 @@ struct Request {
 
 /// Where a streaming response goes. Each write reaches the client without waiting for more.
 class BodyWriter {
-  public:
+ public:
     virtual ~BodyWriter() = default;
     /// Waits until the socket took it; an error means that the client is gone.
     virtual Task<core::Result<void>> write(core::BytesView bytes) = 0;
@@ -91,10 +93,10 @@ using BodyProducer = core::Callback<Task<core::Result<void>>(BodyWriter&)>;
 
 struct Response {
     int status = 200;
-    Headers headers;       ///< Content-Length, Transfer-Encoding, Connection and Date are set by the server
+    Headers headers;  ///< Content-Length, Transfer-Encoding, Connection and Date are set by the server
     std::string body;
-    BodyProducer stream;   ///< instead of body: chunked (or until close for HTTP/1.0)
-    bool close = false;    ///< close the connection after this response
+    BodyProducer stream;  ///< instead of body: chunked (or until close for HTTP/1.0)
+    bool close = false;   ///< close the connection after this response
 
     static Response text(int status, std::string_view text);
     static Response json(int status, std::string body);

@@ -1,7 +1,6 @@
 // RPC frames: a 4-byte little-endian length, then one wire.RpcFrame.
 #pragma once
 
-
 #include "core/bytes.h"
 #include "core/result.h"
 #include "net/stream.h"
@@ -21,13 +20,13 @@ core::Result<void> append_frame(core::Bytes& out, const wire::RpcFrame& frame);
 
 /// Cuts frames out of a stream of bytes; no I/O.
 class FrameDecoder {
-  public:
+ public:
     void feed(core::BytesView bytes) { buffer_.append(bytes); }
-    /// True with the next whole frame in `into`; false when more bytes are needed. kCorrupt on a length beyond the limit or bytes that
-    /// are no RpcFrame; nothing can be read after that.
+    /// True with the next whole frame in `into`; false when more bytes are needed. kCorrupt on a length
+    /// beyond the limit or bytes that are no RpcFrame; nothing can be read after that.
     core::Result<bool> next(wire::RpcFrame& into);
 
-  private:
+ private:
     core::Bytes buffer_;
     size_t begin_ = 0;
 };

@@ -24,20 +24,21 @@ struct PeerTransportOptions {
     std::string cluster_id;
     core::NodeId self;
     std::string software;
-    size_t queue_messages = 1024;                            ///< per peer; the oldest is dropped beyond it
-    size_t queue_bytes = 32 * core::kMiB;                    ///< per peer
+    size_t queue_messages = 1024;          ///< per peer; the oldest is dropped beyond it
+    size_t queue_bytes = 32 * core::kMiB;  ///< per peer
     core::Duration backoff_min = std::chrono::milliseconds(50);
     core::Duration backoff_max = std::chrono::seconds(1);
     core::Duration connect_limit = std::chrono::seconds(3);  ///< TCP and TLS together
 };
 
-/// The node a certificate names by its URI smack://<cluster_id>/node/<id>; kDenied when it has none or several, or is of
-/// another cluster.
-core::Result<core::NodeId> node_of_certificate(const crypto::Certificate& certificate, std::string_view cluster_id);
+/// The node a certificate names by its URI smack://<cluster_id>/node/<id>; kDenied when it has none or
+/// several, or is of another cluster.
+core::Result<core::NodeId> node_of_certificate(const crypto::Certificate& certificate,
+                                               std::string_view cluster_id);
 std::string node_uri(std::string_view cluster_id, core::NodeId node);
 
 class PeerTransport final : public core::Transport {
-  public:
+ public:
     /// `config` gives the client configuration for the next connection (mutual TLS, ALPN kPeerAlpn).
     using ConfigSource = core::Callback<std::shared_ptr<const TlsConfig>()>;
     PeerTransport(Loop& loop, TlsEngine& engine, PeerTransportOptions options, ConfigSource config,
@@ -57,7 +58,7 @@ class PeerTransport final : public core::Transport {
     void forget(core::NodeId peer);
     Task<void> close();
 
-  private:
+ private:
     struct State;
     std::unique_ptr<State> state_;
 };

@@ -1,4 +1,5 @@
-// RPC between nodes: calls with deadlines, cancellation, streams with credit, one-way notices; over any Stream.
+// RPC between nodes: calls with deadlines, cancellation, streams with credit, one-way notices; over any
+// Stream.
 //
 // In production the stream is mutual TLS (ALPN "smack/1") and the caller is known by its certificate.
 #pragma once
@@ -28,11 +29,12 @@ struct Hello {
 };
 
 struct RpcLimits {
-    size_t calls_in_flight = 256;                                ///< per connection; more are answered kBusy
-    core::Duration default_deadline = std::chrono::seconds(30);  ///< of calls that name none; streams have none
+    size_t calls_in_flight = 256;  ///< per connection; more are answered kBusy
+    core::Duration default_deadline =
+        std::chrono::seconds(30);  ///< of calls that name none; streams have none
     core::Duration hello = std::chrono::seconds(5);
-    uint32_t stream_credit = 64;                                 ///< items a client lets a server send ahead
-    size_t send_queue_frames = 1024;                             ///< beyond it senders wait
+    uint32_t stream_credit = 64;      ///< items a client lets a server send ahead
+    size_t send_queue_frames = 1024;  ///< beyond it senders wait
 };
 
 /// Who called: the peer's hello and its stream.
@@ -44,19 +46,20 @@ struct Caller {
 
 /// Sends the items of a streaming answer; waits for the client's credit.
 class ItemWriter {
-  public:
+ public:
     virtual ~ItemWriter() = default;
     /// kCancelled when the client is no longer interested.
     virtual Task<core::Result<void>> send(core::Bytes item) = 0;
 };
 
-using CallHandler = core::Callback<Task<core::Result<core::Bytes>>(core::Bytes request, const Caller& caller)>;
+using CallHandler =
+    core::Callback<Task<core::Result<core::Bytes>>(core::Bytes request, const Caller& caller)>;
 using StreamHandler =
     core::Callback<Task<core::Result<void>>(core::Bytes request, ItemWriter& out, const Caller& caller)>;
 using NoticeHandler = core::Callback<void(core::Bytes body, const Caller& caller)>;
 
 class RpcServer {
-  public:
+ public:
     RpcServer(Loop& loop, Hello self, RpcLimits limits = {}, core::Logger logger = {});
     ~RpcServer();
     RpcServer(const RpcServer&) = delete;
@@ -70,14 +73,14 @@ class RpcServer {
     /// Serves one connection until it ends; the reason is returned and the stream closed.
     Task<core::Result<void>> serve(std::unique_ptr<Stream> stream);
 
-  private:
+ private:
     struct State;
     std::unique_ptr<State> state_;
 };
 
 /// The items of a streaming call.
 class ItemReader {
-  public:
+ public:
     virtual ~ItemReader() = default;
     /// The next item; nullopt at the orderly end; else the server's error.
     virtual Task<core::Result<std::optional<core::Bytes>>> next() = 0;
@@ -86,10 +89,10 @@ class ItemReader {
 };
 
 class RpcClient {
-  public:
+ public:
     /// Exchanges hellos. kUnsupported when the peer speaks another protocol version (names both).
-    static Task<core::Result<std::unique_ptr<RpcClient>>> connect(Loop& loop, std::unique_ptr<Stream> stream, Hello self,
-                                                                  RpcLimits limits = {});
+    static Task<core::Result<std::unique_ptr<RpcClient>>> connect(Loop& loop, std::unique_ptr<Stream> stream,
+                                                                  Hello self, RpcLimits limits = {});
     /// close() has returned.
     ~RpcClient();
     RpcClient(const RpcClient&) = delete;
@@ -110,7 +113,7 @@ class RpcClient {
     struct State;
     explicit RpcClient(std::unique_ptr<State> state);
 
-  private:
+ private:
     std::unique_ptr<State> state_;
 };
 

@@ -15,12 +15,21 @@ enum class TlsVersions : uint8_t { k12And13, kOnly13, kOnly12 };
 /// How a server treats client certificates.
 enum class ClientCertificates : uint8_t { kNone, kOptional, kRequired };
 
+/// A certificate for clients that ask for one host name (SNI, RFC 6066 section 3).
+struct NamedCertificate {
+    std::string server_name;  ///< lower case, exact
+    std::string certificate_pem;
+    std::string key_pem;
+};
+
 struct TlsServerOptions {
     std::string certificate_pem;  ///< own chain, leaf first
     std::string key_pem;
-    std::string client_ca_pem;    ///< who may sign client certificates; needed unless kNone
+    std::vector<NamedCertificate> by_name;  ///< instead of certificate_pem for these names
+    std::string client_ca_pem;              ///< who may sign client certificates; needed unless kNone
     ClientCertificates clients = ClientCertificates::kNone;
-    std::vector<std::string> alpn;  ///< in order of preference; empty: ALPN is ignored. Without overlap the handshake fails.
+    std::vector<std::string>
+        alpn;  ///< in order of preference; empty: ALPN is ignored. Without overlap the handshake fails.
     TlsVersions versions = TlsVersions::k12And13;
 };
 
@@ -30,15 +39,15 @@ struct TlsClientOptions {
     std::string key_pem;
     std::vector<std::string> alpn;
     TlsVersions versions = TlsVersions::k12And13;
-    /// Checks the server's chain against ca_pem. Off only where Kerberos proves the server afterwards (join, first
-    /// login): the session then has the peer's certificate all the same, unchecked.
+    /// Checks the server's chain against ca_pem. Off only where Kerberos proves the server afterwards (join,
+    /// first login): the session then has the peer's certificate all the same, unchecked.
     bool verify = true;
 };
 
-/// No session tickets, no renegotiation, AEAD suites with forward secrecy only. Shared by handshakes on several
-/// threads, hence the shared_ptr; a connection keeps the configuration it began with.
+/// No session tickets, no renegotiation, AEAD suites with forward secrecy only. Shared by handshakes on
+/// several threads, hence the shared_ptr; a connection keeps the configuration it began with.
 class TlsConfig {
-  public:
+ public:
     struct Native;
     static core::Result<std::shared_ptr<const TlsConfig>> server(TlsServerOptions options);
     static core::Result<std::shared_ptr<const TlsConfig>> client(TlsClientOptions options);
@@ -49,7 +58,7 @@ class TlsConfig {
     TlsConfig& operator=(const TlsConfig&) = delete;
     Native& native() const { return *native_; }
 
-  private:
+ private:
     std::unique_ptr<Native> native_;
 };
 

@@ -11,7 +11,7 @@
 namespace smackd::net {
 
 class TlsSession {
-  public:
+ public:
     virtual ~TlsSession() = default;
     /// "TLSv1.3" or "TLSv1.2".
     virtual std::string version() const = 0;
@@ -19,13 +19,14 @@ class TlsSession {
     virtual const std::string& alpn() const = 0;
     /// The host name the client asked for (RFC 6066 section 3); empty when none, and at the client's end.
     virtual const std::string& server_name() const = 0;
-    /// The other end's certificate, checked against the configured CA; none when the client sent none, or when the
-    /// configuration does not verify.
+    /// The other end's certificate, checked against the configured CA; none when the client sent none, or
+    /// when the configuration does not verify.
     virtual const std::optional<crypto::Certificate>& peer_certificate() const = 0;
     /// The server's own certificate (at a client: the peer's), DER; for tls-server-end-point bindings.
     virtual const core::Bytes& server_certificate_der() const = 0;
     /// Keying material for `label` (RFC 8446 section 7.5, RFC 5705), equal at both ends and nowhere else.
-    virtual core::Result<core::Bytes> exporter(std::string_view label, core::BytesView context, size_t length) const = 0;
+    virtual core::Result<core::Bytes> exporter(std::string_view label, core::BytesView context,
+                                               size_t length) const = 0;
 
     /// "tls-exporter:" + 32 bytes (RFC 9266), the channel binding of GSS for our own peers.
     core::Result<core::Bytes> exporter_binding() const;
