@@ -104,6 +104,14 @@ std::vector<InitialVoter> voters_of(const BootstrapPlan& plan) {
     return voters;
 }
 
+auth::Keytab http_keys(const auth::Keytab& all) {
+    auth::Keytab http;
+    for (const auth::KeytabEntry& entry : all.entries()) {
+        if (entry.principal.starts_with("HTTP/")) http.add(entry);
+    }
+    return http;
+}
+
 core::Result<void> write_node(const DataDirectory& directory, const BootstrapPlan& plan,
                               const Bootstrapped& made, const NodeIdentity& identity) {
     TRY(directory.make());
@@ -118,6 +126,7 @@ core::Result<void> write_node(const DataDirectory& directory, const BootstrapPla
     TRY(auth::write_secret_file(setup_command_path(directory), made.setup_command));
     if (plan.embedded_realm) {
         TRY(made.node_keytab.write(node_keytab_path(directory)));
+        TRY(http_keys(made.node_keytab).write(http_keytab_path(directory)));
         TRY(made.admin_keytab.write(admin_keytab_path(directory)));
     }
     return write_identity(directory, identity);
@@ -168,6 +177,9 @@ std::string host_name() {
     return core::check_machine_name(name) ? name : "localhost";
 }
 
+std::string http_keytab_path(const DataDirectory& directory) {
+    return directory.keytabs() + "/http.keytab";
+}
 std::string node_keytab_path(const DataDirectory& directory) {
     return directory.keytabs() + "/node.keytab";
 }

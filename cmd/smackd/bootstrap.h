@@ -56,6 +56,8 @@ std::string recovery_notice(const Bootstrapped& made);
 std::string host_name();
 
 /// Where a node's own keytab is in its data directory (embedded realm).
+/// The HTTP/ keys alone: what the API's door accepts tickets with.
+std::string http_keytab_path(const DataDirectory& directory);
 std::string node_keytab_path(const DataDirectory& directory);
 std::string admin_keytab_path(const DataDirectory& directory);
 /// The serialized set-up command of a new cluster.

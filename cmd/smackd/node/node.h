@@ -13,6 +13,7 @@
 #include "cmd/smackd/config.h"
 #include "cmd/smackd/data_directory.h"
 #include "core/logger.h"
+#include "core/units.h"
 
 namespace smackd::cmd {
 

@@ -1,0 +1,121 @@
+#include "cmd/smackd/node/api_thread.h"
+
+#include <format>
+
+#include "auth/identity.h"
+#include "cmd/smackd/node/kerberos.h"
+#include "cmd/smackd/version.h"
+#include "net/address.h"
+
+namespace smackd::cmd {
+namespace {
+
+inline constexpr uint32_t kApiSocketMode = 0660;
+
+net::Task<bool> close_server(net::http::Server& server) {
+    co_await server.close(kRequestGrace);
+    co_return true;
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<ApiThread>> ApiThread::start(ApiThreadOptions options,
+                                                          ApiThreadEnvironment environment) {
+    std::unique_ptr<ApiThread> api(new ApiThread(std::move(options), std::move(environment)));
+    auto begun = api->thread_.call<core::Result<void>>([&] { return api->begin(); });
+    if (!begun) return core::pass(std::move(begun));
+    return api;
+}
+
+ApiThread::ApiThread(ApiThreadOptions options, ApiThreadEnvironment environment)
+    : options_(std::move(options)),
+      environment_(std::move(environment)),
+      thread_("api", environment_.logger),
+      engine_(thread_.loop(), environment_.workers),
+      state_(thread_.loop(), environment_.consensus, environment_.hub) {}
+
+ApiThread::~ApiThread() {
+    stop();
+}
+
+core::Result<void> ApiThread::make_doors() {
+    const DataDirectory& directory = options_.directory;
+    const NodeIdentity& identity = options_.identity;
+    std::string own = auth::http_principal(identity.name, identity.realm);
+    std::string replays = directory.run() + "/replays";
+    std::string keytab = identity.embedded_realm ? http_keytab_path(directory) : options_.keytab;
+    // The file of an embedded realm holds HTTP/ keys only; one of the site may hold others.
+    std::string accepted = identity.embedded_realm ? std::string() : own;
+    kerberos_ = std::make_unique<NodeKerberos>(auth::AcceptorConfig{keytab, accepted, replays},
+                                               auth::AcceptorConfig{keytab, own, {}});
+    if (environment_.secrets.master_key) {
+        TRY_ASSIGN(auth::Realm realm, auth::Realm::open(identity.realm, *environment_.secrets.master_key));
+        realm_ = std::make_unique<services::EmbeddedRealmDoor>(std::move(realm), environment_.clock);
+    }
+    TRY_ASSIGN(refusals_, auth::RefusalLog::open(environment_.disk, directory.audit()));
+    return {};
+}
+
+services::ApiOptions ApiThread::api_options() const {
+    services::ApiOptions options;
+    options.node = {core::NodeId{options_.identity.node_id}, options_.identity.name, std::string(kVersion)};
+    options.cluster_id = options_.identity.cluster_id;
+    options.hosts.names = options_.host_names;
+    options.sign_in.identities.home_realm = options_.identity.realm;
+    options.token_keys = {environment_.secrets.token_key};
+    options.kdcs = options_.kdcs;
+    return options;
+}
+
+core::Result<void> ApiThread::begin() {
+    TRY(make_doors());
+    services::ApiEnvironment environment{thread_.loop(),
+                                         environment_.workers,
+                                         environment_.password_workers,
+                                         environment_.clock,
+                                         environment_.metrics,
+                                         environment_.logger,
+                                         state_,
+                                         environment_.hub,
+                                         environment_.reader,
+                                         *kerberos_,
+                                         realm_.get(),
+                                         refusals_.get()};
+    api_ = std::make_unique<services::Api>(std::move(environment), api_options());
+    server_ = std::make_unique<net::http::Server>(
+        thread_.loop(), &engine_,
+        [this](net::http::Request& request, net::http::ConnectionInfo& connection) {
+            return api_->handle(request, connection);
+        },
+        net::http::ServerLimits{}, environment_.logger);
+    return listen();
+}
+
+core::Result<void> ApiThread::listen() {
+    auto address = net::Address::parse(options_.listen);
+    if (!address) return core::pass(std::move(address), "API address");
+    auto tcp = net::Listener::tcp(thread_.loop(), *address);
+    if (!tcp) {
+        return core::pass(std::move(tcp),
+                          std::format("listening on {} (choose another with --api-addr)", options_.listen));
+    }
+    TlsIdentities& identities = environment_.identities;
+    server_->listen(std::move(*tcp),
+                    {"api", [&identities] { return identities.api_server(); }, options_.plain_http});
+    auto local = net::Listener::unix_socket(thread_.loop(), options_.directory.api_socket(), kApiSocketMode);
+    if (!local) return core::pass(std::move(local), options_.directory.api_socket());
+    server_->listen(std::move(*local), {"unix", {}, true});
+    return {};
+}
+
+void ApiThread::stop() {
+    if (std::exchange(stopped_, true)) return;
+    if (server_) thread_.await<bool>([this] { return close_server(*server_); });
+    thread_.call<bool>([this] {
+        server_.reset();
+        api_.reset();
+        return true;
+    });
+}
+
+}  // namespace smackd::cmd

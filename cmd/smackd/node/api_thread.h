@@ -1,0 +1,79 @@
+// The API thread: HTTP doors on TCP and the Unix socket, and the API behind them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auth/refusal_log.h"
+#include "cmd/smackd/bootstrap.h"
+#include "cmd/smackd/config.h"
+#include "cmd/smackd/node/consensus.h"
+#include "cmd/smackd/node/loop_thread.h"
+#include "cmd/smackd/node/state_gateway.h"
+#include "cmd/smackd/node/tls_identities.h"
+#include "services/api/api.h"
+
+namespace smackd::cmd {
+
+inline constexpr core::Duration kRequestGrace =
+    core::seconds(2);  ///< for running requests when the node stops
+
+struct ApiThreadOptions {
+    DataDirectory directory{{}};
+    NodeIdentity identity;
+    std::string listen;                   ///< HOST:PORT
+    std::vector<std::string> host_names;  ///< the Host headers that are answered
+    bool plain_http = false;
+    std::string keytab;             ///< of the site's realm; unused with an embedded realm
+    std::vector<std::string> kdcs;  ///< HOST:PORT, embedded realm
+};
+
+/// All outlive it.
+struct ApiThreadEnvironment {
+    core::Disk& disk;
+    core::Clock& clock;
+    net::WorkerPool& workers;
+    net::WorkerPool& password_workers;
+    TlsIdentities& identities;
+    const ClusterSecrets& secrets;
+    core::MetricRegistry& metrics;
+    core::Logger logger;
+    Consensus& consensus;
+    storage::feed::Hub& hub;
+    storage::state::ReaderOptions reader;
+};
+
+class ApiThread {
+ public:
+    /// Listens and serves; errors name the address and the flag that moves it.
+    static core::Result<std::unique_ptr<ApiThread>> start(ApiThreadOptions options,
+                                                          ApiThreadEnvironment environment);
+    /// stop() when that was not called.
+    ~ApiThread();
+    /// Stops accepting, lets requests end for kRequestGrace, then cuts them. Idempotent. The loop itself
+    /// lives on: what consensus still owes to it arrives nowhere.
+    void stop();
+    net::Loop& loop() { return thread_.loop(); }
+
+ private:
+    ApiThread(ApiThreadOptions options, ApiThreadEnvironment environment);
+    core::Result<void> begin();
+    core::Result<void> make_doors();
+    core::Result<void> listen();
+    services::ApiOptions api_options() const;
+
+    ApiThreadOptions options_;
+    ApiThreadEnvironment environment_;
+    LoopThread thread_;
+    net::TlsEngine engine_;
+    StateGateway state_;
+    std::unique_ptr<services::KerberosDoor> kerberos_;
+    std::unique_ptr<services::RealmDoor> realm_;
+    std::unique_ptr<auth::RefusalLog> refusals_;
+    std::unique_ptr<services::Api> api_;
+    std::unique_ptr<net::http::Server> server_;
+    bool stopped_ = false;
+};
+
+}  // namespace smackd::cmd

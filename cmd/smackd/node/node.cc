@@ -1,0 +1,350 @@
+#include "cmd/smackd/node/node.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <format>
+#include <thread>
+
+#include "auth/kdc_process.h"
+#include "cmd/smackd/node/api_thread.h"
+#include "cmd/smackd/node/kdc.h"
+#include "cmd/smackd/signals.h"
+#include "cmd/smackd/version.h"
+#include "core/json.h"
+#include "storage/sqlite/vfs.h"
+#include "storage/state/reader.h"
+#include "storage/state/state_machine.h"
+
+namespace smackd::cmd {
+namespace {
+
+inline constexpr size_t kWorkers = 4;
+inline constexpr size_t kWorkerQueueMax = 1024;
+inline constexpr size_t kPasswordWorkers = 2;
+inline constexpr size_t kPasswordQueueMax = 64;
+inline constexpr core::Duration kReadyPoll = core::milliseconds(50);
+inline constexpr core::Duration kStopLimit = core::seconds(8);
+
+// Connections, segments and databases: the soft limit of 1024 is soon reached, the hard one is the operator's
+// word.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Literal addresses and localhost cannot be pointed elsewhere by a foreign DNS server, so they are always
+// answered.
+std::vector<std::string> host_names_of(const Config& config, const NodeIdentity& identity) {
+    std::vector<std::string> names{identity.name};
+    auto add = [&names](const std::string& name) {
+        if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    };
+    for (const std::string& name : config.host_names) add(name);
+    for (const char* name : {"localhost", "127.0.0.1", "::1"}) add(name);
+    std::string listen = host_of(config.api_address);
+    if (listen != "0.0.0.0" && listen != "::") add(listen);
+    return names;
+}
+
+// As they stand in a Host header.
+std::vector<std::string> bracketed(std::vector<std::string> names) {
+    for (std::string& name : names) {
+        if (name.find(':') != std::string::npos) name = "[" + name + "]";
+    }
+    return names;
+}
+
+/// What the KDC's clients dial: a wildcard address is reached by the node's name.
+std::string kdc_for_clients(const Config& config, const NodeIdentity& identity) {
+    std::string host = host_of(config.kdc_address);
+    if (host == "0.0.0.0" || host == "::") host = identity.name;
+    bool bracket = host.find(':') != std::string::npos;
+    return std::format("{}{}{}:{}", bracket ? "[" : "", host, bracket ? "]" : "",
+                       port_of(config.kdc_address));
+}
+
+/// Logs what an operator must know of changes in consensus.
+class StatusLog {
+ public:
+    explicit StatusLog(core::Logger logger) : logger_(std::move(logger)) {}
+    void note(const storage::ReplicaStatus& status) {
+        if (status.role != role_ || status.leader != leader_) {
+            logger_.info("consensus", {{"role", role_name(status.role)},
+                                       {"leader", status.leader.value},
+                                       {"term", status.term.value}});
+        }
+        role_ = status.role;
+        leader_ = status.leader;
+        auto has = [](const std::vector<storage::Alarm>& alarms, const std::string& name) {
+            return std::ranges::any_of(alarms,
+                                       [&](const storage::Alarm& alarm) { return alarm.name == name; });
+        };
+        for (const storage::Alarm& alarm : status.alarms) {
+            if (!has(alarms_, alarm.name)) logger_.error("alarm " + alarm.name, {{"what", alarm.message}});
+        }
+        for (const storage::Alarm& alarm : alarms_) {
+            if (!has(status.alarms, alarm.name)) logger_.info("alarm over", {{"alarm", alarm.name}});
+        }
+        alarms_ = status.alarms;
+    }
+
+ private:
+    static std::string_view role_name(storage::ReplicaRole role) {
+        using enum storage::ReplicaRole;
+        if (role == kLeader) return "leader";
+        if (role == kFollower) return "follower";
+        return role == kCandidate ? "candidate" : "unavailable";
+    }
+    core::Logger logger_;
+    storage::ReplicaRole role_ = storage::ReplicaRole::kUnavailable;
+    core::NodeId leader_;
+    std::vector<storage::Alarm> alarms_;
+};
+
+class RunningNode final : public Node {
+ public:
+    explicit RunningNode(NodeOptions options)
+        : options_(std::move(options)),
+          directory_(options_.config.data_dir),
+          logger_(options_.log, "node"),
+          status_log_(logger_) {}
+    ~RunningNode() override { stop(); }
+
+    core::Result<void> begin();
+    core::Result<void> wait_ready() override;
+    void stop() override;
+    const NodeIdentity& identity() const override { return identity_; }
+
+ private:
+    core::Result<void> read_files();
+    core::Result<void> prepare_kerberos();
+    core::Result<void> start_consensus();
+    core::Result<void> start_api();
+    core::Result<void> start_kdc();
+    core::Result<std::unique_ptr<storage::Fsm>> open_state(core::Executor& checkpoints);
+    core::Result<void> wait_set_up();
+    void propose_setup();
+    void renew_later();
+    core::Result<void> write_listeners() const;
+
+    NodeOptions options_;
+    DataDirectory directory_;
+    core::Logger logger_;
+    StatusLog status_log_;
+    NodeIdentity identity_;
+    std::optional<DirectoryLock> lock_;
+    std::optional<ClusterSecrets> secrets_;
+    core::Bytes setup_command_;
+    core::MetricRegistry metrics_;
+    net::SystemClock clock_;
+    net::PosixDisk disk_;
+    std::unique_ptr<storage::sqlite::Vfs> vfs_;
+    std::optional<storage::feed::Hub> hub_;
+    std::shared_ptr<storage::state::Generation> generation_;
+    std::unique_ptr<net::WorkerPool> workers_;
+    std::unique_ptr<net::WorkerPool> password_workers_;
+    std::unique_ptr<TlsIdentities> identities_;
+    std::unique_ptr<Consensus> consensus_;
+    std::unique_ptr<ApiThread> api_;
+    std::unique_ptr<Kdc> kdc_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool setup_in_flight_ = false;  // guarded by mutex_
+    bool stopped_ = false;
+};
+
+core::Result<void> RunningNode::read_files() {
+    auto identity = read_identity(directory_);
+    if (!identity && identity.error().code == core::Errc::kNotFound) {
+        return core::fail(core::Errc::kNotFound,
+                          "{} holds no node; make the first one of a cluster by: smackd start --bootstrap "
+                          "--embedded-realm NAME",
+                          directory_.path());
+    }
+    if (!identity) return core::pass(std::move(identity));
+    identity_ = std::move(*identity);
+    TRY(directory_.make());
+    auto lock = DirectoryLock::take(directory_);
+    if (!lock) return core::pass(std::move(lock));
+    lock_.emplace(std::move(*lock));
+    auto secrets = read_cluster_secrets(directory_);
+    if (!secrets) return core::pass(std::move(secrets), "the node's keys");
+    secrets_.emplace(std::move(*secrets));
+    auto setup = read_small_file(setup_command_path(directory_));
+    if (setup) setup_command_ = std::move(*setup);
+    return {};
+}
+
+// The server is a Kerberos client too (password checks). Before any thread: GSS reads the environment.
+core::Result<void> RunningNode::prepare_kerberos() {
+    if (!identity_.embedded_realm) return {};
+    std::string path = client_krb5_conf_path(directory_);
+    std::string text = auth::client_krb5_conf(identity_.realm, {kdc_for_clients(options_.config, identity_)});
+    TRY(replace_file(path, text, 0644));
+    auth::set_kerberos_environment(path);
+    return {};
+}
+
+core::Result<void> RunningNode::begin() {
+    TRY(read_files());
+    TRY(prepare_kerberos());
+    raise_descriptor_limit();
+    workers_ = std::make_unique<net::WorkerPool>("worker", kWorkers, kWorkerQueueMax);
+    password_workers_ = std::make_unique<net::WorkerPool>("password", kPasswordWorkers, kPasswordQueueMax);
+    TlsIdentities::Parts parts{directory_, identity_, host_names_of(options_.config, identity_)};
+    TRY_ASSIGN(identities_,
+               TlsIdentities::make(std::move(parts), secrets_->ca, clock_, logger_.named("tls")));
+    vfs_ = storage::sqlite::Vfs::over_unix();  // the KDC's process reads realm.db
+    hub_.emplace(storage::feed::HubLimits{}, metrics_);
+    TRY(start_consensus());
+    return start_api();
+}
+
+core::Result<std::unique_ptr<storage::Fsm>> RunningNode::open_state(core::Executor& checkpoints) {
+    storage::state::StateOptions options{directory_.state(),    disk_, *vfs_, *hub_, metrics_,
+                                         logger_.named("state")};
+    options.checkpoint_executor = &checkpoints;
+    TRY_ASSIGN(auto machine, storage::state::StateMachine::open(std::move(options)));
+    generation_ = machine->generation();
+    return std::unique_ptr<storage::Fsm>(std::move(machine));
+}
+
+core::Result<void> RunningNode::start_consensus() {
+    ConsensusOptions options{
+        directory_, identity_, {}, options_.config.cluster_address, std::string(kVersion)};
+    auto voters = read_initial_voters(directory_);
+    if (!voters && voters.error().code != core::Errc::kNotFound) return core::pass(std::move(voters));
+    if (voters) options.initial_voters = std::move(*voters);
+    ConsensusEnvironment environment{
+        disk_, clock_, *workers_, *identities_, metrics_, logger_, [this](core::Executor& executor) {
+            return open_state(executor);
+        }};
+    TRY_ASSIGN(consensus_, Consensus::start(std::move(options), std::move(environment)));
+    hub_->set_history(storage::state::feed_history({directory_.state(), *vfs_, generation_}));
+    consensus_->set_committed([this] { return hub_->head(); });
+    consensus_->on_change([this](const storage::ReplicaStatus& status) {
+        status_log_.note(status);
+        changed_.notify_all();
+    });
+    return {};
+}
+
+core::Result<void> RunningNode::start_api() {
+    ApiThreadOptions options;
+    options.directory = directory_;
+    options.identity = identity_;
+    options.listen = options_.config.api_address;
+    options.host_names = bracketed(host_names_of(options_.config, identity_));
+    options.plain_http = options_.plain_http;
+    options.keytab = options_.config.keytab;
+    if (identity_.embedded_realm) options.kdcs = {kdc_for_clients(options_.config, identity_)};
+    ApiThreadEnvironment environment{disk_,
+                                     clock_,
+                                     *workers_,
+                                     *password_workers_,
+                                     *identities_,
+                                     *secrets_,
+                                     metrics_,
+                                     logger_.named("api"),
+                                     *consensus_,
+                                     *hub_,
+                                     {directory_.state(), *vfs_, generation_}};
+    TRY_ASSIGN(api_, ApiThread::start(std::move(options), std::move(environment)));
+    api_->loop().post([this] { renew_later(); }, "renewal");
+    return {};
+}
+
+void RunningNode::renew_later() {
+    api_->loop().start(
+        kCertificateCheck,
+        [this] {
+            workers_->submit([this] { identities_->renew(); });
+            renew_later();
+        },
+        "renewal");
+}
+
+core::Result<void> RunningNode::start_kdc() {
+    if (!secrets_->master_key) return {};
+    TRY_ASSIGN(kdc_, Kdc::start(identity_.realm, directory_.realm() + "/realm.db",
+                                options_.config.kdc_address, *secrets_->master_key, logger_.named("kdc")));
+    return kdc_->wait_ready();
+}
+
+// Whoever leads a state without a cluster makes one; the command expects that there is none.
+void RunningNode::propose_setup() {
+    {
+        std::lock_guard lock(mutex_);
+        if (setup_in_flight_) return;
+        setup_in_flight_ = true;
+    }
+    consensus_->propose(setup_command_, [this](core::Result<core::Bytes> result) {
+        if (!result) logger_.warning("setting up the cluster", {{"error", result.error().message}});
+        std::lock_guard lock(mutex_);
+        setup_in_flight_ = false;
+        changed_.notify_all();
+    });
+}
+
+core::Result<void> RunningNode::wait_set_up() {
+    core::Instant end = clock_.now() + kReadyLimit;
+    while (hub_->head().number == 0) {
+        if (stop_signal_pending()) return core::fail(core::Errc::kCancelled, "stopped before it was ready");
+        if (clock_.now() > end) {
+            return core::fail(
+                core::Errc::kTimeout,
+                "no state after {}: are most of the cluster's servers up, and can they reach {}?",
+                core::format_duration(kReadyLimit), options_.config.cluster_address);
+        }
+        bool leads = consensus_->status().role == storage::ReplicaRole::kLeader;
+        if (leads && !setup_command_.empty()) propose_setup();
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, leads ? core::Duration(core::milliseconds(2)) : kReadyPoll);
+    }
+    return {};
+}
+
+core::Result<void> RunningNode::wait_ready() {
+    TRY(wait_set_up());
+    TRY(start_kdc());
+    TRY(write_listeners());
+    logger_.info("ready", {{"node", identity_.name}, {"api", options_.config.api_address}});
+    return {};
+}
+
+core::Result<void> RunningNode::write_listeners() const {
+    core::Json listeners;
+    listeners.set("api", options_.config.api_address).set("cluster", options_.config.cluster_address);
+    if (identity_.embedded_realm) listeners.set("kdc", kdc_for_clients(options_.config, identity_));
+    return replace_file(directory_.listeners(), listeners.dump_pretty() + "\n", 0644);
+}
+
+void RunningNode::stop() {
+    if (std::exchange(stopped_, true)) return;
+    // What hangs must not hang the host's shutdown; everything acknowledged is on disk already.
+    std::thread([logger = logger_] {
+        std::this_thread::sleep_for(kStopLimit);
+        logger.error("stopping took too long; ending at once",
+                     {{"limit", core::format_duration(kStopLimit)}});
+        ::_exit(1);
+    }).detach();
+    if (api_) api_->stop();
+    if (kdc_) kdc_->stop();
+    if (consensus_) consensus_->stop();
+    logger_.info("stopped");
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Node>> Node::start(NodeOptions options) {
+    auto node = std::make_unique<RunningNode>(std::move(options));
+    TRY(node->begin());
+    return std::unique_ptr<Node>(std::move(node));
+}
+
+}  // namespace smackd::cmd
