@@ -113,6 +113,7 @@ core::Result<void> StateFiles::move_in(const std::string& directory) {
         const std::string from = directory + "/" + place.name;
         TRY_ASSIGN(const bool still_there, disk_.exists(from));
         if (still_there) TRY(disk_.rename(from, place.path));
+        vfs_.forget(place.path);  // again: a reader may have come in between
     }
     return {};
 }
