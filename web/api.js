@@ -35,30 +35,32 @@ async function call(method, path, body) {
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
 
-const kinds = ["user", "group", "machine", "rule", "setting", "node", "cluster", "token", "principal", "secret"];
+const kinds = ["cluster", "level", "epoch", "machine", "node", "user", "group", "rule", "setting", "token", "principal",
+  "secret"];
+const reopenAfterMs = 3000;
 
 /// Follows the change feed. `on` has change(event), reset() and state("live" | "waiting" | "off"). Returns a function
-/// that stops it. The browser reconnects by itself and sends the last id; we only step in when it gave up.
+/// that stops it. After a broken connection the browser comes back by itself and sends the last id; after `end` and
+/// after a refusal it does not, so we do, and let the page look around first.
 export function follow(on) {
   let source = null;
   let timer = 0;
-  let stopped = false;
+  const again = () => {
+    source.close();
+    on.state("waiting");
+    on.reset();
+    timer = setTimeout(open, reopenAfterMs);
+  };
   const open = () => {
-    source = new EventSource("/smack/v1/events");
+    source = new EventSource("/smack/v1/events?from=now");
     source.onopen = () => on.state("live");
-    source.onerror = () => {
-      if (stopped) return;
-      on.state("waiting");
-      if (source.readyState !== EventSource.CLOSED) return;
-      timer = setTimeout(open, 3000);
-      on.reset();
-    };
+    source.onerror = () => (source.readyState === EventSource.CLOSED ? again() : on.state("waiting"));
     for (const kind of kinds) source.addEventListener(kind, (event) => on.change(JSON.parse(event.data)));
     source.addEventListener("reset", () => on.reset());
+    source.addEventListener("end", again);
   };
   open();
   return () => {
-    stopped = true;
     clearTimeout(timer);
     source.close();
     on.state("off");

@@ -53,10 +53,10 @@ net::Task<core::Result<core::Json>> read_body(Call& call);
 /// revision was reached.
 net::Task<core::Result<void>> await_freshness(Call& call);
 
-/// Runs `query` on a worker with a reader of the committed state.
+/// Runs `query` on a worker over the committed state.
 template <class T>
-net::Task<core::Result<T>> read(Call& call, core::Callback<core::Result<T>(StateReads&)> query) {
-    return call.api.readers.run<T>(std::move(query));
+net::Task<core::Result<T>> read(Call& call, core::Callback<core::Result<T>(View&)> query) {
+    return call.api.readers.view<T>(std::move(query));
 }
 
 /// A command by the caller with `change` in it; handlers add to it.

@@ -9,7 +9,7 @@ ApiContext::ApiContext(ApiEnvironment given, ApiOptions chosen)
       options(std::move(chosen)),
       started(environment.clock.now()),
       metrics(environment.registry),
-      readers(environment.loop, environment.workers, std::move(environment.open_reader)),
+      readers(environment.loop, environment.workers, environment.reader, environment.clock),
       cache(environment.loop, readers, metrics),
       policy_changes(environment.loop, environment.feed, StateCache::kinds(), [this] { cache.invalidate(); }),
       tokens(options.cluster_id, &cache),

@@ -59,7 +59,7 @@ struct ApiEnvironment {
     core::Logger logger;
     StateDoor& state;
     storage::feed::Hub& feed;
-    OpenReader open_reader;
+    storage::state::ReaderOptions reader;  ///< where the committed state is
     KerberosDoor& kerberos;
     RealmDoor* realm = nullptr;            ///< only with the embedded realm
     auth::RefusalLog* refusals = nullptr;  ///< nullptr: refusals are only counted and shown

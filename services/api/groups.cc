@@ -6,14 +6,14 @@ namespace smackd::services {
 namespace {
 
 struct Groups {
-    using Row = wire::PutGroup;
+    using Put = wire::PutGroup;
     static constexpr std::string_view kKind = "group";
     static constexpr std::string_view kCollection = "groups";
-    static auto all(StateReads& reads) { return reads.groups(); }
-    static auto one(StateReads& reads, const std::string& key) { return reads.group(key); }
-    static const std::string& key(const Row& row) { return row.name(); }
+    static auto all(View& view) { return view.groups(); }
+    static auto one(View& view, const std::string& key) { return view.group(key); }
+    static const std::string& key(const Put& row) { return row.name(); }
     static auto from_json(std::string_view key, const core::Json& body) { return group_from_json(key, body); }
-    static void put(wire::Command& command, Row row) {
+    static void put(wire::Command& command, Put row) {
         *command.add_changes()->mutable_put_group() = std::move(row);
     }
     static void remove(wire::Command& command, const std::string& key) {

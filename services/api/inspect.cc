@@ -1,6 +1,4 @@
 // Looking inside: SQL, the audit, refusals, metrics.
-#include <limits>
-
 #include "services/api/conditions.h"
 #include "services/api/fields.h"
 #include "services/api/handlers.h"
@@ -36,6 +34,24 @@ std::string rfc3339(core::WallTime time) {
                        clock.subseconds().count());
 }
 
+Json value_json(const storage::state::SqlValue& value) {
+    if (const auto* integer = std::get_if<int64_t>(&value)) return *integer;
+    if (const auto* real = std::get_if<double>(&value)) return *real;
+    if (const auto* text = std::get_if<std::string>(&value)) return *text;
+    // JSON has no bytes: hex, as SQL writes them.
+    if (const auto* bytes = std::get_if<std::vector<uint8_t>>(&value)) {
+        return core::to_hex(std::string(bytes->begin(), bytes->end()));
+    }
+    return {};
+}
+
+Json row_json(const std::vector<storage::state::SqlValue>& row) {
+    Json::Array array;
+    array.reserve(row.size());
+    for (const auto& value : row) array.push_back(value_json(value));
+    return Json(std::move(array));
+}
+
 }  // namespace
 
 // The tables hold what everybody does: admins only.
@@ -54,41 +70,40 @@ Answer sql(Call& call) {
     }
     if (consistent) CO_TRY(co_await call.api.environment.state.barrier());
     CO_TRY(co_await await_freshness(call));
-    using Read = ReadAt<SqlRows>;
-    auto found = co_await read<Read>(call, [&](StateReads& reads) -> Result<Read> {
-        Read result;
-        TRY_ASSIGN(result.revision, reads.revision());
-        TRY_ASSIGN(result.value, reads.sql(query, rows_max, limit));
-        return result;
-    });
+    storage::state::SqlLimits limits;
+    limits.time = limit;
+    limits.rows = rows_max;
+    auto found = co_await call.api.readers.run<storage::state::SqlResult>(
+        [&](Readers& readers) { return readers.sql.run(query, limits); });
     CO_TRY(std::move(found));
     Json columns = Json::array();
-    for (const std::string& column : found->value.columns) columns.push(column);
+    for (const std::string& column : found->columns) columns.push(column);
+    Json rows = Json::array();
+    for (const auto& row : found->rows) rows.push(row_json(row));
     Json json;
-    json.set("columns", std::move(columns)).set("rows", std::move(found->value.rows));
-    json.set("truncated", found->value.truncated);
-    co_return read_reply(call, found->revision, std::move(json));
+    json.set("columns", std::move(columns)).set("rows", std::move(rows)).set("truncated", found->truncated);
+    co_return read_reply(call, found->point.revision, std::move(json));
 }
 
 Answer audit(Call& call) {
     CO_TRY(call.require(core::Action::kAdmin));
     CO_TRY_ASSIGN(const int64_t limit, query_integer(call.request, "limit", kPageDefault, 1, kPageMax));
-    uint64_t before = std::numeric_limits<int64_t>::max();
+    uint64_t before = 0;
     if (const auto text = call.request.query("before")) {
         CO_TRY_ASSIGN(const Revision revision, Revision::parse(*text));
         before = revision.number;
     }
     CO_TRY(co_await await_freshness(call));
-    using Read = ReadAt<std::vector<AuditRow>>;
-    auto found = co_await read<Read>(call, [&](StateReads& reads) -> Result<Read> {
+    using Read = ReadAt<std::vector<storage::state::AuditRow>>;
+    auto found = co_await read<Read>(call, [&](View& view) -> Result<Read> {
         Read result;
-        TRY_ASSIGN(result.revision, reads.revision());
-        TRY_ASSIGN(result.value, reads.audit(before, static_cast<uint32_t>(limit)));
+        result.revision = view.point().revision;
+        TRY_ASSIGN(result.value, view.audit(before, static_cast<uint32_t>(limit)));
         return result;
     });
     CO_TRY(std::move(found));
     Json rows = Json::array();
-    for (const AuditRow& row : found->value) {
+    for (const storage::state::AuditRow& row : found->value) {
         Json json;
         json.set("revision", row.revision.to_string())
             .set("time_ms", row.time_ms)

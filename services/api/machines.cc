@@ -11,12 +11,12 @@ using core::Result;
 using net::Task;
 
 struct Machines {
-    using Row = wire::PutMachine;
+    using Put = wire::PutMachine;
     static constexpr std::string_view kKind = "machine";
     static constexpr std::string_view kCollection = "machines";
-    static auto all(StateReads& reads) { return reads.machines(); }
-    static auto one(StateReads& reads, const std::string& key) { return reads.machine(key); }
-    static const std::string& key(const Row& row) { return row.name(); }
+    static auto all(View& view) { return view.machines(); }
+    static auto one(View& view, const std::string& key) { return view.machine(key); }
+    static const std::string& key(const Put& row) { return row.name(); }
 };
 
 /// What a machine holds keys for: to join, for services of the host, and to be reached as an API server.

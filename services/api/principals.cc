@@ -14,19 +14,19 @@ using Principals = std::vector<wire::PutPrincipal>;
 
 Result<void> require_embedded_realm(const Call& call, std::string_view what) {
     if (call.api.environment.realm != nullptr) return {};
-    return fail(Errc::kUnsupported, "the realm {} is not run by this cluster: {}",
-                call.view->cluster.cluster.realm(), what);
+    return fail(Errc::kUnsupported, "the realm {} is not run by this cluster: {}", call.view->cluster.realm(),
+                what);
 }
 
 std::string full_principal(const Call& call, std::string_view name) {
-    return std::format("{}@{}", name, call.view->cluster.cluster.realm());
+    return std::format("{}@{}", name, call.view->cluster.realm());
 }
 
 Task<Result<Principals>> find_principals(Call& call, std::vector<std::string> names) {
-    auto found = co_await read<Principals>(call, [&names](StateReads& reads) -> Result<Principals> {
+    auto found = co_await call.api.readers.run<Principals>([&names](Readers& readers) -> Result<Principals> {
         Principals principals;
         for (const std::string& name : names) {
-            TRY_ASSIGN(auto record, reads.principal_record(name));
+            TRY_ASSIGN(auto record, readers.rows.principal(name));
             if (!record) continue;
             principals.emplace_back().set_name(name);
             principals.back().set_record(std::move(*record));

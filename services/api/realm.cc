@@ -9,7 +9,7 @@ using core::Json;
 using core::Result;
 
 Answer realm(Call& call) {
-    const wire::InitCluster& cluster = call.view->cluster.cluster;
+    const wire::InitCluster& cluster = call.view->cluster;
     Json kdcs = Json::array();
     for (const std::string& kdc : call.api.options.kdcs) kdcs.push(kdc);
     Json json;
@@ -22,16 +22,16 @@ Answer list_principals(Call& call) {
     CO_TRY(call.require(core::Action::kAdmin));
     CO_TRY(require_embedded_realm(call, "list its principals there"));
     CO_TRY(co_await await_freshness(call));
-    using Read = ReadAt<std::vector<std::string>>;
-    auto found = co_await read<Read>(call, [](StateReads& reads) -> Result<Read> {
+    using Read = ReadAt<std::vector<std::pair<std::string, uint64_t>>>;
+    auto found = co_await read<Read>(call, [](View& view) -> Result<Read> {
         Read result;
-        TRY_ASSIGN(result.revision, reads.revision());
-        TRY_ASSIGN(result.value, reads.principals());
+        result.revision = view.point().revision;
+        TRY_ASSIGN(result.value, view.principals());
         return result;
     });
     CO_TRY(std::move(found));
     Json names = Json::array();
-    for (const std::string& name : found->value) names.push(name);
+    for (const auto& [name, version] : found->value) names.push(name);
     co_return read_reply(call, found->revision, Json::object().set("principals", std::move(names)));
 }
 

@@ -2,10 +2,10 @@
 // rows.
 //
 // A kind of row is described by a struct with:
-//   Row                                     the Put message
+//   Put                                     the Put message
 //   kKind, kCollection                      "user", "users"
-//   all(StateReads&), one(StateReads&, key) reading
-//   key(Row)                                its name in the feed
+//   all(View&), one(View&, key)             reading
+//   key(Put)                                its name in the feed
 //   from_json(key, body)                    checked translation
 //   put(Command&, Row), remove(Command&, key)
 // To change one of these kinds is an admin's right.
@@ -29,26 +29,26 @@ struct ReadAt {
 };
 
 template <class Kind>
-core::Result<ReadAt<Rows<typename Kind::Row>>> read_all(StateReads& reads) {
-    ReadAt<Rows<typename Kind::Row>> read;
-    TRY_ASSIGN(read.revision, reads.revision());
-    TRY_ASSIGN(read.value, Kind::all(reads));
+core::Result<ReadAt<Rows<typename Kind::Put>>> read_all(View& view) {
+    ReadAt<Rows<typename Kind::Put>> read;
+    read.revision = view.point().revision;
+    TRY_ASSIGN(read.value, Kind::all(view));
     return read;
 }
 
 /// The row with its "version", the token for If-Match.
-template <class Row>
-core::Json versioned_json(const Versioned<Row>& row, core::Revision now) {
-    core::Json json = to_json(row.row);
+template <class Put>
+core::Json versioned_json(const Row<Put>& row, core::Revision now) {
+    core::Json json = to_json(row.put);
     json.set("version", core::Revision{now.epoch, row.version}.to_string());
     return json;
 }
 
 template <class Kind>
-core::Result<ReadAt<Versioned<typename Kind::Row>>> read_one(StateReads& reads, const std::string& key) {
-    ReadAt<Versioned<typename Kind::Row>> read;
-    TRY_ASSIGN(read.revision, reads.revision());
-    TRY_ASSIGN(auto found, Kind::one(reads, key));
+core::Result<ReadAt<Row<typename Kind::Put>>> read_one(View& view, const std::string& key) {
+    ReadAt<Row<typename Kind::Put>> read;
+    read.revision = view.point().revision;
+    TRY_ASSIGN(auto found, Kind::one(view, key));
     if (!found) return core::fail(core::Errc::kNotFound, "no {} '{}'", Kind::kKind, key.substr(0, 64));
     read.value = std::move(*found);
     return read;
@@ -59,11 +59,11 @@ template <class Kind, class More>
 handlers::Answer list_rows(Call& call, More more) {
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
     CO_TRY(co_await await_freshness(call));
-    using Read = ReadAt<Rows<typename Kind::Row>>;
+    using Read = ReadAt<Rows<typename Kind::Put>>;
     CO_TRY_ASSIGN(const Read read_rows, co_await read<Read>(call, &read_all<Kind>));
     core::Json::Array array;
     for (const auto& row : read_rows.value) {
-        if (!call.sees(Kind::kKind, Kind::key(row.row))) continue;
+        if (!call.sees(Kind::kKind, Kind::key(row.put))) continue;
         array.push_back(more(versioned_json(row, read_rows.revision)));
     }
     core::Json body;
@@ -80,10 +80,10 @@ template <class Kind, class More>
 handlers::Answer show_row(Call& call, More more) {
     if (!call.sees(Kind::kKind, call.argument())) CO_TRY(call.require(core::Action::kView));
     CO_TRY(co_await await_freshness(call));
-    using Read = ReadAt<Versioned<typename Kind::Row>>;
+    using Read = ReadAt<Row<typename Kind::Put>>;
     const std::string key = call.argument();
     CO_TRY_ASSIGN(const Read found,
-                  co_await read<Read>(call, [key](StateReads& reads) { return read_one<Kind>(reads, key); }));
+                  co_await read<Read>(call, [key](View& view) { return read_one<Kind>(view, key); }));
     core::Json json = more(versioned_json(found.value, found.revision));
     const std::string version = json["version"].as_string();
     net::http::Response response = read_reply(call, found.revision, std::move(json));

@@ -8,14 +8,14 @@ namespace smackd::services {
 namespace {
 
 struct Rules {
-    using Row = wire::PutRule;
+    using Put = wire::PutRule;
     static constexpr std::string_view kKind = "rule";
     static constexpr std::string_view kCollection = "rules";
-    static auto all(StateReads& reads) { return reads.rules(); }
-    static auto one(StateReads& reads, const std::string& key) { return reads.rule(key); }
-    static const std::string& key(const Row& row) { return row.id(); }
+    static auto all(View& view) { return view.rules(); }
+    static auto one(View& view, const std::string& key) { return view.rule(key); }
+    static const std::string& key(const Put& row) { return row.id(); }
     static auto from_json(std::string_view key, const core::Json& body) { return rule_from_json(key, body); }
-    static void put(wire::Command& command, Row row) {
+    static void put(wire::Command& command, Put row) {
         *command.add_changes()->mutable_put_rule() = std::move(row);
     }
     static void remove(wire::Command& command, const std::string& key) {
@@ -64,7 +64,7 @@ Answer check_policy(Call& call) {
     request.tenant = call.request.query("tenant").value_or("*");
     request.path = call.request.query("path").value_or("/");
     CO_TRY(core::check_path(request.path));
-    const std::string principal = auth::user_principal(user, call.view->cluster.cluster.realm());
+    const std::string principal = auth::user_principal(user, call.view->cluster.realm());
     core::Json json;
     auto admitted = call.view->policy.admit(user, principal);
     if (admitted) {

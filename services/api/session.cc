@@ -102,7 +102,7 @@ Answer login(Call& call) {
     Json json;
     json.set("principal", caller.principal()).set("user", caller.subject.user);
     json.set("expires_s", issued.claims.expires_s).set("cluster_id", call.api.options.cluster_id);
-    json.set("ca_pem", call.view->cluster.cluster.ca_certificate_pem());
+    json.set("ca_pem", call.view->cluster.ca_certificate_pem());
     if (!cookie) json.set("token", issued.text).set("token_type", "Bearer");
     Response response = json_reply(200, json);
     if (cookie) {
@@ -160,7 +160,7 @@ Answer whoami(Call& call) {
     const Proof& proof = call.caller->proof;
     Json json;
     json.set("principal", call.principal()).set("user", call.subject().user);
-    json.set("realm", call.view->cluster.cluster.realm()).set("groups", std::move(groups));
+    json.set("realm", call.view->cluster.realm()).set("groups", std::move(groups));
     json.set("method", sign_in_method_name(proof.method));
     if (proof.token.expires_s != 0) json.set("expires_ms", proof.token.expires_s * 1000);
     json.set("grants", std::move(grants));

@@ -21,7 +21,7 @@ net::Task<Result<void>> StateCache::reload() {
     loaded_.reset();
     failure_.reset();
     const uint64_t generation = generation_;
-    auto loaded = co_await readers_.run<ViewPointer>([](StateReads& reads) { return load(reads); });
+    auto loaded = co_await readers_.view<ViewPointer>([](View& view) { return load(view); });
     metrics_.policy_reloads.add();
     loading_ = false;
     if (loaded) {
@@ -41,21 +41,25 @@ bool StateCache::revoked(const auth::TokenClaims& claims) const {
     return view_ != nullptr && view_->revocations.covers(claims);
 }
 
-Result<ViewPointer> StateCache::load(StateReads& reads) {
-    auto view = std::make_shared<StateView>();
-    TRY_ASSIGN(const core::Revision revision, reads.revision());
-    TRY_ASSIGN(view->cluster, reads.cluster());
+Result<ViewPointer> StateCache::load(View& view) {
+    auto loaded = std::make_shared<StateView>();
+    TRY_ASSIGN(auto cluster, view.cluster());
+    if (!cluster) return core::fail(core::Errc::kUnavailable, "the cluster is not set up yet");
+    loaded->cluster = std::move(cluster->put);
+    loaded->feature_level = view.point().feature_level;
     PolicyRows rows;
-    TRY_ASSIGN(auto users, reads.users());
-    for (auto& user : users) rows.users.push_back(std::move(user.row));
-    TRY_ASSIGN(auto groups, reads.groups());
-    for (auto& group : groups) rows.groups.push_back(std::move(group.row));
-    TRY_ASSIGN(auto rules, reads.rules());
-    for (auto& rule : rules) rows.rules.push_back(std::move(rule.row));
-    TRY_ASSIGN(const auto revoked, reads.revoked_tokens());
-    view->policy = PolicyView(rows, revision);
-    view->revocations = Revocations(revoked);
-    return ViewPointer(std::move(view));
+    TRY_ASSIGN(auto users, view.users());
+    for (auto& user : users) rows.users.push_back(std::move(user.put));
+    TRY_ASSIGN(auto groups, view.groups());
+    for (auto& group : groups) rows.groups.push_back(std::move(group.put));
+    TRY_ASSIGN(auto rules, view.rules());
+    for (auto& rule : rules) rows.rules.push_back(std::move(rule.put));
+    TRY_ASSIGN(auto revoked, view.revoked_tokens());
+    std::vector<wire::RevokeTokens> revocations;
+    for (auto& row : revoked) revocations.push_back(std::move(row.put));
+    loaded->policy = PolicyView(rows, view.point().revision);
+    loaded->revocations = Revocations(revocations);
+    return ViewPointer(std::move(loaded));
 }
 
 }  // namespace smackd::services

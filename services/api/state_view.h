@@ -19,7 +19,8 @@ namespace smackd::services {
 /// One revision of it; never changed once made.
 struct StateView {
     PolicyView policy;
-    ClusterRow cluster;
+    wire::InitCluster cluster;
+    uint32_t feature_level = 0;
     Revocations revocations;
 };
 
@@ -47,7 +48,7 @@ class StateCache final : public auth::TokenRevocations {
 
  private:
     net::Task<core::Result<void>> reload();
-    static core::Result<std::shared_ptr<const StateView>> load(StateReads& reads);
+    static core::Result<std::shared_ptr<const StateView>> load(View& view);
 
     ReaderPool& readers_;
     ApiMetrics& metrics_;

@@ -46,17 +46,17 @@ int64_t in_ms(core::Duration duration) {
 /// The machine a server runs on, as it registered; ourselves we know anyway.
 std::string machine_of(const Call& call, const NodesRead& nodes, core::NodeId id) {
     if (id == call.api.options.node.id) return call.api.options.node.machine;
-    const auto found = std::ranges::find(
-        nodes.value, id.value, [](const Versioned<wire::PutNode>& node) { return node.row.node_id(); });
-    return found == nodes.value.end() ? std::string{} : found->row.machine();
+    const auto found = std::ranges::find(nodes.value, id.value,
+                                         [](const Row<wire::PutNode>& node) { return node.put.node_id(); });
+    return found == nodes.value.end() ? std::string{} : found->put.machine();
 }
 
 Json cluster_json(const Call& call, core::Revision revision) {
-    const ClusterRow& row = call.view->cluster;
+    const wire::InitCluster& cluster = call.view->cluster;
     Json json;
-    json.set("name", row.cluster.cluster_name()).set("id", row.cluster.cluster_id());
-    json.set("realm", row.cluster.realm()).set("embedded_realm", row.cluster.embedded_realm());
-    json.set("feature_level", row.feature_level).set("revision", revision.to_string());
+    json.set("name", cluster.cluster_name()).set("id", cluster.cluster_id());
+    json.set("realm", cluster.realm()).set("embedded_realm", cluster.embedded_realm());
+    json.set("feature_level", call.view->feature_level).set("revision", revision.to_string());
     return json;
 }
 
@@ -104,10 +104,10 @@ Json alarms_json(const storage::ReplicaStatus& status) {
     return alarms;
 }
 
-Result<NodesRead> read_nodes(StateReads& reads) {
+Result<NodesRead> read_nodes(View& view) {
     NodesRead nodes;
-    TRY_ASSIGN(nodes.revision, reads.revision());
-    TRY_ASSIGN(nodes.value, reads.nodes());
+    nodes.revision = view.point().revision;
+    TRY_ASSIGN(nodes.value, view.nodes());
     return nodes;
 }
 

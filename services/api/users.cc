@@ -15,12 +15,12 @@ using core::Result;
 using net::Task;
 
 struct Users {
-    using Row = wire::PutUser;
+    using Put = wire::PutUser;
     static constexpr std::string_view kKind = "user";
     static constexpr std::string_view kCollection = "users";
-    static auto all(StateReads& reads) { return reads.users(); }
-    static auto one(StateReads& reads, const std::string& key) { return reads.user(key); }
-    static const std::string& key(const Row& row) { return row.name(); }
+    static auto all(View& view) { return view.users(); }
+    static auto one(View& view, const std::string& key) { return view.user(key); }
+    static const std::string& key(const Put& row) { return row.name(); }
 };
 
 Json with_groups(const Call& call, Json json) {
@@ -81,8 +81,7 @@ Task<Result<void>> follow_disabled(Call& call, wire::Command& command, std::stri
 }
 
 Task<Result<MaybeRow<wire::PutUser>>> find_user(Call& call, std::string name) {
-    auto found =
-        co_await read<MaybeRow<wire::PutUser>>(call, [name](StateReads& reads) { return reads.user(name); });
+    auto found = co_await read<MaybeRow<wire::PutUser>>(call, [name](View& view) { return view.user(name); });
     co_return found;
 }
 
@@ -92,7 +91,7 @@ handlers::Answer put_user_row(Call& call, wire::PutUser user, MaybeRow<wire::Put
     *command.add_changes()->mutable_put_user() = user;
     if (!before) {
         CO_TRY(co_await add_principal(call, command, user.name(), {}));
-    } else if (before->row.disabled() != user.disabled()) {
+    } else if (before->put.disabled() != user.disabled()) {
         CO_TRY(co_await follow_disabled(call, command, user.name(), user.disabled()));
     }
     CO_TRY_ASSIGN(const core::Revision revision,
@@ -104,7 +103,7 @@ handlers::Answer set_disabled(Call& call, bool disabled) {
     CO_TRY(call.require(core::Action::kAdmin));
     CO_TRY_ASSIGN(const auto found, co_await find_user(call, call.argument()));
     if (!found) co_return fail(Errc::kNotFound, "no user '{}'", call.argument().substr(0, 64));
-    wire::PutUser user = found->row;
+    wire::PutUser user = found->put;
     user.set_disabled(disabled);
     auto answer =
         co_await put_user_row(call, std::move(user), found, {.kind = "user", .key = call.argument()});
