@@ -231,7 +231,7 @@ CMD_TESTED := $(filter-out cmd/smackd/main.cc,$(SOURCES_cmd))
 $(foreach mode,debug release asan tsan,\
     $(foreach layer,$(UNITS),$(if $(TESTS_$(layer)),$(eval $(call program,build/$(mode)/tests/unit_$(layer),$(mode),\
         $(TESTS_$(layer)) $(if $(filter cmd,$(layer)),$(CMD_TESTED)),$(BELOW_$(layer)),\
-        -lCatch2Main -lCatch2 $(if $(filter cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o),tests_$(layer)))))\
+        -lCatch2Main -lCatch2 $(if $(filter auth cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o),tests_$(layer)))))\
     $(eval $(call program,build/$(mode)/tests/sim,$(mode),$(SIM_SOURCES),storage core,-lCatch2,sim)))
 
 .PHONY: $(UNITS:%=unit_%)
