@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "core/assert.h"
+#include "core/utf8.h"
 
 namespace smackd::core {
 namespace {
@@ -59,7 +60,8 @@ Result<Json> convert_object(yyjson_val* value) {
     yyjson_obj_iter iterator = yyjson_obj_iter_with(value);
     while (yyjson_val* key = yyjson_obj_iter_next(&iterator)) {
         const std::string_view name(yyjson_get_str(key), yyjson_get_len(key));
-        if (!names.insert(name).second) return fail(Errc::kInvalid, "JSON: member '{}' stands twice", name.substr(0, 64));
+        if (!names.insert(name).second)
+            return fail(Errc::kInvalid, "JSON: member '{}' stands twice", name.substr(0, 64));
         TRY_ASSIGN(auto converted, convert(yyjson_obj_iter_get_val(key)));
         object.emplace_back(std::string(name), std::move(converted));
     }
@@ -68,24 +70,37 @@ Result<Json> convert_object(yyjson_val* value) {
 
 Result<Json> convert(yyjson_val* value) {
     switch (yyjson_get_type(value)) {
-        case YYJSON_TYPE_NULL: return Json();
-        case YYJSON_TYPE_BOOL: return Json(yyjson_get_bool(value));
-        case YYJSON_TYPE_STR: return Json(std::string(yyjson_get_str(value), yyjson_get_len(value)));
-        case YYJSON_TYPE_ARR: return convert_array(value);
-        case YYJSON_TYPE_OBJ: return convert_object(value);
+        case YYJSON_TYPE_NULL:
+            return Json();
+        case YYJSON_TYPE_BOOL:
+            return Json(yyjson_get_bool(value));
+        case YYJSON_TYPE_STR:
+            return Json(std::string(yyjson_get_str(value), yyjson_get_len(value)));
+        case YYJSON_TYPE_ARR:
+            return convert_array(value);
+        case YYJSON_TYPE_OBJ:
+            return convert_object(value);
         case YYJSON_TYPE_NUM:
             if (yyjson_is_sint(value)) return Json(yyjson_get_sint(value));
             if (yyjson_is_uint(value)) return Json(yyjson_get_uint(value));
             return Json(yyjson_get_real(value));
-        default: return fail(Errc::kInvalid, "JSON: value of unknown type");
+        default:
+            return fail(Errc::kInvalid, "JSON: value of unknown type");
     }
+}
+
+/// Invalid UTF-8 in a value (a name from outside, say) must not make the whole answer disappear.
+yyjson_mut_val* build_string(yyjson_mut_doc* document, std::string_view text) {
+    if (is_utf8(text)) return yyjson_mut_strn(document, text.data(), text.size());
+    const std::string repaired = replace_invalid_utf8(text);
+    return yyjson_mut_strncpy(document, repaired.data(), repaired.size());
 }
 
 yyjson_mut_val* build(yyjson_mut_doc* document, const Json& json) {
     if (json.is_bool()) return yyjson_mut_bool(document, json.as_bool());
     if (json.is_integer()) return yyjson_mut_sint(document, json.as_integer());
     if (json.is_number()) return yyjson_mut_real(document, json.as_number());
-    if (json.is_string()) return yyjson_mut_strn(document, json.as_string().data(), json.as_string().size());
+    if (json.is_string()) return build_string(document, json.as_string());
     if (json.is_array()) {
         yyjson_mut_val* array = yyjson_mut_arr(document);
         for (const Json& element : json.as_array()) yyjson_mut_arr_append(array, build(document, element));
@@ -94,7 +109,7 @@ yyjson_mut_val* build(yyjson_mut_doc* document, const Json& json) {
     if (json.is_object()) {
         yyjson_mut_val* object = yyjson_mut_obj(document);
         for (const auto& [name, member] : json.as_object()) {
-            yyjson_mut_obj_add(object, yyjson_mut_strn(document, name.data(), name.size()), build(document, member));
+            yyjson_mut_obj_add(object, build_string(document, name), build(document, member));
         }
         return object;
     }
@@ -105,8 +120,7 @@ std::string write(const Json& json, yyjson_write_flag flags) {
     const MutableDocument document(yyjson_mut_doc_new(nullptr), &yyjson_mut_doc_free);
     yyjson_mut_doc_set_root(document.get(), build(document.get(), json));
     size_t length = 0;
-    // Invalid UTF-8 in a value (a name from outside, say) must not make the answer disappear.
-    const yyjson_write_flag all = flags | YYJSON_WRITE_ALLOW_INVALID_UNICODE | YYJSON_WRITE_INF_AND_NAN_AS_NULL;
+    const yyjson_write_flag all = flags | YYJSON_WRITE_INF_AND_NAN_AS_NULL;
     char* text = yyjson_mut_write(document.get(), all, &length);
     SMACK_ASSERT(text != nullptr);
     std::string out(text, length);
@@ -136,13 +150,18 @@ Result<Json> Json::parse(std::string_view text) {
     const Document document(yyjson_read_opts(const_cast<char*>(text.data()), text.size(), 0, nullptr, &error),
                             &yyjson_doc_free);
     if (!document) {
-        return fail(Errc::kInvalid, "JSON: {} at byte {}", error.msg != nullptr ? error.msg : "not valid", error.pos);
+        return fail(Errc::kInvalid, "JSON: {} at byte {}", error.msg != nullptr ? error.msg : "not valid",
+                    error.pos);
     }
     return convert(yyjson_doc_get_root(document.get()));
 }
 
-std::string Json::dump() const { return write(*this, YYJSON_WRITE_NOFLAG); }
-std::string Json::dump_pretty() const { return write(*this, YYJSON_WRITE_PRETTY_TWO_SPACES); }
+std::string Json::dump() const {
+    return write(*this, YYJSON_WRITE_NOFLAG);
+}
+std::string Json::dump_pretty() const {
+    return write(*this, YYJSON_WRITE_PRETTY_TWO_SPACES);
+}
 
 bool Json::as_bool(bool fallback) const {
     const bool* value = std::get_if<bool>(&value_);

@@ -1,5 +1,9 @@
 #include "core/names.h"
 
+#include <algorithm>
+
+#include "core/utf8.h"
+
 namespace smackd::core {
 namespace {
 
@@ -11,19 +15,29 @@ constexpr size_t kPrincipalComponentsMax = 4;
 constexpr size_t kKeyBytesMax = 128;
 constexpr size_t kPathBytesMax = 512;
 
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_lower(char c) {
+    return c >= 'a' && c <= 'z';
+}
+bool is_upper(char c) {
+    return c >= 'A' && c <= 'Z';
+}
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
-std::string_view shown(std::string_view text) { return text.substr(0, 64); }
+std::string_view shown(std::string_view text) {
+    return text.substr(0, 64);
+}
 
-/// True when every dot-separated label is 1-63 characters of `allowed` or '-' and neither starts nor ends with '-'.
+/// True when every dot-separated label is 1-63 characters of `allowed` or '-' and neither starts nor ends
+/// with '-'.
 template <class Allowed>
 bool labels_are(std::string_view name, Allowed allowed) {
     while (true) {
         const size_t dot = name.find('.');
         const std::string_view label = name.substr(0, dot);
-        if (label.empty() || label.size() > kLabelBytesMax || label.front() == '-' || label.back() == '-') return false;
+        if (label.empty() || label.size() > kLabelBytesMax || label.front() == '-' || label.back() == '-')
+            return false;
         for (const char c : label) {
             if (!allowed(c) && c != '-') return false;
         }
@@ -33,7 +47,8 @@ bool labels_are(std::string_view name, Allowed allowed) {
 }
 
 Result<void> check_account(std::string_view noun, std::string_view name) {
-    bool valid = !name.empty() && name.size() <= kUserNameBytesMax && (is_lower(name.front()) || name.front() == '_');
+    bool valid =
+        !name.empty() && name.size() <= kUserNameBytesMax && (is_lower(name.front()) || name.front() == '_');
     for (const char c : name) {
         valid = valid && (is_lower(c) || is_digit(c) || c == '_' || c == '.' || c == '-');
     }
@@ -41,19 +56,9 @@ Result<void> check_account(std::string_view noun, std::string_view name) {
     return fail(Errc::kInvalid, "{} name '{}': must match [a-z_][a-z0-9_.-]{{0,62}}", noun, shown(name));
 }
 
-bool is_utf8_text(std::string_view text) {
-    size_t i = 0;
-    while (i < text.size()) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        if (lead < 0x20 || lead == 0x7F) return false;
-        const size_t length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 0;
-        if (length == 0 || lead > 0xF4 || i + length > text.size()) return false;
-        for (size_t k = 1; k < length; ++k) {
-            if ((static_cast<unsigned char>(text[i + k]) & 0xC0U) != 0x80U) return false;
-        }
-        i += length;
-    }
-    return true;
+bool has_control_characters(std::string_view text) {
+    return std::ranges::any_of(text,
+                               [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
 }  // namespace
@@ -62,17 +67,23 @@ Result<void> check_machine_name(std::string_view name) {
     const bool valid = name.size() <= kHostNameBytesMax &&
                        labels_are(name, [](char c) { return is_lower(c) || is_digit(c); });
     if (valid) return {};
-    return fail(Errc::kInvalid, "machine name '{}': must be a host name in lower case (RFC 1123)", shown(name));
+    return fail(Errc::kInvalid, "machine name '{}': must be a host name in lower case (RFC 1123)",
+                shown(name));
 }
 
-Result<void> check_user_name(std::string_view name) { return check_account("user", name); }
-Result<void> check_group_name(std::string_view name) { return check_account("group", name); }
+Result<void> check_user_name(std::string_view name) {
+    return check_account("user", name);
+}
+Result<void> check_group_name(std::string_view name) {
+    return check_account("group", name);
+}
 
 Result<void> check_realm_name(std::string_view name) {
     const bool valid = name.size() <= kHostNameBytesMax &&
                        labels_are(name, [](char c) { return is_upper(c) || is_digit(c); });
     if (valid) return {};
-    return fail(Errc::kInvalid, "realm '{}': must be a domain name in upper case, such as EXAMPLE.COM", shown(name));
+    return fail(Errc::kInvalid, "realm '{}': must be a domain name in upper case, such as EXAMPLE.COM",
+                shown(name));
 }
 
 Result<void> check_principal_name(std::string_view name) {
@@ -89,8 +100,9 @@ Result<void> check_principal_name(std::string_view name) {
         valid = valid && name[i] > ' ' && name[i] < 0x7F && name[i] != '\\';
     }
     if (valid) return {};
-    return fail(Errc::kInvalid, "principal '{}': needs 1 to {} components of printable ASCII before the realm",
-                shown(name), kPrincipalComponentsMax);
+    return fail(Errc::kInvalid,
+                "principal '{}': needs 1 to {} components of printable ASCII before the realm", shown(name),
+                kPrincipalComponentsMax);
 }
 
 Result<void> check_key(std::string_view field, std::string_view name) {
@@ -105,7 +117,8 @@ Result<void> check_key(std::string_view field, std::string_view name) {
 
 Result<void> check_path(std::string_view path) {
     if (path == "/") return {};
-    bool valid = path.size() >= 2 && path.size() <= kPathBytesMax && path.front() == '/' && path.back() != '/';
+    bool valid =
+        path.size() >= 2 && path.size() <= kPathBytesMax && path.front() == '/' && path.back() != '/';
     std::string_view rest = valid ? path.substr(1) : std::string_view{};
     while (valid && !rest.empty()) {
         const size_t slash = rest.find('/');
@@ -115,14 +128,16 @@ Result<void> check_path(std::string_view path) {
         rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
     }
     if (valid) return {};
-    return fail(Errc::kInvalid, "path '{}': must be '/' or /components of [a-z0-9-.], without '.' or '..'", shown(path));
+    return fail(Errc::kInvalid, "path '{}': must be '/' or /components of [a-z0-9-.], without '.' or '..'",
+                shown(path));
 }
 
 Result<void> check_text(std::string_view field, std::string_view text, size_t bytes_max) {
     if (text.size() > bytes_max) {
         return fail(Errc::kInvalid, "{}: {} bytes, the limit is {}", field, text.size(), bytes_max);
     }
-    if (!is_utf8_text(text)) return fail(Errc::kInvalid, "{}: must be UTF-8 without control characters", field);
+    if (!is_utf8(text) || has_control_characters(text))
+        return fail(Errc::kInvalid, "{}: must be UTF-8 without control characters", field);
     return {};
 }
 

@@ -14,12 +14,14 @@ Result<void> check_user_name(std::string_view name);
 Result<void> check_group_name(std::string_view name);
 /// Kerberos realm: upper-case DNS form, [A-Z0-9.-], at most 253 bytes.
 Result<void> check_realm_name(std::string_view name);
-/// Kerberos principal "first/second@REALM" (RFC 4120 section 6.2) of at most 255 bytes: one to four components of
-/// printable ASCII without space, '/', '@' and backslash, and a realm as check_realm_name wants it.
+/// Kerberos principal "first/second@REALM" (RFC 4120 section 6.2) of at most 255 bytes: one to four
+/// components of printable ASCII without space, '/', '@' and backslash, and a realm as check_realm_name wants
+/// it.
 Result<void> check_principal_name(std::string_view name);
 /// Rule id, setting and secret names: [a-zA-Z0-9_.:/-]{1,128}.
 Result<void> check_key(std::string_view field, std::string_view name);
-/// Tenant path: starts with '/', components of [a-z0-9-.], no empty, '.' or '..' component, at most 512 bytes.
+/// Tenant path: starts with '/', components of [a-z0-9-.], no empty, '.' or '..' component, at most 512
+/// bytes.
 Result<void> check_path(std::string_view path);
 /// Free text for people: UTF-8 of at most `bytes_max` bytes without control characters.
 Result<void> check_text(std::string_view field, std::string_view text, size_t bytes_max);
