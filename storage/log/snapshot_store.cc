@@ -252,6 +252,24 @@ core::Result<core::Bytes> SnapshotStore::read_chunk(const wire::SnapshotManifest
     return data;
 }
 
+core::Result<std::string> SnapshotStore::copy_for_install(const wire::SnapshotManifest& manifest) const {
+    const std::string folder = directory_ + "/installing";
+    TRY(remove_folder(folder));
+    TRY(disk_.make_directory(folder));
+    for (int f = 0; f < manifest.files_size(); ++f) {
+        const wire::SnapshotFile& entry = manifest.files(f);
+        TRY_ASSIGN(auto target, disk_.open(folder + "/" + entry.name(), core::OpenMode::kCreate));
+        for (int c = 0; c < entry.chunk_crc32c_size(); ++c) {
+            TRY_ASSIGN(const core::Bytes data,
+                       read_chunk(manifest, static_cast<uint32_t>(f), static_cast<uint32_t>(c)));
+            TRY(target->write_at(uint64_t{static_cast<uint32_t>(c)} * manifest.chunk_bytes(), data));
+        }
+        TRY(target->sync());
+    }
+    TRY(disk_.sync_directory(folder));
+    return folder;
+}
+
 void SnapshotStore::adopt(wire::SnapshotManifest manifest) {
     std::erase_if(snapshots_, [&](const auto& old) {
         return old.index() == manifest.index() && old.term() == manifest.term();

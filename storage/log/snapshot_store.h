@@ -53,6 +53,9 @@ class SnapshotStore {
     /// Verifies everything received, syncs it and renames it into place.
     core::Result<void> finish_incoming(const wire::SnapshotManifest& manifest);
 
+    /// Verifies a snapshot and copies its files into a folder that is the caller's to take away; its path.
+    core::Result<std::string> copy_for_install(const wire::SnapshotManifest& manifest) const;
+
     /// One chunk of a snapshot, checked; kNotFound when it has no such chunk, kCorrupt.
     core::Result<core::Bytes> read_chunk(const wire::SnapshotManifest& manifest, uint32_t file,
                                          uint32_t chunk) const;

@@ -1,0 +1,267 @@
+// What the engine hears from and says to its peers.
+#include <algorithm>
+#include <format>
+
+#include "core/assert.h"
+#include "core/planted.h"
+#include "storage/raft/configuration.h"
+#include "storage/raft/engine.h"
+#include "storage/raft/snapshot_fetch.h"
+
+namespace smackd::storage {
+
+const char* Engine::address_of(core::NodeId id) {
+    std::string& address = addresses_[id.value];
+    if (address.empty()) address = std::format("server-{}", id.value);
+    return address.c_str();
+}
+
+void Engine::send(core::NodeId to, const wire::RaftMessage& message) {
+    environment_.transport.send(to, message.SerializeAsString());
+}
+
+void Engine::send_messages(const raft_update& update) {
+    for (unsigned i = 0; i < update.messages.n; ++i) {
+        const raft_message& message = update.messages.batch[i];
+        switch (message.type) {
+            case RAFT_APPEND_ENTRIES: send_entries(message); break;
+            case RAFT_INSTALL_SNAPSHOT: send_snapshot(message); break;
+            case RAFT_REQUEST_VOTE:
+            case RAFT_REQUEST_VOTE_RESULT:
+            case RAFT_APPEND_ENTRIES_RESULT:
+            case RAFT_TIMEOUT_NOW: send(core::NodeId{message.server_id}, to_wire(message)); break;
+        }
+    }
+}
+
+/// libraft counts entries, the transport bytes: a long run goes out as several messages.
+void Engine::send_entries(const raft_message& message) {
+    const raft_append_entries& args = message.append_entries;
+    core::Index prev{args.prev_log_index};
+    core::Term prev_term{args.prev_log_term};
+    const core::Index last{args.prev_log_index + args.n_entries};
+    do {
+        wire::RaftMessage out;
+        wire::AppendEntries& append = *out.mutable_append_entries();
+        append.set_term(args.term);
+        append.set_prev_log_index(prev.value);
+        append.set_prev_log_term(prev_term.value);
+        append.set_leader_commit(args.leader_commit);
+        size_t bytes = 0;
+        while (prev < last && append.entries_size() < kAppendEntriesMax) {
+            const LogEntry& entry = memory_.get(prev.next());
+            if (append.entries_size() > 0 && bytes + record_bytes(entry) > kAppendBytesMax) break;
+            bytes += record_bytes(entry);
+            wire::LogRecord& record = *append.add_entries();
+            record.set_term(entry.term.value);
+            record.set_type(static_cast<uint32_t>(entry.type));
+            record.set_payload(*entry.payload);
+            prev = entry.index;
+            prev_term = entry.term;
+        }
+        send(core::NodeId{message.server_id}, out);
+    } while (prev < last);
+}
+
+/// Offers the newest snapshot; the follower pulls it and libraft offers again until the follower has it.
+void Engine::send_snapshot(const raft_message& message) {
+    if (snapshots_.list().empty()) return;
+    wire::RaftMessage out;
+    wire::InstallSnapshot& install = *out.mutable_install_snapshot();
+    install.set_term(message.install_snapshot.term);
+    *install.mutable_manifest() = snapshots_.list().front();
+    send(core::NodeId{message.server_id}, out);
+}
+
+void Engine::receive(core::NodeId from, core::BytesView bytes) {
+    if (!running_ || failed_) return;
+    auto message = parse_raft_message(from, bytes);
+    if (!message) {
+        logger_.warning("message refused", {{"from", from.value}, {"reason", message.error().message}});
+        return;
+    }
+    using Body = wire::RaftMessage;
+    switch (message->body_case()) {
+        case Body::kAppendEntries: return receive_append(from, take_append_entries(*message->mutable_append_entries()));
+        case Body::kInstallSnapshot: return receive_install(from, message->install_snapshot());
+        case Body::kChunkRequest: return receive_chunk_request(from, message->chunk_request());
+        case Body::kChunkReply: return fetch_->receive(from, *message->mutable_chunk_reply());
+        case Body::kRequestVote:
+        case Body::kRequestVoteResult:
+        case Body::kTimeoutNow:
+            // No part in elections while something acknowledged may be missing here.
+            if (damage_term().value != 0) return;
+            break;
+        case Body::kAppendEntriesResult:
+        case Body::BODY_NOT_SET: break;
+    }
+    raft_message received = from_wire(*message, from, address_of(from));
+    Step receipt;
+    receipt.event.type = RAFT_RECEIVE;
+    receipt.event.receive.message = &received;
+    if (step(receipt) != 0) fail(std::format("libraft fails at a message of server {}", from.value));
+}
+
+void Engine::note_leader_contact(core::NodeId from, core::Term message_term) {
+    if (message_term == term() && leader() == from) leader_contact_ = environment_.clock.now();
+}
+
+void Engine::receive_append(core::NodeId from, AppendRequest request) {
+    if (raft_.state == RAFT_LEADER && request.term == term()) {
+        return fail(std::format("server {} claims to lead term {} as well", from.value, request.term.value));
+    }
+    const core::Term request_term = request.term;
+    if (request.term >= term() && !skip_known(request)) return;
+    // libraft takes a configuration for the first entry of a message, so each one gets to be that.
+    std::span<const LogEntry> rest(request.entries);
+    core::Index prev = request.prev_index;
+    core::Term prev_term = request.prev_term;
+    do {
+        size_t count = std::min<size_t>(rest.size(), 1);
+        while (count < rest.size() && rest[count].type != EntryType::kConfiguration) ++count;
+        step_append(from, request, rest.first(count), prev, prev_term);
+        if (failed_ || term() != request_term || count == 0) break;
+        prev = rest[count - 1].index;
+        prev_term = rest[count - 1].term;
+        rest = rest.subspan(count);
+    } while (!rest.empty() && memory_.term_of(prev) == prev_term);
+    note_leader_contact(from, request_term);
+}
+
+/// Drops entries that are committed here already: a late message may reach back to before our snapshot, where
+/// libraft would take them for new. False when it contradicts what is committed.
+bool Engine::skip_known(AppendRequest& request) {
+    const core::Index commit = commit_index();
+    if (request.prev_index >= commit) return true;
+    if (raft_.snapshot.installing) return false;
+    size_t known = 0;
+    for (const LogEntry& entry : request.entries) {
+        if (entry.index > commit) break;
+        const core::Term here = memory_.term_of(entry.index);
+        if (here.value != 0 && here != entry.term) {
+            fail(std::format("entry {} is committed with term {} here, the leader of term {} has {}", entry.index.value,
+                             here.value, request.term.value, entry.term.value));
+            return false;
+        }
+        ++known;
+    }
+    request.entries.erase(request.entries.begin(), request.entries.begin() + static_cast<std::ptrdiff_t>(known));
+    request.prev_index = commit;
+    request.prev_term = memory_.term_of(commit);
+    // A message that ends below our commit index says nothing about what is above.
+    if (request.entries.empty()) request.leader_commit = std::min(request.leader_commit, commit);
+    return true;
+}
+
+void Engine::step_append(core::NodeId from, const AppendRequest& request, std::span<const LogEntry> entries,
+                         core::Index prev_index, core::Term prev_term) {
+    // libraft frees the batch of entries it does not take; the payloads are ours either way.
+    void* batch = entries.empty() ? nullptr : raft_malloc(1);
+    std::vector<raft_entry> array;
+    for (const LogEntry& entry : entries) {
+        array.push_back(raft_entry{.term = entry.term.value,
+                                   .type = static_cast<raft_entry_type>(entry.type),
+                                   .buf = {.base = const_cast<char*>(entry.payload->data()),
+                                           .len = entry.payload->size()},
+                                   .batch = batch});
+    }
+    raft_message received{};
+    received.type = RAFT_APPEND_ENTRIES;
+    received.server_id = from.value;
+    received.server_address = address_of(from);
+    received.append_entries = {.version = 0,
+                               .term = request.term.value,
+                               .prev_log_index = prev_index.value,
+                               .prev_log_term = prev_term.value,
+                               .leader_commit = request.leader_commit.value,
+                               .entries = array.data(),
+                               .n_entries = static_cast<unsigned>(array.size())};
+    Step receipt;
+    receipt.event.type = RAFT_RECEIVE;
+    receipt.event.receive.message = &received;
+    receipt.entries = entries;
+    receipt.array = array.data();
+    receipt.batch = batch;
+    if (step(receipt) != 0) fail(std::format("libraft fails at entries of server {}", from.value));
+}
+
+void Engine::receive_install(core::NodeId from, const wire::InstallSnapshot& install) {
+    const core::Term message_term{install.term()};
+    // The leader's heartbeats carry its term here; an offer of another term is late.
+    if (message_term != term() || raft_.state == RAFT_LEADER || installing_) return;
+    const wire::SnapshotManifest& manifest = install.manifest();
+    const bool known = raft_.trail.snapshot.index >= manifest.index() ||
+                       memory_.term_of(core::Index{manifest.index()}).value == manifest.term();
+    const auto same = [&](const wire::SnapshotManifest& other) {
+        return other.index() == manifest.index() && other.term() == manifest.term();
+    };
+    if (known || std::ranges::any_of(snapshots_.list(), same)) return install_fetched(from, message_term, manifest);
+    fetch_->offer(from, message_term, manifest);
+}
+
+/// The snapshot is here (or not needed): libraft decides, and asks for the installation when it is ahead of us.
+void Engine::install_fetched(core::NodeId from, core::Term message_term, const wire::SnapshotManifest& manifest) {
+    if (!running_ || failed_ || installing_ || message_term != term() || raft_.state == RAFT_LEADER) return;
+    raft_message received{};
+    received.type = RAFT_INSTALL_SNAPSHOT;
+    received.server_id = from.value;
+    received.server_address = address_of(from);
+    raft_install_snapshot& args = received.install_snapshot;
+    args.term = message_term.value;
+    args.last_index = manifest.index();
+    args.last_term = manifest.term();
+    args.conf_index = manifest.configuration_index();
+    args.data = {.base = raft_malloc(8), .len = 8};  // the contents travel beside libraft
+    auto servers = decode_configuration(manifest.configuration());
+    SMACK_ASSERT(servers && to_raft(*servers, args.conf));
+    installing_ = manifest;
+    Step receipt;
+    receipt.event.type = RAFT_RECEIVE;
+    receipt.event.receive.message = &received;
+    const int outcome = step(receipt);
+    if (!raft_.snapshot.installing) installing_.reset();
+    if (outcome != 0) fail("libraft refuses a snapshot offer");
+}
+
+void Engine::receive_chunk_request(core::NodeId from, const wire::ChunkRequest& request) {
+    struct Job {
+        wire::SnapshotManifest manifest;
+        core::Result<core::Bytes> data = core::fail(core::Errc::kNotFound, "no such snapshot");
+    };
+    auto job = std::make_shared<Job>();
+    bool found = false;
+    for (const wire::SnapshotManifest& manifest : snapshots_.list()) {
+        if (manifest.index() != request.index() || manifest.term() != request.term()) continue;
+        job->manifest = manifest;
+        found = true;
+    }
+    environment_.snapshot_executor.submit(
+        [&store = snapshots_, job, request, found] {
+            if (found) job->data = store.read_chunk(job->manifest, request.file(), request.chunk());
+        },
+        [this, job, from, request, alive = alive_] {
+            if (!*alive || !running_) return;
+            wire::RaftMessage out;
+            wire::ChunkReply& reply = *out.mutable_chunk_reply();
+            reply.set_index(request.index());
+            reply.set_term(request.term());
+            reply.set_file(request.file());
+            reply.set_chunk(request.chunk());
+            if (job->data) {
+                reply.set_data(std::move(*job->data));
+            } else {
+                reply.set_missing(true);
+                if (job->data.error().code == core::Errc::kCorrupt) snapshot_damaged(job->manifest, job->data.error().message);
+            }
+            send(from, out);
+        });
+}
+
+/// A snapshot failed its check: it is removed, the owner takes a new one.
+void Engine::snapshot_damaged(const wire::SnapshotManifest& manifest, const std::string& why) {
+    logger_.error("snapshot damaged, a new one will be taken", {{"what", why}});
+    events_.alarm("snapshot_damaged", why + "; a new one is being taken");
+    events_.snapshot_lost(core::Index{manifest.index()});
+}
+
+}  // namespace smackd::storage

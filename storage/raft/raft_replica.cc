@@ -1,0 +1,404 @@
+#include "storage/raft/raft_replica.h"
+
+#include <algorithm>
+#include <format>
+
+#include "core/planted.h"
+
+namespace smackd::storage {
+namespace {
+
+constexpr core::milliseconds kSnapshotRetry{5000};
+constexpr uint32_t kNoLeaderRetryMs = 200;
+
+}  // namespace
+
+core::Result<std::unique_ptr<Replica>> Replica::make(ReplicaOptions options, ReplicaEnvironment environment, Fsm& fsm) {
+    if (options.self.value == 0) return core::fail(core::Errc::kInvalid, "the id of this server must not be 0");
+    if (options.directory.empty()) return core::fail(core::Errc::kInvalid, "no data directory given");
+    if (options.heartbeat * 3 > options.election_timeout) {
+        return core::fail(core::Errc::kInvalid, "election timeout {} ms must be at least three heartbeats of {} ms",
+                          options.election_timeout.count(), options.heartbeat.count());
+    }
+    return std::unique_ptr<Replica>(std::make_unique<RaftReplica>(std::move(options), environment, fsm));
+}
+
+RaftReplica::RaftReplica(ReplicaOptions options, ReplicaEnvironment environment, Fsm& fsm)
+    : options_(std::move(options)),
+      environment_(environment),
+      fsm_(fsm),
+      logger_(environment.logger),
+      engine_(options_, environment, *this),
+      applier_(fsm, environment.timers, *this),
+      membership_(engine_, environment.timers),
+      commands_total_(environment.metrics.counter("smackd_raft_commands_total", "Commands proposed here")),
+      entries_total_(environment.metrics.counter("smackd_raft_entries_total", "Entries applied")),
+      snapshots_total_(environment.metrics.counter("smackd_raft_snapshots_total", "Snapshots taken")),
+      installs_total_(environment.metrics.counter("smackd_raft_snapshot_installs_total", "Snapshots installed")),
+      elections_total_(environment.metrics.counter("smackd_raft_leaderships_total", "Times this server became leader")),
+      applied_gauge_(environment.metrics.gauge("smackd_raft_applied_index", "Last applied index")) {}
+
+RaftReplica::~RaftReplica() {
+    *alive_ = false;
+    environment_.timers.cancel(snapshot_retry_);
+    if (started_ && !closed_) environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
+}
+
+core::Result<void> RaftReplica::bootstrap(const std::vector<Server>& servers) { return engine_.bootstrap(servers); }
+
+core::Result<void> RaftReplica::start() {
+    TRY_ASSIGN(report_, engine_.open());
+    for (const std::string& damaged : report_.damaged_snapshots) logger_.error("snapshot damaged, removed", {{"what", damaged}});
+    if (report_.torn) logger_.info("an unfinished write at the end of the log was cut; nothing of it was acknowledged");
+    TRY(prepare_state(report_));
+    started_ = true;
+    environment_.transport.set_receiver([this, alive = alive_](core::NodeId from, core::Bytes message) {
+        if (*alive && !closed_) engine_.receive(from, message);
+    });
+    TRY(engine_.start());
+    for (const Server& server : engine_.servers()) environment_.transport.set_address(server.id, server.address);
+    return {};
+}
+
+/// The state machine must reach at least to where the log begins; a snapshot fills the gap.
+core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
+    for (const wire::SnapshotManifest& manifest : engine_.snapshots().list()) {
+        applier_.raise_time(manifest.time_ms());
+        if (fsm_.applied().value >= manifest.index() || fsm_.applied().next() >= report.log_first) break;
+        if (manifest.index() + 1 < report.log_first.value) break;
+        auto folder = engine_.snapshots().copy_for_install(manifest);
+        auto installed = folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
+        if (!installed) logger_.error("snapshot cannot be used", {{"index", manifest.index()}, {"reason", installed.error().message}});
+    }
+    if (fsm_.applied().next() < report.log_first) {
+        TRY(engine_.discard_everything(std::format("the state ends at entry {}, the log begins at {} and no snapshot fills the gap",
+                                                   fsm_.applied().value, report.log_first.value)));
+    }
+    if (!engine_.snapshots().list().empty()) {
+        const wire::SnapshotManifest& newest = engine_.snapshots().list().front();
+        configurations_[newest.configuration_index()] = newest.configuration();
+        applier_.restart_behind(core::Index{newest.index()});
+    }
+    return {};
+}
+
+void RaftReplica::close(core::Callback<void()> done) {
+    closed_ = true;
+    environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
+    environment_.timers.cancel(snapshot_retry_);
+    snapshot_retry_ = 0;
+    const core::Error cancelled{core::Errc::kCancelled, "this server is stopping", 0};
+    proposals_.fail_all(cancelled);
+    fail_barriers(cancelled);
+    membership_.fail_all(cancelled);
+    engine_.close(std::move(done));
+}
+
+void RaftReplica::post(core::Callback<void()> work) {
+    environment_.timers.start(core::Duration{0}, [alive = alive_, work = std::move(work)]() mutable {
+        if (*alive) work();
+    });
+}
+
+// ---- proposals ----
+
+core::Error RaftReplica::not_leader() const {
+    const core::NodeId leader = engine_.leader();
+    if (leader.value == 0) return core::Error{core::Errc::kUnavailable, "there is no leader now", kNoLeaderRetryMs};
+    return core::Error{core::Errc::kUnavailable, std::format("not the leader; server {} is", leader.value), 0};
+}
+
+core::Result<void> RaftReplica::may_propose(size_t bytes) const {
+    if (closed_) return core::fail(core::Errc::kCancelled, "this server is stopping");
+    if (bytes > kCommandBytesMax) {
+        return core::fail(core::Errc::kInvalid, "command has {} bytes, the limit is {}", bytes, kCommandBytesMax);
+    }
+    if (engine_.role() != ReplicaRole::kLeader) return std::unexpected(not_leader());
+    for (const auto& trouble : {engine_.disk_trouble(), applier_.trouble()}) {
+        if (!trouble) continue;
+        if (trouble->code == core::Errc::kDiskFull) {
+            return core::fail(core::Errc::kDiskFull, "the disk of the leader (server {}) is full: free space there",
+                              options_.self.value);
+        }
+        return core::fail(core::Errc::kUnavailable, "the leader cannot store changes: {}", trouble->message);
+    }
+    return proposals_.admit(bytes);
+}
+
+void RaftReplica::propose(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) {
+    auto allowed = may_propose(command.size());
+    if (!allowed) {
+        return post([done = std::move(done), error = std::move(allowed.error())]() mutable { done(std::unexpected(error)); });
+    }
+    commands_total_.add();
+    proposals_.wait(std::move(command), std::move(done));
+    schedule_flush();
+}
+
+void RaftReplica::schedule_flush() {
+    if (flush_due_ || closed_) return;
+    flush_due_ = true;
+    post([this] {
+        flush_due_ = false;
+        flush();
+    });
+}
+
+/// Everything that waits goes into entries. Not before the no-op of this term is applied: until then the times that
+/// earlier leaders stamped are not all known.
+void RaftReplica::flush() {
+    while (!closed_ && may_plan() && proposals_.may_send()) {
+        stamped_ms_ = std::max(stamped_ms_, applier_.time_ms());
+        const int64_t now = environment_.clock.wall().unix_ms;
+        stamped_ms_ = SMACK_BUG("time_runs_backwards") ? now : std::max(stamped_ms_, now);
+        auto payload = std::make_shared<const core::Bytes>(proposals_.next_group(stamped_ms_));
+        const core::Term term = engine_.term();
+        const size_t commands = proposals_.made();
+        auto index = engine_.submit(EntryType::kCommand, std::move(payload));
+        if (!index) return proposals_.unsent();
+        proposals_.sent(*index, term);
+        if (SMACK_BUG("ack_before_quorum")) proposals_.applied(*index, term, std::vector<core::Bytes>(commands));
+    }
+}
+
+bool RaftReplica::may_plan() const {
+    return engine_.role() == ReplicaRole::kLeader && engine_.term_start().value != 0 &&
+           applier_.position() >= engine_.term_start();
+}
+
+// ---- barriers ----
+
+void RaftReplica::barrier(BarrierDone done) {
+    if (closed_ || engine_.role() != ReplicaRole::kLeader) {
+        auto error = closed_ ? core::Error{core::Errc::kCancelled, "this server is stopping", 0} : not_leader();
+        return post([done = std::move(done), error]() mutable { done(std::unexpected(error)); });
+    }
+    if (SMACK_BUG("read_without_barrier")) {
+        return post([done = std::move(done), index = applier_.position()]() mutable { done(index); });
+    }
+    next_barrier_.push_back(std::move(done));
+    if (!barrier_ && next_barrier_.size() == 1) post([this] { send_barrier(); });
+}
+
+/// Those that came before the entry is made ride on it; later ones wait for the next.
+void RaftReplica::send_barrier() {
+    if (closed_ || barrier_ || next_barrier_.empty()) return;
+    const core::Term term = engine_.term();
+    auto index = engine_.submit(EntryType::kBarrier, std::make_shared<const core::Bytes>(8, '\0'));
+    if (!index) {
+        return fail_barriers(not_leader());
+    }
+    barrier_ = Barrier{.index = *index, .term = term, .waiters = std::move(next_barrier_)};
+    next_barrier_.clear();
+}
+
+void RaftReplica::fail_barriers(const core::Error& error) {
+    std::vector<BarrierDone> waiters = std::move(next_barrier_);
+    next_barrier_.clear();
+    if (barrier_) {
+        std::ranges::move(barrier_->waiters, std::back_inserter(waiters));
+        barrier_.reset();
+    }
+    for (BarrierDone& done : waiters) done(std::unexpected(error));
+}
+
+// ---- what the engine says ----
+
+void RaftReplica::committed(const LogEntry& entry) {
+    bytes_since_snapshot_ += record_bytes(entry);
+    applier_.push(entry);
+}
+
+void RaftReplica::changed() {
+    const bool leads = engine_.role() == ReplicaRole::kLeader;
+    if (led_ && (!leads || engine_.term() != led_term_)) {
+        proposals_.leadership_lost(engine_.commit_index(), not_leader());
+        fail_barriers(core::Error{core::Errc::kUnavailable, "leadership was lost", kNoLeaderRetryMs});
+    }
+    if (leads && (!led_ || engine_.term() != led_term_)) elections_total_.add();
+    led_ = leads;
+    led_term_ = engine_.term();
+    membership_.changed();
+    observe();
+}
+
+void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, const std::string& folder) {
+    const core::Index index{manifest.index()};
+    installs_total_.add();
+    if (index > fsm_.applied()) {
+        if (auto installed = fsm_.install_snapshot(folder); !installed) {
+            // The snapshot was verified: the disk refuses. It is in the store, the next start installs it; until
+            // then nothing may be applied to the old state.
+            alarm("snapshot_install", installed.error().message + "; restart this server once the disk works");
+            applier_.stop(installed.error());
+            return;
+        }
+    }
+    configurations_.clear();
+    configurations_[manifest.configuration_index()] = manifest.configuration();
+    bytes_since_snapshot_ = 0;
+    applier_.raise_time(manifest.time_ms());
+    applier_.restart_behind(index);
+    proposals_.overtaken(index);
+    observe();
+}
+
+void RaftReplica::snapshot_lost(core::Index) {
+    snapshot_wanted_ = true;
+    take_snapshot();
+}
+
+void RaftReplica::alarm(std::string_view name, std::string message) {
+    const auto found = alarms_.find(name);
+    if (message.empty() ? found == alarms_.end() : found != alarms_.end() && found->second == message) return;
+    if (message.empty()) {
+        alarms_.erase(found);
+    } else {
+        alarms_[std::string(name)] = std::move(message);
+    }
+    observe();
+}
+
+void RaftReplica::observe() {
+    if (observe_due_ || closed_) return;
+    observe_due_ = true;
+    post([this] {
+        observe_due_ = false;
+        if (observer_ && !closed_) observer_(status());
+    });
+}
+
+// ---- what the applier says ----
+
+void RaftReplica::applied(const LogEntry& entry, std::vector<core::Bytes> results) {
+    entries_total_.add();
+    applied_gauge_.set(static_cast<int64_t>(entry.index.value));
+    if (entry.type == EntryType::kConfiguration) configurations_[entry.index.value] = *entry.payload;
+    proposals_.applied(entry.index, entry.term, std::move(results));
+    membership_.applied(entry.index, entry.term);
+    if (!barrier_ || barrier_->index > entry.index) return;
+    Barrier barrier = std::move(*barrier_);
+    barrier_.reset();
+    const bool kept = barrier.index == entry.index && barrier.term == entry.term;
+    for (BarrierDone& done : barrier.waiters) {
+        if (kept) {
+            done(entry.index);
+        } else {
+            done(std::unexpected(core::Error{core::Errc::kUnavailable, "leadership was lost", kNoLeaderRetryMs}));
+        }
+    }
+    if (!next_barrier_.empty()) post([this] { send_barrier(); });
+}
+
+void RaftReplica::turn_over() {
+    if (closed_) return;
+    if (proposals_.waiting()) schedule_flush();
+    if (led_ && applier_.position() == engine_.term_start()) observe();  // may plan from here on
+    if (bytes_since_snapshot_ >= options_.snapshot_log_bytes || snapshot_wanted_) take_snapshot();
+}
+
+void RaftReplica::apply_refused(core::Index index, const core::Error* error) {
+    if (error == nullptr) {
+        alarm("apply_stopped", "");
+        if (proposals_.waiting()) schedule_flush();
+        return;
+    }
+    std::string advice = "; it is tried again every second";
+    if (error->code == core::Errc::kDiskFull) advice = "; free space on the disk, it is tried again every second";
+    if (error->code == core::Errc::kUnsupported) advice = "; install that version here and start again";
+    if (error->code == core::Errc::kCorrupt) advice = "; restart this server, it then takes a snapshot";
+    logger_.error("applying stopped", {{"index", index.value}, {"reason", error->to_string()}});
+    alarm("apply_stopped", std::format("entry {} cannot be applied: {}{}", index.value, error->message, advice));
+}
+
+// ---- snapshots ----
+
+struct RaftReplica::SnapshotJob {
+    SnapshotTask task;
+    wire::SnapshotManifest manifest;
+    core::Result<void> outcome;
+};
+
+void RaftReplica::take_snapshot() {
+    const core::Index index = fsm_.applied();
+    if (snapshotting_ || closed_ || snapshot_retry_ != 0 || applier_.position() < index || !engine_.may_snapshot(index)) return;
+    auto task = fsm_.begin_snapshot();
+    if (!task) {
+        alarm("snapshot_failed", task.error().message);
+        return;
+    }
+    auto job = std::make_shared<SnapshotJob>();
+    job->task = std::move(*task);
+    job->manifest.set_index(job->task.index.value);
+    job->manifest.set_term(engine_.term_of(job->task.index).value);
+    job->manifest.set_time_ms(applier_.time_ms());
+    const auto configuration = std::prev(configurations_.upper_bound(index.value));
+    job->manifest.set_configuration_index(configuration->first);
+    job->manifest.set_configuration(configuration->second);
+    snapshotting_ = true;
+    snapshot_wanted_ = false;
+    environment_.snapshot_executor.submit(
+        [job, &store = engine_.snapshots()] {
+            job->outcome = [&]() -> core::Result<void> {
+                TRY_ASSIGN(const std::string folder, store.begin_taking());
+                TRY(job->task.copy(folder));
+                TRY(store.finish_taking(job->manifest));
+                return store.verify(job->manifest);
+            }();
+        },
+        [this, job, alive = alive_] {
+            if (*alive) snapshot_done(*job);
+        });
+}
+
+void RaftReplica::snapshot_done(SnapshotJob& job) {
+    snapshotting_ = false;
+    if (closed_) return;
+    if (!job.outcome) {
+        alarm("snapshot_failed", job.outcome.error().message + "; it is tried again");
+        snapshot_retry_ = environment_.timers.start(kSnapshotRetry, [this] {
+            snapshot_retry_ = 0;
+            take_snapshot();
+        });
+        return;
+    }
+    alarm("snapshot_failed", "");
+    alarm("snapshot_damaged", "");
+    snapshots_total_.add();
+    bytes_since_snapshot_ = 0;
+    configurations_.erase(configurations_.begin(), configurations_.find(job.manifest.configuration_index()));
+    engine_.snapshot_taken(job.manifest);
+}
+
+// ---- membership and status ----
+
+void RaftReplica::add_server(Server server, core::Callback<void(core::Result<void>)> done) {
+    membership_.add(server, std::move(done));
+}
+void RaftReplica::assign_role(core::NodeId id, ServerRole role, core::Callback<void(core::Result<void>)> done) {
+    membership_.assign(id, role, std::move(done));
+}
+void RaftReplica::remove_server(core::NodeId id, core::Callback<void(core::Result<void>)> done) {
+    membership_.remove(id, std::move(done));
+}
+void RaftReplica::transfer_leadership(core::NodeId to, core::Callback<void(core::Result<void>)> done) {
+    membership_.transfer(to, std::move(done));
+}
+
+ReplicaStatus RaftReplica::status() const {
+    ReplicaStatus status;
+    for (const auto& [name, message] : alarms_) status.alarms.push_back(Alarm{.name = name, .message = message});
+    if (!started_) return status;
+    status.role = engine_.role();
+    status.term = engine_.term();
+    status.leader = engine_.leader();
+    status.last_index = engine_.last_index();
+    status.commit_index = engine_.commit_index();
+    status.applied_index = std::max(applier_.position(), fsm_.applied());
+    status.since_leader_contact = engine_.since_leader_contact();
+    status.may_plan = may_plan();
+    status.servers = engine_.servers();
+    return status;
+}
+
+}  // namespace smackd::storage

@@ -1,0 +1,99 @@
+// The Replica: engine, group commit, state machine, snapshots and membership put together.
+#pragma once
+
+#include <map>
+
+#include "storage/raft/applier.h"
+#include "storage/raft/engine.h"
+#include "storage/raft/membership.h"
+#include "storage/raft/proposals.h"
+
+namespace smackd::storage {
+
+class RaftReplica final : public Replica, private EngineEvents, private ApplierEvents {
+  public:
+    RaftReplica(ReplicaOptions options, ReplicaEnvironment environment, Fsm& fsm);
+    ~RaftReplica() override;
+
+    core::Result<void> bootstrap(const std::vector<Server>& servers) override;
+    core::Result<void> start() override;
+    void close(core::Callback<void()> done) override;
+    void propose(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) override;
+    void barrier(core::Callback<void(core::Result<core::Index>)> done) override;
+    void add_server(Server server, core::Callback<void(core::Result<void>)> done) override;
+    void assign_role(core::NodeId id, ServerRole role, core::Callback<void(core::Result<void>)> done) override;
+    void remove_server(core::NodeId id, core::Callback<void(core::Result<void>)> done) override;
+    void transfer_leadership(core::NodeId to, core::Callback<void(core::Result<void>)> done) override;
+    ReplicaStatus status() const override;
+    void set_observer(core::Callback<void(const ReplicaStatus&)> observer) override { observer_ = std::move(observer); }
+
+  private:
+    using BarrierDone = core::Callback<void(core::Result<core::Index>)>;
+    struct Barrier {
+        core::Index index;
+        core::Term term;
+        std::vector<BarrierDone> waiters;
+    };
+    struct SnapshotJob;
+
+    void committed(const LogEntry& entry) override;
+    void snapshot_installed(const wire::SnapshotManifest& manifest, const std::string& folder) override;
+    void snapshot_lost(core::Index index) override;
+    void changed() override;
+    void alarm(std::string_view name, std::string message) override;
+    void applied(const LogEntry& entry, std::vector<core::Bytes> results) override;
+    void turn_over() override;
+    void apply_refused(core::Index index, const core::Error* error) override;
+
+    core::Result<void> prepare_state(const EngineReport& report);
+    bool may_plan() const;
+    core::Result<void> may_propose(size_t bytes) const;
+    core::Error not_leader() const;
+    void post(core::Callback<void()> work);
+    void schedule_flush();
+    void flush();
+    void send_barrier();
+    void fail_barriers(const core::Error& error);
+    void take_snapshot();
+    void snapshot_done(SnapshotJob& job);
+    void observe();
+
+    const ReplicaOptions options_;
+    ReplicaEnvironment environment_;
+    Fsm& fsm_;
+    core::Logger logger_;
+    Engine engine_;
+    Applier applier_;
+    Proposals proposals_;
+    Membership membership_;
+    bool started_ = false;
+    bool closed_ = false;
+    EngineReport report_;
+
+    int64_t stamped_ms_ = 0;  ///< highest time this leader has put into an entry
+    bool flush_due_ = false;
+    std::optional<Barrier> barrier_;          ///< in the log
+    std::vector<BarrierDone> next_barrier_;   ///< wait for the one after it
+    bool led_ = false;
+    core::Term led_term_;
+
+    std::map<uint64_t, core::Bytes> configurations_;  ///< applied ones by index, from the newest snapshot's on
+    uint64_t bytes_since_snapshot_ = 0;
+    bool snapshotting_ = false;
+    bool snapshot_wanted_ = false;
+    core::TimerId snapshot_retry_ = 0;
+
+    std::map<std::string, std::string, std::less<>> alarms_;
+    core::Callback<void(const ReplicaStatus&)> observer_;
+    bool observe_due_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+    core::Counter& commands_total_;
+    core::Counter& entries_total_;
+    core::Counter& snapshots_total_;
+    core::Counter& installs_total_;
+    core::Counter& elections_total_;
+    core::Gauge& applied_gauge_;
+};
+
+}  // namespace smackd::storage

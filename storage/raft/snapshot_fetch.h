@@ -1,0 +1,70 @@
+// Pulls a snapshot from the leader chunk by chunk while the replica goes on as a follower.
+//
+// The replica votes and answers heartbeats meanwhile; only when the whole snapshot is here, verified and durable is
+// it handed to Raft. A transfer that was interrupted resumes behind the last chunk that checks.
+#pragma once
+
+#include <memory>
+
+#include "core/clock.h"
+#include "core/executor.h"
+#include "core/logger.h"
+#include "core/wire/raft.pb.h"
+#include "storage/log/snapshot_store.h"
+
+namespace smackd::storage {
+
+inline constexpr core::milliseconds kChunkRetry{1000};
+inline constexpr int kChunkTriesMax = 10;  ///< then the fetch is dropped until the leader offers it again
+
+class SnapshotFetch {
+  public:
+    struct Events {
+        core::Callback<void(core::NodeId, const wire::RaftMessage&)> send;
+        core::Callback<void(core::NodeId, core::Term, const wire::SnapshotManifest&)> ready;
+        core::Callback<void(const core::Error*)> condition;  ///< the disk refuses; null once it works again
+    };
+
+    SnapshotFetch(SnapshotStore& store, core::Executor& executor, core::Timers& timers, core::Logger logger,
+                  Events events);
+    ~SnapshotFetch();
+    SnapshotFetch(const SnapshotFetch&) = delete;
+    SnapshotFetch& operator=(const SnapshotFetch&) = delete;
+
+    /// The leader offers `manifest`; offering what is being fetched only renews who and when.
+    void offer(core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest);
+    void receive(core::NodeId from, wire::ChunkReply& reply);
+    bool active() const { return manifest_ != nullptr; }
+    uint64_t chunks_received() const { return chunks_received_; }
+
+  private:
+    void begin();
+    void request_next();
+    void ask();
+    void store_chunk(core::Bytes data);
+    void finish();
+    void drop(const core::Error& error);
+    /// Runs `work` on the executor, then `done` unless the fetch was dropped or replaced meanwhile.
+    void run(core::Callback<core::Result<void>()> work, core::Callback<void()> done);
+
+    SnapshotStore& store_;
+    core::Executor& executor_;
+    core::Timers& timers_;
+    core::Logger logger_;
+    Events events_;
+    std::shared_ptr<const wire::SnapshotManifest> manifest_;  ///< null when idle; jobs hold a copy
+    core::NodeId from_;
+    core::Term term_;
+    std::shared_ptr<std::vector<uint32_t>> have_;  ///< leading chunks that are here, by file
+    uint32_t file_ = 0;
+    uint32_t chunk_ = 0;
+    bool waiting_ = false;  ///< for a reply
+    int tries_ = 0;
+    core::TimerId timer_ = 0;
+    bool refused_ = false;
+    uint64_t chunks_received_ = 0;
+    uint64_t generation_ = 0;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace smackd::storage

@@ -1,0 +1,62 @@
+// A client that writes unique values and reads consistently, one request at a time, and retries until it knows.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "tests/sim/checker.h"
+
+namespace smackd::sim {
+
+using Processes = std::map<uint64_t, std::unique_ptr<Process>>;
+
+struct ClientCounts {
+    uint64_t writes = 0, reads = 0, retries = 0, unknown = 0, refused = 0;
+};
+
+class Client {
+  public:
+    Client(World& world, Processes& processes, Checker& checker, uint64_t id)
+        : world_(world), processes_(processes), checker_(checker), id_(id) {}
+
+    /// Begins requests until `stop` says so; `acknowledged` runs after each one that was.
+    void start(std::function<bool()> stop, std::function<void()> acknowledged);
+    /// Sends a given command until it is acknowledged, before anything else.
+    void push(core::Bytes command) { urgent_.push_back(std::move(command)); }
+    bool idle() const { return idle_; }
+    const ClientCounts& counts() const { return counts_; }
+
+  private:
+    enum class Kind : uint8_t { kWrite, kWriteTwo, kExpect, kRead, kUrgent };
+    void next();
+    void make_write();
+    void attempt();
+    void send_write(Process& process, uint64_t attempt);
+    void send_read(Process& process, uint64_t attempt);
+    void written(core::Result<core::Bytes> result);
+    void retry(const core::Error* error);
+    void done();
+    Process* pick();
+
+    World& world_;
+    Processes& processes_;
+    Checker& checker_;
+    uint64_t id_;
+    std::function<bool()> stop_;
+    std::function<void()> acknowledged_;
+    std::vector<core::Bytes> urgent_;
+    ClientCounts counts_;
+    bool idle_ = true;
+    Kind kind_ = Kind::kWrite;
+    uint64_t sequence_ = 0;
+    uint64_t attempt_ = 0;     ///< of any request: an answer to an older one is late
+    uint64_t floor_ = 0;       ///< acknowledged when the request began
+    core::Bytes command_;
+    std::string key_, value_;
+    uint64_t expected_ = 0;
+    uint64_t target_ = 0;      ///< server to ask; 0: any
+    uint64_t timeout_ = 0;
+};
+
+}  // namespace smackd::sim

@@ -1,0 +1,218 @@
+#include "tests/sim/lifetime.h"
+
+#include <format>
+
+#include "core/wire/command.pb.h"
+#include "core/wire/raft.pb.h"
+
+namespace smackd::sim {
+namespace {
+
+constexpr core::seconds kWorkMax{240};     // virtual; a lifetime under heavy faults is cut short here
+constexpr core::seconds kConvergeMax{60};  // virtual, after everything works again
+constexpr uint64_t kClients = 10;
+
+class LineSink final : public core::LogSink {
+  public:
+    explicit LineSink(World& world) : world_(world) {}
+    void write(core::LogLevel level, std::string_view component, std::string_view line) override {
+        if (level == core::LogLevel::kDebug) return;
+        world_.trace(std::format("{} {}", component, line));
+    }
+
+  private:
+    World& world_;
+};
+
+class Lifetime {
+  public:
+    explicit Lifetime(const LifetimeOptions& options)
+        : options_(options), world_(options.seed), network_(world_), sink_(world_), checker_(world_) {
+        world_.set_trace(options.trace);
+    }
+
+    LifetimeResult run() {
+        storage::sqlite::seed_sqlite_for_simulation(static_cast<int>(options_.seed % 1'000'000'007) + 1);
+        build();
+        work();
+        if (world_.violation().empty()) converge();
+        return collect();
+    }
+
+  private:
+    void build() {
+        const uint64_t count = world_.random().one_in(3) ? 5 : 3;
+        std::vector<storage::Server> servers;
+        for (uint64_t id = 1; id <= count; ++id) {
+            servers.push_back(storage::Server{.id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kVoter});
+        }
+        ProcessOptions process;
+        process.log = &sink_;
+        process.segment_bytes = (8 + world_.random().below(56)) * 1024;
+        process.snapshot_log_bytes = (6 + world_.random().below(90)) * 1024;
+        network_.sniffer = [this](uint64_t from, uint64_t, core::BytesView bytes) { sniff(from, bytes); };
+        for (const storage::Server& server : servers) {
+            process.id = server.id.value;
+            auto made = std::make_unique<Process>(world_, network_, process);
+            if (auto begun = made->bootstrap(servers); !begun) world_.violate("bootstrap: " + begun.error().to_string());
+            made->after_event = [this](Process& p) { after_event(p); };
+            processes_[server.id.value] = std::move(made);
+        }
+        faults_ = std::make_unique<Faults>(world_, network_, processes_, checker_);
+        faults_->start();
+        for (auto& [id, made] : processes_) faults_->boot(*made);
+    }
+
+    void after_event(Process& process) {
+        if (process.disk().stopped()) return faults_->check(process);
+        checker_.look(process);
+    }
+
+    /// An append request names its leader: field 3 of the message, field 1 of the request is the term.
+    void sniff(uint64_t from, core::BytesView bytes) {
+        if (bytes.empty() || bytes[0] != 0x1A) return;
+        size_t at = 1;
+        while (at < bytes.size() && (static_cast<unsigned char>(bytes[at]) & 0x80U) != 0) ++at;
+        ++at;
+        if (at >= bytes.size() || bytes[at] != 0x08) return;
+        uint64_t term = 0;
+        for (unsigned shift = 0; ++at < bytes.size(); shift += 7) {
+            term |= static_cast<uint64_t>(static_cast<unsigned char>(bytes[at]) & 0x7FU) << shift;
+            if ((static_cast<unsigned char>(bytes[at]) & 0x80U) == 0) break;
+        }
+        checker_.leads(from, term);
+    }
+
+    void work() {
+        for (uint64_t i = 1; i <= kClients; ++i) {
+            clients_.push_back(std::make_unique<Client>(world_, processes_, checker_, i));
+            clients_.back()->start([this] { return acknowledged_ >= options_.operations || timed_out_; },
+                                   [this] { on_acknowledged(); });
+        }
+        const core::Instant limit = world_.now() + kWorkMax;
+        while (world_.violation().empty() && acknowledged_ < options_.operations && world_.now() < limit) world_.run_one();
+        timed_out_ = true;
+    }
+
+    void on_acknowledged() {
+        ++acknowledged_;
+        if (acknowledged_ == options_.operations / 2 && faults_->has(Fault::kOldVersion)) {
+            wire::Command raise;
+            raise.mutable_actor()->set_kind(wire::Actor::SYSTEM);
+            raise.mutable_actor()->set_door("sim");
+            raise.set_client(1000);
+            raise.set_sequence(1);
+            raise.add_changes()->mutable_raise_feature_level()->set_level(2);
+            clients_.front()->push(raise.SerializeAsString());
+        }
+    }
+
+    /// Without faults the cluster must come together again, whoever was damaged or far behind.
+    void converge() {
+        faults_->heal();
+        const core::Instant limit = world_.now() + kConvergeMax;
+        core::Instant next_look{};
+        while (world_.violation().empty() && world_.now() < limit) {
+            world_.run_one();
+            if (world_.now() < next_look) continue;
+            next_look = world_.now() + core::milliseconds{50};
+            promote_standbys();
+            if (converged()) {
+                checker_.compare_all(processes_);
+                return;
+            }
+        }
+        if (!world_.violation().empty()) return;
+        std::string where;
+        for (auto& [id, process] : processes_) {
+            if (!process->up()) {
+                where += std::format(" n{}: down;", id);
+                continue;
+            }
+            const auto status = process->replica().status();
+            where += std::format(" n{}: role {} term {} commit {} applied {} revision {}", id, static_cast<int>(status.role),
+                                 status.term.value, status.commit_index.value, status.applied_index.value,
+                                 process->state().revision().number);
+            for (const auto& alarm : status.alarms) where += std::format(" [{}: {}]", alarm.name, alarm.message);
+            where += ";";
+        }
+        world_.violate(std::format("no convergence within {} s after everything was healed:{}", kConvergeMax.count(), where));
+    }
+
+    void promote_standbys() {
+        for (auto& [id, process] : processes_) {
+            if (!process->up() || process->replica().status().role != storage::ReplicaRole::kLeader) continue;
+            for (const auto& server : process->replica().status().servers) {
+                if (server.role == storage::ServerRole::kVoter) continue;
+                process->replica().assign_role(server.id, storage::ServerRole::kVoter, [](core::Result<void>) {});
+                return;
+            }
+        }
+    }
+
+    bool converged() {
+        for (const auto& client : clients_) {
+            if (!client->idle()) return false;
+        }
+        bool leader = false;
+        core::Index applied;
+        for (auto& [id, process] : processes_) {
+            if (!process->up()) return false;
+            const auto status = process->replica().status();
+            leader = leader || (status.role == storage::ReplicaRole::kLeader && status.may_plan);
+            if (!status.alarms.empty() || status.applied_index != status.commit_index || status.last_index != status.commit_index) return false;
+            if (applied.value != 0 && status.applied_index != applied) return false;
+            applied = status.applied_index;
+            for (const auto& server : status.servers) {
+                if (server.role != storage::ServerRole::kVoter) return false;
+            }
+        }
+        return leader;
+    }
+
+    LifetimeResult collect() {
+        LifetimeResult result;
+        result.violation = world_.violation();
+        result.lines = world_.lines();
+        result.faults = faults_->counts();
+        result.network = network_.counts();
+        result.acknowledged = acknowledged_;
+        result.events = world_.events();
+        result.virtual_ms = static_cast<uint64_t>(world_.now_ms());
+        result.revisions = checker_.revisions();
+        for (const auto& client : clients_) {
+            result.clients.writes += client->counts().writes;
+            result.clients.reads += client->counts().reads;
+            result.clients.retries += client->counts().retries;
+            result.clients.unknown += client->counts().unknown;
+            result.clients.refused += client->counts().refused;
+        }
+        for (auto& [id, process] : processes_) {
+            result.lives += process->lives();
+            result.torn += process->disk().torn_writes();
+            result.lost += process->disk().lost_writes();
+            const LifeCounts& counts = process->counts();
+            result.elections += counts.elections;
+            result.installs += counts.installs;
+            result.snapshots += counts.snapshots;
+        }
+        return result;
+    }
+
+    const LifetimeOptions options_;
+    World world_;
+    Network network_;
+    LineSink sink_;
+    Checker checker_;
+    Processes processes_;
+    std::unique_ptr<Faults> faults_;
+    std::vector<std::unique_ptr<Client>> clients_;
+    uint64_t acknowledged_ = 0;
+    bool timed_out_ = false;
+};
+
+}  // namespace
+
+LifetimeResult run_lifetime(const LifetimeOptions& options) { return Lifetime(options).run(); }
+
+}  // namespace smackd::sim
