@@ -58,6 +58,9 @@ using StreamHandler =
     core::Callback<Task<core::Result<void>>(core::Bytes request, ItemWriter& out, const Caller& caller)>;
 using NoticeHandler = core::Callback<void(core::Bytes body, const Caller& caller)>;
 
+/// May refuse a caller once the hellos are exchanged; the error goes to the caller and the connection ends.
+using Admission = core::Callback<core::Result<void>(const Caller& caller)>;
+
 class RpcServer {
  public:
     RpcServer(Loop& loop, Hello self, RpcLimits limits = {}, core::Logger logger = {});
@@ -69,12 +72,14 @@ class RpcServer {
     void on_call(std::string method, CallHandler handler);
     void on_stream(std::string method, StreamHandler handler);
     void on_notice(std::string topic, NoticeHandler handler);
+    void on_caller(Admission admission);
 
     /// Serves one connection until it ends; the reason is returned and the stream closed.
     Task<core::Result<void>> serve(std::unique_ptr<Stream> stream);
 
- private:
     struct State;
+
+ private:
     std::unique_ptr<State> state_;
 };
 
@@ -101,6 +106,8 @@ class RpcClient {
     /// Calls and waits for the answer or kTimeout after `limit`. kUnavailable when the connection breaks.
     Task<core::Result<core::Bytes>> call(std::string method, core::Bytes request, core::Duration limit);
     Task<core::Result<std::unique_ptr<ItemReader>>> open(std::string method, core::Bytes request);
+    /// Sends a one-way message; waits for room in the queue.
+    Task<core::Result<void>> send_notice(std::string topic, core::Bytes body);
     /// Queues a one-way message; false when the queue is full or the connection is gone.
     bool notify(std::string topic, core::Bytes body);
 
