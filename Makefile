@@ -234,8 +234,10 @@ $(foreach mode,debug release asan tsan,\
         -lCatch2Main -lCatch2 $(if $(filter auth cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o),tests_$(layer)))))\
     $(eval $(call program,build/$(mode)/tests/sim,$(mode),$(SIM_SOURCES),storage core,-lCatch2,sim)))
 
+# CI runs them as shipped (UNIT_MODE=release), which also saves it a second build of everything.
+UNIT_MODE ?= debug
 .PHONY: $(UNITS:%=unit_%)
-$(UNITS:%=unit_%): unit_%: build/debug/tests/unit_%
+$(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 	@scripts/check/unit $<
 
 $(foreach name,$(FUZZERS),$(eval $(call program,build/fuzz/$(name),fuzz,tests/fuzz/$(name)_fuzz.cc,$(BELOW_services))))
