@@ -6,6 +6,9 @@
 # A single file is type-checked by e.g. `make build/debug/obj/net/loop.o`.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
@@ -153,8 +156,8 @@ asan tsan: ## unit tests and simulation under a sanitizer
 soak: build/smackd tools ## hours of work and faults on real daemons: tests/integration/soak (HOURS=n)
 	tests/integration/soak
 
-bench: $(BENCHES:%=build/release/bench/%) build/smackd ## builds and runs the benchmarks
-	@for bench in $(BENCHES); do echo "== $$bench"; build/release/bench/$$bench || exit 1; done
+bench: $(BENCHES:%=build/release/bench/%) build/smackd tools ## smackd beside its peers: tests/bench/run.py
+	tests/bench/run.py
 
 tools: $(TOOLS:%=build/release/tools/%) ## small programs for tests: build/release/tools
 
