@@ -179,7 +179,7 @@ $(PREFIX):
 endif
 
 # Our strict warnings are not for generated code, so its header switches them off for itself.
-build/gen/%.pb.cc: %.proto scripts/build/proto
+build/gen/%.pb.cc: %.proto scripts/build/proto | $(PREFIX)
 	scripts/build/proto $<
 build/gen/%.pb.h: build/gen/%.pb.cc ;
 
