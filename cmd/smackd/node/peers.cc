@@ -8,7 +8,6 @@ namespace smackd::cmd {
 namespace {
 
 inline constexpr core::Duration kDialLimit = core::seconds(3);
-inline constexpr core::Duration kAcceptPause = core::milliseconds(100);
 
 net::rpc::PeerTransportOptions transport_options(const PeersOptions& options) {
     net::rpc::PeerTransportOptions transport;
@@ -56,44 +55,29 @@ core::Result<void> Peers::listen() {
             std::move(listener),
             std::format("listening on {} (choose another with --cluster-addr)", options_.listen));
     }
-    listener_ = std::move(*listener);
-    scope_.spawn(accept_all());
+    std::map<std::string, net::TlsProtocol> protocols;
+    protocols[std::string(net::rpc::kPeerAlpn)].serve = [this](std::unique_ptr<net::Stream> stream) {
+        return serve(std::move(stream));
+    };
+    door_ = std::make_unique<net::TlsDoor>(
+        engine_, std::move(*listener),
+        net::TlsDoorOptions{"cluster", kPeerConnectionsMax, kPeerConnectionsMax}, std::move(tls_.server),
+        std::move(protocols), logger_);
+    door_->start();
     return {};
 }
 
-net::Task<void> Peers::accept_all() {
-    while (!scope_.cancelled()) {
-        auto stream = co_await listener_->accept();
-        if (stream) {
-            scope_.spawn(serve(std::move(*stream)));
-            continue;
-        }
-        if (stream.error().code == core::Errc::kCancelled) co_return;
-        logger_.warning("accept failed", {{"error", stream.error().message}});
-        auto slept = co_await net::sleep(loop_, kAcceptPause);
-        if (!slept) co_return;
-    }
-}
-
-net::Task<void> Peers::serve(std::unique_ptr<net::Stream> raw) {
-    std::string from = raw->peer();
-    if (connections_ >= kPeerConnectionsMax) {
-        logger_.warning("too many connections at the cluster address", {{"peer", from}});
-        co_await raw->close();
+net::Task<void> Peers::serve(std::unique_ptr<net::Stream> stream) {
+    std::string from = stream->peer();
+    auto allowed = check(*stream);
+    if (!allowed) {
+        logger_.warning("refused at the cluster address", {{"peer", from}, {"why", allowed.error().message}});
+        co_await stream->close();
         co_return;
     }
-    ++connections_;
-    auto stream = co_await engine_.accept(std::move(raw), tls_.server());
-    auto allowed = stream ? check(**stream) : core::Result<void>(std::unexpected(stream.error()));
-    if (allowed) {
-        auto served = co_await server_.serve(std::move(*stream));
-        if (!served)
-            logger_.debug("a server's connection ended", {{"peer", from}, {"why", served.error().message}});
-    } else {
-        logger_.warning("refused at the cluster address", {{"peer", from}, {"why", allowed.error().message}});
-        if (stream) co_await (*stream)->close();
-    }
-    --connections_;
+    auto served = co_await server_.serve(std::move(stream));
+    if (!served)
+        logger_.debug("a server's connection ended", {{"peer", from}, {"why", served.error().message}});
 }
 
 core::Result<void> Peers::check(const net::Stream& stream) const {
@@ -167,7 +151,7 @@ net::Task<core::Result<Peers::Client>> Peers::dial(core::NodeId node, std::strin
 }
 
 net::Task<void> Peers::close() {
-    if (listener_) co_await listener_->close();
+    if (door_) co_await door_->close();
     co_await transport_.close();
     co_await scope_.close();
     for (auto& [node, link] : links_) {

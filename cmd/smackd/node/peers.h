@@ -15,13 +15,13 @@
 #include "net/scope.h"
 #include "net/socket.h"
 #include "net/sync.h"
-#include "net/tls/tls.h"
+#include "net/tls/door.h"
 
 namespace smackd::cmd {
 
 /// How long a forwarded proposal or barrier may take at the leader.
 inline constexpr core::Duration kForwardLimit = core::seconds(10);
-inline constexpr size_t kPeerConnectionsMax = 64;
+inline constexpr size_t kPeerConnectionsMax = 256;
 
 /// What the other servers may ask of this one; called on the loop.
 class PeerCalls {
@@ -71,7 +71,6 @@ class Peers {
         net::Semaphore dialling;
         Client client;
     };
-    net::Task<void> accept_all();
     net::Task<void> serve(std::unique_ptr<net::Stream> stream);
     net::Task<void> run_call(core::NodeId node, std::string address, std::string method, core::Bytes request,
                              core::Callback<void(core::Result<core::Bytes>)> done);
@@ -91,9 +90,8 @@ class Peers {
     core::Logger logger_;
     net::rpc::RpcServer server_;
     net::rpc::PeerTransport transport_;
-    std::unique_ptr<net::Listener> listener_;
+    std::unique_ptr<net::TlsDoor> door_;
     net::Scope scope_;
-    size_t connections_ = 0;
     std::map<core::NodeId, std::unique_ptr<Link>> links_;
 };
 
