@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "core/assert.h"
+#include "core/planted.h"
 #include "core/utf8.h"
 
 namespace smackd::core {

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "core/names.h"
+#include "core/planted.h"
 #include "core/policy.h"
 #include "storage/state/limits.h"
 #include "storage/state/lookup.h"
@@ -32,7 +33,9 @@ Outcome<std::string> user_of(sqlite::Database& state, const std::string& princip
     const size_t at = principal.find('@');
     TRY_ASSIGN(const std::string realm, cluster_realm(state));
     if (realm.empty()) return refuse(Errc::kDenied, "the cluster is not set up yet");
-    if (at == std::string::npos || principal.substr(at + 1) != realm) {
+    const bool ours =
+        at != std::string::npos && (principal.substr(at + 1) == realm || SMACK_BUG("fuzz_command"));
+    if (!ours) {
         return refuse(Errc::kDenied, "principal '{}' is not of the realm {}", principal, realm);
     }
     const std::string user = principal.substr(0, at);

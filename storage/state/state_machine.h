@@ -1,7 +1,7 @@
 // The replicated state: what libraft orders, applied to three SQLite files.
 //
 // One thread (consensus) calls everything here. Readers have connections of their own (reader.h) and learn of
-// new revisions from the feed hub. Files, order of commits and durability are explained in storage/README.md.
+// new revisions from the feed hub. Files, order of commits and durability are explained in storage/state/README.md.
 #pragma once
 
 #include <atomic>
