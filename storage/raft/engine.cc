@@ -185,11 +185,13 @@ void Engine::load_raft(LogContents& contents) {
         auto servers = decode_configuration(newest.configuration());
         SMACK_ASSERT(servers && to_raft(*servers, snapshot.configuration));
         first.event.start.metadata = &snapshot;
-        delivered_ = core::Index{newest.index()};
     }
     // libraft keeps the term of each entry, not the entries.
     const core::Term before = contents.first.value == snapshot.index + 1 ? core::Term{snapshot.term} : core::Term{};
     memory_.restore(core::Index{contents.first.value - 1}, before);
+    // All of the log is delivered again, what is below the snapshot too: the state may have gone back to before it.
+    delivered_ = core::Index{contents.first.value - 1};
+    if (SMACK_BUG("replay_from_snapshot_only")) delivered_ = core::Index{snapshot.index};
     for (LogEntry& entry : contents.entries) memory_.append(std::move(entry));
     contents.entries.clear();
     std::vector<raft_entry> array;

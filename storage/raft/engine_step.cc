@@ -179,7 +179,7 @@ void Engine::follow_role() {
         } else if (auto index = submit(EntryType::kBarrier, std::make_shared<const core::Bytes>(8, '\0'))) {
             if (raft_.state == RAFT_LEADER) term_start_ = *index;
         }
-        logger_.info("leader", {{"term", term().value}});
+        logger_.info("leader", {{"term", term().value}, {"last", memory_.last().value}, {"commit", commit_index().value}});
     }
     if (changed) events_.changed();
 }

@@ -49,8 +49,11 @@ core::Result<void> RaftReplica::bootstrap(const std::vector<Server>& servers) { 
 core::Result<void> RaftReplica::start() {
     TRY_ASSIGN(report_, engine_.open());
     for (const std::string& damaged : report_.damaged_snapshots) logger_.error("snapshot damaged, removed", {{"what", damaged}});
-    if (report_.torn) logger_.info("an unfinished write at the end of the log was cut; nothing of it was acknowledged");
     TRY(prepare_state(report_));
+    logger_.info("log read", {{"first", report_.log_first.value},
+                              {"last", report_.log_last.value},
+                              {"applied", fsm_.applied().value},
+                              {"torn", report_.torn ? 1 : 0}});
     started_ = true;
     environment_.transport.set_receiver([this, alive = alive_](core::NodeId from, core::Bytes message) {
         if (*alive && !closed_) engine_.receive(from, message);
@@ -64,7 +67,7 @@ core::Result<void> RaftReplica::start() {
 core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
     for (const wire::SnapshotManifest& manifest : engine_.snapshots().list()) {
         applier_.raise_time(manifest.time_ms());
-        if (fsm_.applied().value >= manifest.index() || fsm_.applied().next() >= report.log_first) break;
+        if (fsm_.applied().next() >= report.log_first) continue;
         if (manifest.index() + 1 < report.log_first.value) break;
         auto folder = engine_.snapshots().copy_for_install(manifest);
         auto installed = folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
@@ -74,11 +77,10 @@ core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
         TRY(engine_.discard_everything(std::format("the state ends at entry {}, the log begins at {} and no snapshot fills the gap",
                                                    fsm_.applied().value, report.log_first.value)));
     }
-    if (!engine_.snapshots().list().empty()) {
-        const wire::SnapshotManifest& newest = engine_.snapshots().list().front();
-        configurations_[newest.configuration_index()] = newest.configuration();
-        applier_.restart_behind(core::Index{newest.index()});
+    for (const wire::SnapshotManifest& manifest : engine_.snapshots().list()) {
+        configurations_[manifest.configuration_index()] = manifest.configuration();
     }
+    if (!engine_.snapshots().list().empty()) applier_.restart_behind(core::Index{report.log_first.value - 1});
     return {};
 }
 

@@ -36,6 +36,7 @@ class Lifetime {
         build();
         work();
         if (world_.violation().empty()) converge();
+        if (!world_.violation().empty()) trace_servers();
         return collect();
     }
 
@@ -123,20 +124,25 @@ class Lifetime {
             }
         }
         if (!world_.violation().empty()) return;
-        std::string where;
+        world_.violate(std::format("no convergence within {} s after everything was healed", kConvergeMax.count()));
+    }
+
+    /// For whoever reads a failure: where everybody stood.
+    void trace_servers() {
         for (auto& [id, process] : processes_) {
             if (!process->up()) {
-                where += std::format(" n{}: down;", id);
+                world_.trace(std::format("n{}: down", id));
                 continue;
             }
             const auto status = process->replica().status();
-            where += std::format(" n{}: role {} term {} commit {} applied {} revision {}", id, static_cast<int>(status.role),
-                                 status.term.value, status.commit_index.value, status.applied_index.value,
-                                 process->state().revision().number);
-            for (const auto& alarm : status.alarms) where += std::format(" [{}: {}]", alarm.name, alarm.message);
-            where += ";";
+            std::string line = std::format("n{}: role {} term {} last {} commit {} applied {} revision {}", id,
+                                           static_cast<int>(status.role), status.term.value, status.last_index.value,
+                                           status.commit_index.value, status.applied_index.value,
+                                           process->state().revision().number);
+            for (const auto& server : status.servers) line += std::format(" {}={}", server.id.value, static_cast<int>(server.role));
+            for (const auto& alarm : status.alarms) line += std::format(" [{}: {}]", alarm.name, alarm.message);
+            world_.trace(line);
         }
-        world_.violate(std::format("no convergence within {} s after everything was healed:{}", kConvergeMax.count(), where));
     }
 
     void promote_standbys() {
@@ -191,6 +197,7 @@ class Lifetime {
             result.lives += process->lives();
             result.torn += process->disk().torn_writes();
             result.lost += process->disk().lost_writes();
+            checker_.forget_life(*process);
             const LifeCounts& counts = process->counts();
             result.elections += counts.elections;
             result.installs += counts.installs;

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <format>
 
+#include "storage/state/reader.h"
+
 namespace smackd::sim {
 namespace {
 
@@ -47,6 +49,7 @@ core::Result<void> Process::build() {
                            .checkpoint_bytes = 256 * 1024,
                            .checkpoint_bytes_max = 512 * 1024,
                            .feature_level_max = options_.feature_level_max}));
+    hub_->set_history(storage::state::feed_history({"/data/state", *vfs_, state_->generation()}));
     storage::ReplicaOptions replica_options;
     replica_options.self = core::NodeId{options_.id};
     replica_options.directory = "/data/raft";

@@ -45,8 +45,9 @@ void World::trace(std::string line) {
 }
 
 void World::violate(std::string what) {
+    if (!violation_.empty()) return;
     trace("VIOLATION " + what);
-    if (violation_.empty()) violation_ = std::move(what);
+    violation_ = std::move(what);
 }
 
 uint64_t Life::schedule(core::Duration after, core::Callback<void()> callback, const std::shared_ptr<Life>& self) {
