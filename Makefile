@@ -13,7 +13,7 @@ endif
 SHELL := /bin/bash
 
 LAYERS := core net storage auth services
-MODES := release debug asan tsan fuzz
+MODES := release debug asan tsan fuzz sim
 UNITS := $(LAYERS) cmd
 
 # ---- third-party libraries ------------------------------------------------------------------------------------
@@ -62,9 +62,12 @@ CXXFLAGS_release := -O2 -g1 -D_FORTIFY_SOURCE=3 $(HARDENING)
 CXXFLAGS_debug := -O1 -g -fno-omit-frame-pointer $(HARDENING)
 CXXFLAGS_asan := $(SANITIZE) -fsanitize=address,undefined -fno-sanitize-recover=all
 CXXFLAGS_tsan := $(SANITIZE) -fsanitize=thread
-CXXFLAGS_fuzz := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+# The simulator and the fuzz targets can plant bugs to prove that they would be caught; nothing else can.
+CXXFLAGS_fuzz := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DSMACKD_PLANTED_BUGS
+CXXFLAGS_sim := -O2 -g1 -DSMACKD_PLANTED_BUGS
 LDFLAGS_release := $(STATIC)
 LDFLAGS_debug := $(STATIC)
+LDFLAGS_sim := $(STATIC)
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_tsan := -fsanitize=thread
 # libFuzzer's own runtime was built for libstdc++.
@@ -100,7 +103,7 @@ $(call track,sim,$(SIM_SOURCES))
 $(call track,web,$(WEB_FILES))
 
 # ---- what to call ---------------------------------------------------------------------------------------------
-.PHONY: all debug deps demo test check sim integration fuzz asan tsan soak bench tools show format tidy layers \
+.PHONY: all debug deps demo test check sim integration fuzz fuzz-planted asan tsan soak bench tools show format tidy layers \
     clean help
 .DEFAULT_GOAL := all
 
@@ -138,8 +141,8 @@ tidy: $(GENERATED) ## banned words, file lengths, clang-tidy on changed files (T
 layers: ## includes point down only
 	@scripts/check/layers
 
-sim: build/release/tests/sim ## a simulated cluster: SEED=first seed, N=how many seeds
-	build/release/tests/sim $(if $(SEED),--seed $(SEED)) $(if $(N),--count $(N))
+sim: build/sim/tests/sim ## a simulated cluster: SEED=first seed, N=how many lifetimes
+	build/sim/tests/sim $(if $(SEED),--seed $(SEED)) $(if $(N),--lifetimes $(N))
 
 integration: build/smackd tools ## real daemons on this machine: tests/integration/run
 	tests/integration/run
@@ -148,13 +151,19 @@ FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS:%=build/fuzz/%) ## each fuzz target for FUZZ_SECONDS (60); new inputs go to build/fuzz/corpus
 	@scripts/check/fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
+fuzz-planted: $(FUZZERS:%=build/fuzz/%) ## a bug planted behind each fuzz target must be found within a minute
+	@scripts/check/fuzz_planted $(FUZZERS)
+
 asan tsan: ## unit tests and simulation under a sanitizer
 	@scripts/check/tally $(foreach unit,$(UNITS),$(if $(TESTS_$(unit)),\
 	    'unit_$(unit)=$(MAKE) build/$@/tests/unit_$(unit) && scripts/check/unit build/$@/tests/unit_$(unit)')) \
-	    $(if $(SIM_SOURCES),'sim=$(MAKE) build/$@/tests/sim && build/$@/tests/sim --seed 1 --count 3')
+	    $(if $(SIM_SOURCES),'sim=$(MAKE) build/$@/tests/sim && build/$@/tests/sim --seed 1 --lifetimes 3')
 
-soak: build/smackd tools ## hours of work and faults on real daemons: tests/integration/soak (HOURS=n)
-	tests/integration/soak
+soak: ## long runs: each fuzz target 10 minutes, SOAK_LIFETIMES (2000) simulated lifetimes, 100 kills
+	@$(MAKE) fuzz FUZZ_SECONDS=600
+	@$(MAKE) sim SEED=$(FRESH_SEED) N=$(or $(SOAK_LIFETIMES),2000)
+	@$(MAKE) build/smackd tools
+	SMACKD_KILLS_ONE=100 SMACKD_KILLS_THREE=100 tests/integration/run kill
 
 bench: $(BENCHES:%=build/release/bench/%) build/smackd tools ## smackd beside its peers: tests/bench/run.py
 	tests/bench/run.py
@@ -168,7 +177,7 @@ clean: ## removes build/ (not the library cache)
 	rm -rf build
 
 help: ## this list
-	@sed -nE 's/^([a-z ]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	@sed -nE 's/^([a-z -]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 	    printf '  %-12s %s\n' "$$name" "$$text"; done
 
 # ---- generated sources ----------------------------------------------------------------------------------------
@@ -234,8 +243,8 @@ CMD_TESTED := $(filter-out cmd/smackd/main.cc,$(SOURCES_cmd))
 $(foreach mode,debug release asan tsan,\
     $(foreach layer,$(UNITS),$(if $(TESTS_$(layer)),$(eval $(call program,build/$(mode)/tests/unit_$(layer),$(mode),\
         $(TESTS_$(layer)) $(if $(filter cmd,$(layer)),$(CMD_TESTED)),$(BELOW_$(layer)),\
-        -lCatch2Main -lCatch2 $(if $(filter auth cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o),tests_$(layer)))))\
-    $(eval $(call program,build/$(mode)/tests/sim,$(mode),$(SIM_SOURCES),storage core,-lCatch2,sim)))
+        -lCatch2Main -lCatch2 $(if $(filter auth cmd,$(layer)),$(DEPS_LIB)/krb5kdc.o),tests_$(layer))))))
+$(foreach mode,sim asan tsan,$(eval $(call program,build/$(mode)/tests/sim,$(mode),$(SIM_SOURCES),storage core,,sim)))
 
 # CI runs them as shipped (UNIT_MODE=release), which also saves it a second build of everything.
 UNIT_MODE ?= debug
@@ -243,8 +252,8 @@ UNIT_MODE ?= debug
 $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 	@scripts/check/unit $<
 
-$(foreach name,$(FUZZERS),$(eval $(call program,build/fuzz/$(name),fuzz,tests/fuzz/$(name)_fuzz.cc,$(BELOW_services))))
-$(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services))))
+$(foreach name,$(FUZZERS),$(eval $(call program,build/fuzz/$(name),fuzz,tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))
+$(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))
 $(foreach name,$(TOOLS),$(eval $(call program,build/release/tools/$(name),release,\
     tests/tools/$(name).cc $(CMD_TESTED),$(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))
 
