@@ -7,7 +7,7 @@
 #include "storage/state/changes.h"
 #include "storage/state/lookup.h"
 #include "storage/state/results.h"
-#include "storage/state/serialize.h"
+#include "core/wire/serialize.h"
 #include "storage/state/traits.h"
 
 namespace smackd::storage::state {

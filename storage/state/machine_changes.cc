@@ -6,7 +6,7 @@
 
 #include "core/names.h"
 #include "storage/state/changes.h"
-#include "storage/state/serialize.h"
+#include "core/wire/serialize.h"
 
 namespace smackd::storage::state {
 

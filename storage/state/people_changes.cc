@@ -5,7 +5,7 @@
 #include "core/policy.h"
 #include "storage/state/changes.h"
 #include "storage/state/lookup.h"
-#include "storage/state/serialize.h"
+#include "core/wire/serialize.h"
 
 namespace smackd::storage::state {
 

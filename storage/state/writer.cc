@@ -3,7 +3,7 @@
 #include "core/assert.h"
 #include "core/planted.h"
 #include "core/wire/feed.pb.h"
-#include "storage/state/serialize.h"
+#include "core/wire/serialize.h"
 
 namespace smackd::storage::state {
 

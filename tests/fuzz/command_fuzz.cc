@@ -7,7 +7,7 @@
 
 #include "core/assert.h"
 #include "core/wire/command.pb.h"
-#include "storage/state/serialize.h"
+#include "core/wire/serialize.h"
 #include "storage/state/state_machine.h"
 #include "tests/unit/storage/sqlite/memory_disk.h"
 
@@ -40,13 +40,13 @@ class Cluster {
         rule->add_actions("admin");
         rule->set_tenant("*");
         rule->set_path("/");
-        const wire::CommandResult made = apply(storage::state::serialize(command));
+        const wire::CommandResult made = apply(wire::serialize(command));
         SMACK_ASSERT(made.code() == 0);
         SMACK_ASSERT(machine_->commit().has_value());
         before_ = *machine_->digest();
         wire::Command above;
         above.set_feature_level(1000);
-        above_ = storage::state::serialize(above);
+        above_ = wire::serialize(above);
     }
 
     /// Stages one command at the next index.

@@ -8,7 +8,7 @@
 
 #include "core/wire/command.pb.h"
 #include "core/wire/realm.pb.h"
-#include "storage/state/serialize.h"
+#include "core/wire/serialize.h"
 #include "storage/state/state_machine.h"
 #include "tests/unit/storage/sqlite/memory_disk.h"
 
@@ -71,7 +71,7 @@ class Server {
     core::Result<std::vector<wire::CommandResult>> try_entry(const std::vector<wire::Command>& commands,
                                                              uint64_t term = 1) {
         std::vector<core::Bytes> bytes;
-        for (const wire::Command& command : commands) bytes.push_back(storage::state::serialize(command));
+        for (const wire::Command& command : commands) bytes.push_back(wire::serialize(command));
         const std::vector<core::BytesView> views(bytes.begin(), bytes.end());
         auto results = machine_->apply(core::Index{index_ + 1}, core::Term{term}, views);
         if (!results) return core::pass(std::move(results));

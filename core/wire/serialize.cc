@@ -1,10 +1,10 @@
-#include "storage/state/serialize.h"
+#include "core/wire/serialize.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message_lite.h>
 
-namespace smackd::storage::state {
+namespace smackd::wire {
 
 core::Bytes serialize(const google::protobuf::MessageLite& message) {
     core::Bytes bytes;
@@ -16,4 +16,4 @@ core::Bytes serialize(const google::protobuf::MessageLite& message) {
     return bytes;
 }
 
-}  // namespace smackd::storage::state
+}  // namespace smackd::wire

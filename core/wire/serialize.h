@@ -7,8 +7,8 @@ namespace google::protobuf {
 class MessageLite;
 }
 
-namespace smackd::storage::state {
+namespace smackd::wire {
 
 core::Bytes serialize(const google::protobuf::MessageLite& message);
 
-}  // namespace smackd::storage::state
+}  // namespace smackd::wire
