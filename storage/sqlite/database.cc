@@ -214,6 +214,8 @@ core::Result<Database> Database::open(const Vfs& vfs, const std::string& path, A
     if (access == Access::kCreate || access == Access::kReadWrite) {
         TRY(database.execute("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"));
     }
+    // There are many readers, and the operating system caches the file for all of them.
+    if (access == Access::kReadOnly) TRY(database.execute("PRAGMA cache_size=-512"));
     // Makes SQLite read the header now, so that a file that is no database fails here.
     TRY(database.integer("SELECT count(*) FROM sqlite_schema"));
     return database;
