@@ -72,6 +72,7 @@ class PosixFile final : public core::File {
     }
 
     core::Result<void> allocate(uint64_t size) override {
+        if (size == 0) return {};
         int result = retry([&] { return ::fallocate(descriptor_, 0, 0, static_cast<off_t>(size)); });
         if (result == 0) return {};
         if (errno != EOPNOTSUPP) return failed("allocate", path_);

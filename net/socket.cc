@@ -1,6 +1,8 @@
 #include "net/socket.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -43,7 +45,20 @@ struct Connect final : Wait<void> {
     std::optional<core::Error> reason;
 };
 
-Task<StreamResult> connect_tcp_unlimited(Loop& loop, Address to) {
+/// Small messages go out at once; a peer that died without a word is noticed.
+void tune(uv_tcp_t& tcp, core::Duration unacknowledged_max) {
+    constexpr unsigned kProbeAfterSeconds = 15;
+    uv_tcp_nodelay(&tcp, 1);
+    uv_tcp_keepalive(&tcp, 1, kProbeAfterSeconds);
+    int descriptor = -1;
+    uv_fileno(reinterpret_cast<uv_handle_t*>(&tcp), &descriptor);
+    auto timeout_ms =
+        static_cast<unsigned>(std::chrono::ceil<core::milliseconds>(unacknowledged_max).count());
+    // Best effort, as all tuning: the connection works without.
+    setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+Task<StreamResult> connect_tcp_unlimited(Loop& loop, Address to, core::Duration unacknowledged_max) {
     OwnedUvHandle handle = make_uv_handle(loop);
     int status = uv_tcp_init(loop.raw(), &handle->tcp);
     SMACK_ASSERT(status == 0);
@@ -52,16 +67,16 @@ Task<StreamResult> connect_tcp_unlimited(Loop& loop, Address to) {
     if (status < 0) co_return fail_uv(status, std::format("connect to {}", to.to_string()));
     auto connected = co_await connect;
     if (!connected) co_return core::pass(std::move(connected), to.to_string());
-    uv_tcp_nodelay(&handle->tcp, 1);
+    tune(handle->tcp, unacknowledged_max);
     co_return std::make_unique<UvStream>(loop, std::move(handle));
 }
 
-Task<StreamResult> connect_first(Loop& loop, HostPort to) {
+Task<StreamResult> connect_first(Loop& loop, HostPort to, core::Duration unacknowledged_max) {
     CO_TRY_ASSIGN(std::vector<Address> addresses,
                   co_await resolve(loop, to.host, to.port, std::chrono::seconds(30)));
     StreamResult last = core::fail(Errc::kUnavailable, "host '{}' has no address", to.host);
     for (const Address& address : addresses) {
-        last = co_await connect_tcp_unlimited(loop, address);
+        last = co_await connect_tcp_unlimited(loop, address, unacknowledged_max);
         if (last || last.error().code == Errc::kTimeout || last.error().code == Errc::kCancelled) break;
     }
     if (!last) co_return core::pass(std::move(last), std::format("{}:{}", to.host, to.port));
@@ -70,14 +85,18 @@ Task<StreamResult> connect_first(Loop& loop, HostPort to) {
 
 }  // namespace
 
-Task<StreamResult> connect_tcp(Loop& loop, Address to, core::Duration limit) {
+Task<StreamResult> connect_tcp(Loop& loop, Address to, core::Duration limit,
+                               core::Duration unacknowledged_max) {
     std::string what = std::format("connecting to {}", to.to_string());
-    co_return co_await with_deadline(loop, limit, std::move(what), connect_tcp_unlimited(loop, to));
+    co_return co_await with_deadline(loop, limit, std::move(what),
+                                     connect_tcp_unlimited(loop, to, unacknowledged_max));
 }
 
-Task<StreamResult> connect_host(Loop& loop, HostPort to, core::Duration limit) {
+Task<StreamResult> connect_host(Loop& loop, HostPort to, core::Duration limit,
+                                core::Duration unacknowledged_max) {
     std::string what = std::format("connecting to {}:{}", to.host, to.port);
-    co_return co_await with_deadline(loop, limit, std::move(what), connect_first(loop, std::move(to)));
+    co_return co_await with_deadline(loop, limit, std::move(what),
+                                     connect_first(loop, std::move(to), unacknowledged_max));
 }
 
 Task<StreamResult> connect_unix(Loop& loop, std::string path) {
@@ -166,7 +185,7 @@ class UvListener final : public Listener {
         SMACK_ASSERT(status == 0);
         status = uv_accept(&handle_->stream, &handle->stream);
         if (status < 0) return fail_uv(status, std::format("accept on {}", address_));
-        if (tcp) uv_tcp_nodelay(&handle->tcp, 1);
+        if (tcp) tune(handle->tcp, kUnacknowledgedMax);
         return std::make_unique<UvStream>(loop_, std::move(handle));
     }
 

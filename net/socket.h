@@ -12,10 +12,17 @@
 
 namespace smackd::net {
 
-/// Connects to `to` within `limit`. TCP_NODELAY is on. kUnavailable when refused, kTimeout.
-Task<core::Result<std::unique_ptr<Stream>>> connect_tcp(Loop& loop, Address to, core::Duration limit);
+/// How long sent bytes may stay unacknowledged before the kernel gives the connection up (TCP_USER_TIMEOUT).
+/// Without it a connection through a healed partition sleeps in TCP's retransmission back-off for minutes.
+inline constexpr core::Duration kUnacknowledgedMax = std::chrono::seconds(30);
+
+/// Connects to `to` within `limit`. TCP_NODELAY and keep-alive probes are on. kUnavailable when refused,
+/// kTimeout.
+Task<core::Result<std::unique_ptr<Stream>>> connect_tcp(
+    Loop& loop, Address to, core::Duration limit, core::Duration unacknowledged_max = kUnacknowledgedMax);
 /// Resolves `host` and tries its addresses in order, all within `limit`.
-Task<core::Result<std::unique_ptr<Stream>>> connect_host(Loop& loop, HostPort to, core::Duration limit);
+Task<core::Result<std::unique_ptr<Stream>>> connect_host(
+    Loop& loop, HostPort to, core::Duration limit, core::Duration unacknowledged_max = kUnacknowledgedMax);
 /// Connects to the Unix socket at `path` (at most 107 bytes).
 Task<core::Result<std::unique_ptr<Stream>>> connect_unix(Loop& loop, std::string path);
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 
 #include "net/scope.h"
+#include "net/system_clock.h"
 
 namespace smackd::net::http {
 
@@ -164,15 +164,12 @@ namespace {
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7), made once a second.
 const std::string& http_date() {
-    thread_local std::time_t made_for = 0;
+    thread_local int64_t made_for = 0;
     thread_local std::string text;
-    std::time_t now = std::time(nullptr);
+    int64_t now = SystemClock().wall().unix_ms / 1000;
     if (now != made_for) {
-        char buffer[64];
-        std::tm parts{};
-        gmtime_r(&now, &parts);
-        size_t length = std::strftime(buffer, sizeof buffer, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-        text.assign(buffer, length);
+        text =
+            std::format("{:%a, %d %b %Y %H:%M:%S} GMT", std::chrono::sys_seconds(std::chrono::seconds(now)));
         made_for = now;
     }
     return text;

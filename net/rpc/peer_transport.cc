@@ -148,10 +148,10 @@ Task<void> PeerTransport::State::run(Peer& peer) {
             auto ended = co_await pump(peer, **client);
             peer.connected = false;
             co_await (*client)->close();
-            if (!ended && ended.error().code == Errc::kCancelled) co_return;
+            if (peer.scope.cancelled()) co_return;
             if (!ended) logger.info("lost peer", {{"node", peer.id.value}, {"why", ended.error().message}});
         } else {
-            if (client.error().code == Errc::kCancelled) co_return;
+            if (peer.scope.cancelled()) co_return;
             core::LogField why("why", client.error().message);
             bool refused = client.error().code == Errc::kDenied || client.error().code == Errc::kUnsupported;
             if (refused)
@@ -172,7 +172,8 @@ Task<Result<std::unique_ptr<RpcClient>>> PeerTransport::State::connect(Peer& pee
 
 Task<Result<std::unique_ptr<RpcClient>>> PeerTransport::State::connect_unlimited(Peer& peer) {
     CO_TRY_ASSIGN(HostPort at, parse_host_port(peer.address));
-    CO_TRY_ASSIGN(auto raw, co_await connect_host(loop, std::move(at), options.connect_limit));
+    CO_TRY_ASSIGN(auto raw, co_await connect_host(loop, std::move(at), options.connect_limit,
+                                                  options.unacknowledged_max));
     std::shared_ptr<const TlsConfig> tls = config();
     if (tls == nullptr) co_return core::fail(Errc::kUnavailable, "no certificate yet");
     // No host name is checked: a node is known by the URI in its certificate, wherever it lives.
@@ -234,9 +235,13 @@ Task<Result<void>> PeerTransport::State::pump(Peer& peer, RpcClient& client) {
     co_return going;
 }
 
-void PeerTransport::attach(RpcServer& server) {
+void PeerTransport::attach(RpcServer& server, Admit admit) {
     State* state = state_.get();
-    server.on_caller([state](const Caller& caller) { return state->check(caller.tls(), caller.hello.node); });
+    server.on_caller([state, admit = std::move(admit)](const Caller& caller) mutable -> Result<void> {
+        TRY(state->check(caller.tls(), caller.hello.node));
+        if (!admit) return {};
+        return admit(caller.hello.node, *caller.tls()->peer_certificate());
+    });
     server.on_notice(std::string(kTopic), [state](core::Bytes body, const Caller& caller) {
         if (!state->closed && state->receiver) state->receiver(caller.hello.node, std::move(body));
     });

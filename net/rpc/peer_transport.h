@@ -29,6 +29,7 @@ struct PeerTransportOptions {
     core::Duration backoff_min = std::chrono::milliseconds(50);
     core::Duration backoff_max = std::chrono::seconds(1);
     core::Duration connect_limit = std::chrono::seconds(3);  ///< TCP and TLS together
+    core::Duration unacknowledged_max = std::chrono::seconds(3);  ///< then the connection is made anew
 };
 
 /// The node a certificate names by its URI smack://<cluster_id>/node/<id>; kDenied when it has none or
@@ -50,8 +51,12 @@ class PeerTransport final : public core::Transport {
     void send(core::NodeId peer, core::Bytes message) override;
     void set_receiver(core::Callback<void(core::NodeId from, core::Bytes message)> receiver) override;
 
-    /// Registers the notice handler on the server that serves ALPN kPeerAlpn connections of this node.
-    void attach(RpcServer& server);
+    /// Makes `server`, which serves this node's ALPN kPeerAlpn connections, check every caller's certificate
+    /// against its hello, ask `admit` (the registry: suspended or removed nodes), and bring Raft messages
+    /// here.
+    using Admit =
+        core::Callback<core::Result<void>(core::NodeId node, const crypto::Certificate& certificate)>;
+    void attach(RpcServer& server, Admit admit = {});
     /// True while an outbound connection to `peer` is up.
     bool connected(core::NodeId peer) const;
     /// Forgets a peer and cuts its connection (removed from the cluster).

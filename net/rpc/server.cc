@@ -1,4 +1,5 @@
 #include <format>
+#include <list>
 #include <unordered_map>
 
 #include "net/rpc/channel.h"
@@ -21,6 +22,13 @@ struct RpcServer::State {
     std::map<std::string, StreamHandler> streams;
     std::map<std::string, NoticeHandler> notices;
     Admission admission;
+    /// A connection that is open.
+    struct Open {
+        explicit Open(Cancellation* outer) : cancellation(outer) {}
+        Cancellation cancellation;
+        core::NodeId node;
+    };
+    std::list<Open*> open;
 };
 
 namespace {
@@ -37,8 +45,9 @@ struct Call {
 /// One connection of a server.
 class ServerConnection {
  public:
-    ServerConnection(RpcServer::State& server, std::unique_ptr<Stream> stream)
+    ServerConnection(RpcServer::State& server, RpcServer::State::Open& entry, std::unique_ptr<Stream> stream)
         : server_(server),
+          entry_(entry),
           channel_(server.loop, std::move(stream), server.limits),
           calls_scope_(server.loop),
           writer_scope_(server.loop) {}
@@ -65,6 +74,7 @@ class ServerConnection {
     Task<Result<void>> answer_stream(uint64_t id, wire::RpcRequest& request, Call& call);
 
     RpcServer::State& server_;
+    RpcServer::State::Open& entry_;
     Channel channel_;
     Scope calls_scope_;
     Scope writer_scope_;
@@ -76,6 +86,7 @@ class ServerConnection {
 Task<Result<void>> ServerConnection::greet() {
     CO_TRY_ASSIGN(caller_.hello, co_await channel_.exchange_hellos(server_.self));
     caller_.stream = &channel_.stream();
+    entry_.node = caller_.hello.node;
     if (server_.admission) CO_TRY(server_.admission(caller_));
     co_return Result<void>();
 }
@@ -233,11 +244,26 @@ void RpcServer::on_caller(Admission admission) {
 
 Task<Result<void>> RpcServer::serve(std::unique_ptr<Stream> stream) {
     std::string peer = stream->peer();
-    ServerConnection connection(*state_, std::move(stream));
-    auto ended = co_await connection.run();
+    Cancellation* outer = co_await current_cancellation();
+    State::Open entry(outer);
+    auto place = state_->open.insert(state_->open.end(), &entry);
+    ServerConnection connection(*state_, entry, std::move(stream));
+    Under<Result<void>> under{connection.run(), &entry.cancellation};
+    auto ended = co_await under;
+    state_->open.erase(place);
     state_->logger.debug("RPC connection ended",
                          {{"peer", peer}, {"why", ended ? "" : ended.error().message}});
     co_return ended;
+}
+
+void RpcServer::cut(core::NodeId node) {
+    for (State::Open* entry : state_->open) {
+        if (entry->node == node) entry->cancellation.cancel({Errc::kDenied, "the node was removed", 0});
+    }
+}
+
+size_t RpcServer::connections() const {
+    return state_->open.size();
 }
 
 }  // namespace smackd::net::rpc

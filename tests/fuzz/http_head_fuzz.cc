@@ -13,13 +13,13 @@ struct Outcome {
     Parser::State state;
     size_t taken = 0;
     std::string target;
-    size_t fields = 0;
+    std::string fields;
     bool operator==(const Outcome&) const = default;
 };
 
 Outcome parse(std::string_view bytes, size_t step) {
     Parser parser(Parser::Kind::kRequest, {4096, 50, 10'000});
-    Outcome outcome{Parser::State::kHead, 0, "", 0};
+    Outcome outcome{Parser::State::kHead, 0, "", ""};
     while (outcome.taken < bytes.size()) {
         size_t taken = parser.feed(bytes.substr(outcome.taken, step));
         outcome.taken += taken;
@@ -27,9 +27,10 @@ Outcome parse(std::string_view bytes, size_t step) {
             break;
     }
     outcome.state = parser.state();
-    if (outcome.state == Parser::State::kFailed) return {Parser::State::kFailed, 0, "", 0};
+    if (outcome.state == Parser::State::kFailed) return {Parser::State::kFailed, 0, "", ""};
     outcome.target = parser.head().target;
-    outcome.fields = parser.head().headers.fields().size();
+    for (const auto& [name, value] : parser.head().headers.fields())
+        outcome.fields += name + ":" + value + "\n";
     return outcome;
 }
 

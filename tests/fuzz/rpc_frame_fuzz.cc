@@ -21,6 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             again = cut.next(other);
         }
         if (got.has_value() != again.has_value()) std::abort();
+        bool too_long = size >= 4 && smackd::core::get_u32(reinterpret_cast<const char*>(data)) >
+                                         smackd::net::rpc::kFrameBytesMax;
+        if (too_long && got) std::abort();
         if (!got || !*got) return 0;
         if (frame.SerializeAsString() != other.SerializeAsString()) std::abort();
         smackd::core::Bytes bytes;

@@ -330,6 +330,27 @@ Task<void> server_dies(World& world) {
     co_await (*client)->close();
 }
 
+Task<void> cut(World& world, RpcClient& client) {
+    world.server.cut(core::NodeId{3});
+    CHECK(co_await client.call("echo", "x", seconds(5)));
+    CHECK(world.server.connections() == 1);
+    std::optional<Errc> end;
+    Scope callers(world.loop);
+    callers.spawn(one_call(client, end));
+    CHECK(co_await client.call("echo", "x", seconds(5)));
+    world.server.cut(core::NodeId{2});
+    co_await callers.join();
+    CHECK(end.has_value());
+    auto why = co_await client.broken_reason();
+    CHECK(why.code == Errc::kUnavailable);
+    CHECK(world.server.connections() == 0);
+}
+
+TEST_CASE("the connections of a removed node are cut") {
+    World world;
+    block_on(world.loop, tell(world, cut));
+}
+
 TEST_CASE("a connection that breaks ends its calls and streams") {
     World world;
     block_on(world.loop, server_dies(world));
