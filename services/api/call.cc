@@ -45,7 +45,7 @@ Task<Result<void>> await_freshness(Call& call) {
     if (conditions.consistent) {
         auto reached = co_await net::with_deadline(environment.loop, conditions.wait, "reaching the leader",
                                                    environment.state.barrier());
-        CO_TRY(std::move(reached));
+        if (!reached) co_return core::pass(std::move(reached));
     }
     if (!conditions.min_revision) co_return Result<void>();
     const Revision wanted = *conditions.min_revision;

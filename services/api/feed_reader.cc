@@ -54,7 +54,7 @@ net::Task<Result<void>> wait_for_revision(net::Loop& loop, Hub& hub, Revision re
     CO_TRY_ASSIGN(const Hub::WaitId id, hub.wait(revision, std::move(done)));
     auto waited = co_await reached->wait();
     hub.cancel(id);
-    CO_TRY(std::move(waited));
+    if (!waited) co_return core::pass(std::move(waited));
     if (hub.head() < revision || hub.head().epoch != revision.epoch) {
         co_return core::fail(core::Errc::kConflict, "the state was replaced; list again");
     }

@@ -75,7 +75,7 @@ Answer sql(Call& call) {
     limits.rows = rows_max;
     auto found = co_await call.api.readers.run<storage::state::SqlResult>(
         [&](Readers& readers) { return readers.sql.run(query, limits); });
-    CO_TRY(std::move(found));
+    if (!found) co_return core::pass(std::move(found));
     Json columns = Json::array();
     for (const std::string& column : found->columns) columns.push(column);
     Json rows = Json::array();
@@ -101,7 +101,7 @@ Answer audit(Call& call) {
         TRY_ASSIGN(result.value, view.audit(before, static_cast<uint32_t>(limit)));
         return result;
     });
-    CO_TRY(std::move(found));
+    if (!found) co_return core::pass(std::move(found));
     Json rows = Json::array();
     for (const storage::state::AuditRow& row : found->value) {
         Json json;

@@ -36,7 +36,7 @@ Task<Result<void>> add_principals(Call& call, wire::Command& command, std::strin
         if (!existing.empty()) continue;
         const std::string name = principal.substr(0, principal.find('@'));
         auto made = co_await in_realm(call, [&](RealmDoor& realm) { return realm.with_random_key(name); });
-        CO_TRY(std::move(made));
+        if (!made) co_return core::pass(std::move(made));
         add_put(command, std::move(*made));
     }
     co_return Result<void>();

@@ -68,7 +68,7 @@ Task<Result<void>> rotate_keys(Call& call, Principals& principals, Target target
     for (wire::PutPrincipal& principal : principals) {
         auto rotated = co_await in_realm(
             call, [&](RealmDoor& realm) { return realm.rotate(principal.name(), principal.record()); });
-        CO_TRY(std::move(rotated));
+        if (!rotated) co_return core::pass(std::move(rotated));
         principal = std::move(*rotated);
         add_put(command, principal);
     }
@@ -103,7 +103,7 @@ Task<Result<net::http::Response>> export_keytab(Call& call, std::vector<std::str
     ApiEnvironment& environment = call.api.environment;
     auto keytab = co_await environment.workers.run<core::Bytes>(
         environment.loop, [&] { return environment.realm->keytab(principals); });
-    CO_TRY(std::move(keytab));
+    if (!keytab) co_return core::pass(std::move(keytab));
     co_return keytab_reply(*keytab, base64);
 }
 

@@ -29,7 +29,7 @@ Answer list_principals(Call& call) {
         TRY_ASSIGN(result.value, view.principals());
         return result;
     });
-    CO_TRY(std::move(found));
+    if (!found) co_return core::pass(std::move(found));
     Json names = Json::array();
     for (const auto& [name, version] : found->value) names.push(name);
     co_return read_reply(call, found->revision, Json::object().set("principals", std::move(names)));

@@ -23,6 +23,16 @@ bool changes_state(std::string_view method) {
     return method != "GET" && method != "HEAD" && method != "OPTIONS";
 }
 
+constexpr const char* kSignInFirst =
+    "sign in first: run kinit and send a ticket (curl --negotiate -u :), or run smackd login, or send a "
+    "token "
+    "(Authorization: Bearer TOKEN)";
+
+core::Result<std::string> session_cookie_of(const Request& request, bool tls) {
+    return auth::find_cookie(request.headers.get("Cookie"),
+                             tls ? auth::kSecureSessionCookie : auth::kSessionCookie);
+}
+
 /// The address without the port: "127.0.0.1:4711" -> "127.0.0.1".
 std::string host_of(std::string_view peer) {
     return std::string(peer.substr(0, peer.rfind(':')));
@@ -58,8 +68,18 @@ Task<SignInResult<Proof>> SignIn::prove(Request& request, ConnectionInfo& connec
         auto proof = co_await prove_token(std::move(authorization->token), SignInMethod::kToken);
         co_return proof;
     }
+    // What follows a browser sends by itself.
+    const bool none = authorization->scheme == AuthScheme::kNone;
+    auto cookie = none ? session_cookie_of(request, tls) : core::Result<std::string>();
+    if (!cookie) co_return refuse(RefusalClass::kToken, std::move(cookie.error()));
+    if (none && cookie->empty())
+        co_return refuse(RefusalClass::kNobody, {Errc::kUnauthenticated, kSignInFirst, 0});
     auto same_site = check_cross_site(request, connection, true);
     if (!same_site) co_return std::unexpected(std::move(same_site.error()));
+    if (none) {
+        auto proof = co_await prove_token(std::move(*cookie), SignInMethod::kCookie);
+        co_return proof;
+    }
     if (authorization->scheme == AuthScheme::kNegotiate) {
         // curl and browsers bind to the server's certificate (RFC 5929) or to nothing; our own client always
         // does.
@@ -67,24 +87,9 @@ Task<SignInResult<Proof>> SignIn::prove(Request& request, ConnectionInfo& connec
         auto proof = co_await prove_ticket(std::move(authorization->negotiate), std::move(channel_binding));
         co_return proof;
     }
-    if (authorization->scheme == AuthScheme::kBasic) {
-        auto proof = co_await prove_password(std::move(authorization->user),
-                                             std::move(authorization->password), host_of(connection.peer));
-        co_return proof;
-    }
-    auto cookie = auth::find_cookie(request.headers.get("Cookie"),
-                                    tls ? auth::kSecureSessionCookie : auth::kSessionCookie);
-    if (!cookie) co_return refuse(RefusalClass::kToken, std::move(cookie.error()));
-    if (!cookie->empty()) {
-        auto proof = co_await prove_token(std::move(*cookie), SignInMethod::kCookie);
-        co_return proof;
-    }
-    co_return refuse(
-        RefusalClass::kNobody,
-        {Errc::kUnauthenticated,
-         "sign in first: run kinit and send a ticket (curl --negotiate -u :), or run smackd login, or send "
-         "a token (Authorization: Bearer TOKEN)",
-         0});
+    auto proof = co_await prove_password(std::move(authorization->user), std::move(authorization->password),
+                                         host_of(connection.peer));
+    co_return proof;
 }
 
 Task<SignInResult<Proof>> SignIn::prove_ticket(core::Bytes token, core::Bytes channel_binding) {

@@ -60,7 +60,7 @@ Task<Result<void>> add_principal(Call& call, wire::Command& command, std::string
         return password.empty() ? realm.with_random_key(name) : realm.with_password(name, password);
     });
     auth::wipe(password);
-    CO_TRY(std::move(made));
+    if (!made) co_return core::pass(std::move(made));
     add_put(command, std::move(*made));
     co_return Result<void>();
 }
@@ -75,7 +75,7 @@ Task<Result<void>> follow_disabled(Call& call, wire::Command& command, std::stri
     auto changed = co_await in_realm(call, [&](RealmDoor& realm) {
         return realm.set_disabled(existing.front().name(), existing.front().record(), disabled);
     });
-    CO_TRY(std::move(changed));
+    if (!changed) co_return core::pass(std::move(changed));
     add_put(command, std::move(*changed));
     co_return Result<void>();
 }
@@ -197,7 +197,7 @@ Answer set_password(Call& call) {
         return realm.change_password(principal, existing.front().record(), password);
     });
     auth::wipe(password);
-    CO_TRY(std::move(changed));
+    if (!changed) co_return core::pass(std::move(changed));
     wire::Command command = make_command(call);
     add_put(command, std::move(*changed));
     add_token_revocation(call, command, principal);
