@@ -364,6 +364,11 @@ bool Engine::may_snapshot(core::Index index) const {
            index.value > raft_.trail.snapshot.index && memory_.term_of(index).value != 0 && index <= commit_index();
 }
 
+bool Engine::may_replace_snapshot(core::Index index) const {
+    return running_ && !failed_ && !installing_ && !raft_.snapshot.installing && !fetch_->active() &&
+           index.value == raft_.trail.snapshot.index && memory_.term_of(index).value != 0;
+}
+
 void Engine::snapshot_taken(const wire::SnapshotManifest& manifest) {
     const core::Index index{manifest.index()};
     snapshots_.adopt(manifest);

@@ -32,8 +32,8 @@ class EngineEvents {
     /// A snapshot from the leader is in the store and the log begins behind it; entries up to its index will not
     /// come. `folder` holds a copy of its files that is the receiver's to take.
     virtual void snapshot_installed(const wire::SnapshotManifest& manifest, const std::string& folder) = 0;
-    /// The snapshot at `index` was found damaged; a newer one is needed.
-    virtual void snapshot_lost(core::Index index) = 0;
+    /// A snapshot was found damaged; a newer one is needed.
+    virtual void snapshot_lost(const std::string& what) = 0;
     /// Role, term, leader or membership changed.
     virtual void changed() = 0;
     /// Raises an alarm; an empty message clears it.
@@ -83,6 +83,8 @@ class Engine {
     void snapshot_taken(const wire::SnapshotManifest& manifest);
     /// The owner may take one now (none is being installed or received).
     bool may_snapshot(core::Index index) const;
+    /// The owner may replace the newest one, which is damaged, by another at the same index.
+    bool may_replace_snapshot(core::Index index) const;
 
     ReplicaRole role() const;
     core::Term term() const { return {raft_current_term(&raft_)}; }
@@ -123,6 +125,7 @@ class Engine {
     void accept_entries(const raft_update& update, const Step& step);
     void accept_snapshot(const raft_update& update);
     void send_messages(const raft_update& update);
+    void send_vote_result(const raft_message& message);
     void send_entries(const raft_message& message);
     void send_snapshot(const raft_message& message);
     void deliver_committed();
@@ -141,7 +144,6 @@ class Engine {
     void receive_install(core::NodeId from, const wire::InstallSnapshot& install);
     void install_fetched(core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest);
     void receive_chunk_request(core::NodeId from, const wire::ChunkRequest& request);
-    void snapshot_damaged(const wire::SnapshotManifest& manifest, const std::string& why);
     void send(core::NodeId to, const wire::RaftMessage& message);
     void note_leader_contact(core::NodeId from, core::Term message_term);
     const char* address_of(core::NodeId id);

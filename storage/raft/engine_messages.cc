@@ -26,12 +26,21 @@ void Engine::send_messages(const raft_update& update) {
         switch (message.type) {
             case RAFT_APPEND_ENTRIES: send_entries(message); break;
             case RAFT_INSTALL_SNAPSHOT: send_snapshot(message); break;
+            case RAFT_REQUEST_VOTE_RESULT: send_vote_result(message); break;
             case RAFT_REQUEST_VOTE:
-            case RAFT_REQUEST_VOTE_RESULT:
             case RAFT_APPEND_ENTRIES_RESULT:
             case RAFT_TIMEOUT_NOW: send(core::NodeId{message.server_id}, to_wire(message)); break;
         }
     }
+}
+
+/// A refused pre-vote carries our term, not the one asked for: else a candidate of a lower term with the longer log
+/// never learns of it, and two servers of three can refuse each other for ever.
+void Engine::send_vote_result(const raft_message& message) {
+    raft_message out = message;
+    raft_request_vote_result& result = out.request_vote_result;
+    if (result.pre_vote && !result.vote_granted) result.term = std::max<raft_term>(result.term, term().value);
+    send(core::NodeId{message.server_id}, to_wire(out));
 }
 
 /// libraft counts entries, the transport bytes: a long run goes out as several messages.
@@ -251,17 +260,10 @@ void Engine::receive_chunk_request(core::NodeId from, const wire::ChunkRequest& 
                 reply.set_data(std::move(*job->data));
             } else {
                 reply.set_missing(true);
-                if (job->data.error().code == core::Errc::kCorrupt) snapshot_damaged(job->manifest, job->data.error().message);
+                if (job->data.error().code == core::Errc::kCorrupt) events_.snapshot_lost(job->data.error().message);
             }
             send(from, out);
         });
-}
-
-/// A snapshot failed its check: it is removed, the owner takes a new one.
-void Engine::snapshot_damaged(const wire::SnapshotManifest& manifest, const std::string& why) {
-    logger_.error("snapshot damaged, a new one will be taken", {{"what", why}});
-    events_.alarm("snapshot_damaged", why + "; a new one is being taken");
-    events_.snapshot_lost(core::Index{manifest.index()});
 }
 
 }  // namespace smackd::storage

@@ -9,6 +9,7 @@ namespace smackd::storage {
 namespace {
 
 constexpr core::milliseconds kSnapshotRetry{5000};
+constexpr core::milliseconds kStepAsideRetry{1500};  // a full disk may pass
 constexpr uint32_t kNoLeaderRetryMs = 200;
 
 }  // namespace
@@ -41,6 +42,7 @@ RaftReplica::RaftReplica(ReplicaOptions options, ReplicaEnvironment environment,
 RaftReplica::~RaftReplica() {
     *alive_ = false;
     environment_.timers.cancel(snapshot_retry_);
+    environment_.timers.cancel(aside_retry_);
     if (started_ && !closed_) environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
 }
 
@@ -60,7 +62,30 @@ core::Result<void> RaftReplica::start() {
     });
     TRY(engine_.start());
     for (const Server& server : engine_.servers()) environment_.transport.set_address(server.id, server.address);
+    check_snapshots();
     return {};
+}
+
+/// Snapshots are read once after a start: damage shows now, and not when they are needed.
+void RaftReplica::check_snapshots() {
+    struct Check {
+        std::vector<wire::SnapshotManifest> manifests;
+        std::vector<std::string> damaged;
+    };
+    auto check = std::make_shared<Check>();
+    check->manifests = engine_.snapshots().list();
+    environment_.snapshot_executor.submit(
+        [check, &store = engine_.snapshots()] {
+            for (const wire::SnapshotManifest& manifest : check->manifests) {
+                auto sound = store.verify(manifest);
+                // A folder that is gone was pruned meanwhile.
+                if (!sound && sound.error().code == core::Errc::kCorrupt) check->damaged.push_back(sound.error().message);
+            }
+        },
+        [this, check, alive = alive_] {
+            if (!*alive || closed_) return;
+            for (const std::string& what : check->damaged) snapshot_lost(what);
+        });
 }
 
 /// The state machine must reach at least to where the log begins; a snapshot fills the gap.
@@ -88,7 +113,8 @@ void RaftReplica::close(core::Callback<void()> done) {
     closed_ = true;
     environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
     environment_.timers.cancel(snapshot_retry_);
-    snapshot_retry_ = 0;
+    environment_.timers.cancel(aside_retry_);
+    snapshot_retry_ = aside_retry_ = 0;
     const core::Error cancelled{core::Errc::kCancelled, "this server is stopping", 0};
     proposals_.fail_all(cancelled);
     fail_barriers(cancelled);
@@ -220,6 +246,7 @@ void RaftReplica::changed() {
     if (leads && (!led_ || engine_.term() != led_term_)) elections_total_.add();
     led_ = leads;
     led_term_ = engine_.term();
+    step_aside();
     membership_.changed();
     observe();
 }
@@ -245,7 +272,9 @@ void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, con
     observe();
 }
 
-void RaftReplica::snapshot_lost(core::Index) {
+void RaftReplica::snapshot_lost(const std::string& what) {
+    logger_.error("snapshot damaged, a new one will be taken", {{"what", what}});
+    alarm("snapshot_damaged", what + "; a new one is being taken");
     snapshot_wanted_ = true;
     take_snapshot();
 }
@@ -267,6 +296,18 @@ void RaftReplica::observe() {
     post([this] {
         observe_due_ = false;
         if (observer_ && !closed_) observer_(status());
+    });
+}
+
+/// A leader that cannot store or apply hands over, as long as another voter takes it: the others may be well.
+void RaftReplica::step_aside() {
+    const bool unable = led_ && !closed_ && (applier_.trouble() || engine_.disk_trouble());
+    if (!unable || aside_retry_ != 0) return;
+    aside_retry_ = environment_.timers.start(kStepAsideRetry, [this] {
+        aside_retry_ = 0;
+        if (!led_ || (!applier_.trouble() && !engine_.disk_trouble())) return;
+        if (auto begun = engine_.transfer({}); !begun) logger_.debug("nobody to hand over to", {{"reason", begun.error().message}});
+        step_aside();
     });
 }
 
@@ -310,6 +351,7 @@ void RaftReplica::apply_refused(core::Index index, const core::Error* error) {
     if (error->code == core::Errc::kUnsupported) advice = "; install that version here and start again";
     if (error->code == core::Errc::kCorrupt) advice = "; restart this server, it then takes a snapshot";
     logger_.error("applying stopped", {{"index", index.value}, {"reason", error->to_string()}});
+    step_aside();
     alarm("apply_stopped", std::format("entry {} cannot be applied: {}{}", index.value, error->message, advice));
 }
 
@@ -323,7 +365,9 @@ struct RaftReplica::SnapshotJob {
 
 void RaftReplica::take_snapshot() {
     const core::Index index = fsm_.applied();
-    if (snapshotting_ || closed_ || snapshot_retry_ != 0 || applier_.position() < index || !engine_.may_snapshot(index)) return;
+    if (snapshotting_ || closed_ || snapshot_retry_ != 0 || applier_.position() < index) return;
+    const bool replaces = snapshot_wanted_ && engine_.may_replace_snapshot(index);
+    if (!replaces && !engine_.may_snapshot(index)) return;
     auto task = fsm_.begin_snapshot();
     if (!task) {
         alarm("snapshot_failed", task.error().message);

@@ -38,7 +38,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
 
     void committed(const LogEntry& entry) override;
     void snapshot_installed(const wire::SnapshotManifest& manifest, const std::string& folder) override;
-    void snapshot_lost(core::Index index) override;
+    void snapshot_lost(const std::string& what) override;
     void changed() override;
     void alarm(std::string_view name, std::string message) override;
     void applied(const LogEntry& entry, std::vector<core::Bytes> results) override;
@@ -54,9 +54,11 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void flush();
     void send_barrier();
     void fail_barriers(const core::Error& error);
+    void check_snapshots();
     void take_snapshot();
     void snapshot_done(SnapshotJob& job);
     void observe();
+    void step_aside();
 
     const ReplicaOptions options_;
     ReplicaEnvironment environment_;
@@ -82,6 +84,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     bool snapshotting_ = false;
     bool snapshot_wanted_ = false;
     core::TimerId snapshot_retry_ = 0;
+    core::TimerId aside_retry_ = 0;
 
     std::map<std::string, std::string, std::less<>> alarms_;
     core::Callback<void(const ReplicaStatus&)> observer_;

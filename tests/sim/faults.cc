@@ -143,12 +143,9 @@ void Faults::boot(Process& process) {
         world_.trace(std::format("n{} is up", process.id()));
         process.replica().set_observer([this, &process](const storage::ReplicaStatus& status) {
             checker_.observe(process, status);
-            const bool damaged = std::ranges::any_of(status.alarms, [](const storage::Alarm& alarm) {
-                return alarm.name == "log_damaged" || alarm.name == "snapshot_damaged";
-            });
-            if (process.flipped && !damaged && status.applied_index == status.commit_index) process.flipped = false;
         });
         checker_.look(process);
+        if (process.flipped) watch_recovery(process);
         return;
     }
     world_.trace(std::format("n{} does not start: {}", process.id(), booted.error().to_string()));
@@ -167,6 +164,19 @@ void Faults::boot(Process& process) {
         return;
     }
     world_.violate(std::format("n{} does not start: {}", process.id(), booted.error().to_string()));
+}
+
+/// A server with a flipped bit counts as whole again when it has been up for a while, caught up and without alarms.
+void Faults::watch_recovery(Process& process) {
+    const uint64_t life = process.lives();
+    world_.schedule(core::milliseconds{400}, [this, &process, life] {
+        if (!process.flipped || !process.up() || process.lives() != life) return;
+        const storage::ReplicaStatus status = process.replica().status();
+        const bool whole = status.alarms.empty() && status.applied_index == status.commit_index && status.leader.value != 0;
+        if (!whole) return watch_recovery(process);
+        process.flipped = false;
+        world_.trace(std::format("n{} is whole", process.id()));
+    });
 }
 
 void Faults::check(Process& process) {

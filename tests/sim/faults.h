@@ -36,6 +36,7 @@ class Faults {
     void take_down(Process& process, bool power, core::Duration back_after);
     void partition(bool one_way);
     void flip();
+    void watch_recovery(Process& process);
     void change_membership();
     void note(Fault fault, const std::string& what);
     Process& any();
