@@ -42,11 +42,7 @@ Task<Result<Json>> read_body(Call& call) {
 Task<Result<void>> await_freshness(Call& call) {
     CO_TRY_ASSIGN(const ReadConditions conditions, ReadConditions::of(call.request));
     ApiEnvironment& environment = call.api.environment;
-    if (conditions.consistent) {
-        auto reached = co_await net::with_deadline(environment.loop, conditions.wait, "reaching the leader",
-                                                   environment.state.barrier());
-        if (!reached) co_return core::pass(std::move(reached));
-    }
+    if (conditions.consistent) CO_TRY(co_await reach_leader(call, conditions.wait));
     if (!conditions.min_revision) co_return Result<void>();
     const Revision wanted = *conditions.min_revision;
     const Revision reached = environment.feed.head();
@@ -61,6 +57,13 @@ Task<Result<void>> await_freshness(Call& call) {
     if (waited) co_return Result<void>();
     co_return fail(Errc::kTimeout, "min_revision {}: this server has reached {} after {} ms",
                    wanted.to_string(), environment.feed.head().to_string(), conditions.wait.count());
+}
+
+Task<Result<void>> reach_leader(Call& call, core::Duration limit) {
+    ApiEnvironment& environment = call.api.environment;
+    auto reached = co_await net::with_deadline(environment.loop, limit, "reaching the leader",
+                                               environment.state.barrier());
+    co_return reached;
 }
 
 wire::Command make_command(const Call& call) {
@@ -88,6 +91,9 @@ Task<Result<Revision>> change(Call& call, wire::Command command, Target target) 
         const auto code = proposed->code() <= static_cast<uint32_t>(Errc::kUnknownOutcome)
                               ? static_cast<Errc>(proposed->code())
                               : Errc::kUnsupported;
+        if (code == Errc::kConflict && target.create && proposed->message().starts_with(target.kind)) {
+            co_return fail(code, "{} '{}' exists already", target.kind, target.key);
+        }
         co_return std::unexpected(core::Error{code, proposed->message(), 0});
     }
     co_return Revision{proposed->epoch(), proposed->revision()};

@@ -53,6 +53,9 @@ net::Task<core::Result<core::Json>> read_body(Call& call);
 /// revision was reached.
 net::Task<core::Result<void>> await_freshness(Call& call);
 
+/// Waits until everything acknowledged so far is applied here; kTimeout after `limit`.
+net::Task<core::Result<void>> reach_leader(Call& call, core::Duration limit);
+
 /// Runs `query` on a worker over the committed state.
 template <class T>
 net::Task<core::Result<T>> read(Call& call, core::Callback<core::Result<T>(View&)> query) {

@@ -68,7 +68,7 @@ Answer sql(Call& call) {
     if (query.size() > kQueryBytesMax) {
         co_return fail(Errc::kInvalid, "query: {} bytes, the limit is {}", query.size(), kQueryBytesMax);
     }
-    if (consistent) CO_TRY(co_await call.api.environment.state.barrier());
+    if (consistent) CO_TRY(co_await reach_leader(call, kReadWaitDefault));
     CO_TRY(co_await await_freshness(call));
     storage::state::SqlLimits limits;
     limits.time = limit;

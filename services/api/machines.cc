@@ -73,6 +73,14 @@ Answer put_machine(Call& call) {
     CO_TRY(call.require(core::Action::kAdmin));
     CO_TRY_ASSIGN(const Json body, co_await read_body(call));
     CO_TRY_ASSIGN(wire::PutMachine machine, machine_from_json(call.argument(), body));
+    if (body.find("generation") == nullptr) {
+        // It never goes back; who says nothing about it means the one there is.
+        const std::string name = call.argument();
+        auto before = co_await read<MaybeRow<wire::PutMachine>>(
+            call, [name](View& view) { return view.machine(name); });
+        if (!before) co_return core::pass(std::move(before));
+        if (*before) machine.set_generation((*before)->put.generation());
+    }
     wire::Command command = make_command(call);
     *command.add_changes()->mutable_put_machine() = std::move(machine);
     CO_TRY(co_await add_principals(call, command, call.argument()));

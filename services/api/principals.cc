@@ -63,14 +63,13 @@ void add_token_revocation(Call& call, wire::Command& command, const std::string&
 
 namespace {
 
-Task<Result<void>> rotate_keys(Call& call, Principals& principals, Target target) {
+Task<Result<void>> rotate_keys(Call& call, const Principals& principals, Target target) {
     wire::Command command = make_command(call);
-    for (wire::PutPrincipal& principal : principals) {
+    for (const wire::PutPrincipal& principal : principals) {
         auto rotated = co_await in_realm(
             call, [&](RealmDoor& realm) { return realm.rotate(principal.name(), principal.record()); });
         if (!rotated) co_return core::pass(std::move(rotated));
-        principal = std::move(*rotated);
-        add_put(command, principal);
+        add_put(command, std::move(*rotated));
     }
     CO_TRY(co_await change(call, std::move(command), std::move(target)));
     co_return Result<void>();
@@ -95,11 +94,16 @@ Task<Result<net::http::Response>> export_keytab(Call& call, std::vector<std::str
     const bool rotate = fields.boolean("rotate", true);
     CO_TRY(fields.finish());
     const bool base64 = call.request.query("encoding") == "base64";
-    CO_TRY_ASSIGN(Principals principals, co_await find_principals(call, std::move(names)));
+    CO_TRY_ASSIGN(Principals principals, co_await find_principals(call, names));
     if (principals.empty()) {
         co_return fail(Errc::kNotFound, "{} '{}' has no principal in the realm", target.kind, target.key);
     }
-    if (rotate) CO_TRY(co_await rotate_keys(call, principals, std::move(target)));
+    if (rotate) {
+        CO_TRY(co_await rotate_keys(call, principals, std::move(target)));
+        // What the state says, not what we proposed: a repeated request was answered without being applied
+        // again.
+        CO_TRY_ASSIGN(principals, co_await find_principals(call, std::move(names)));
+    }
     ApiEnvironment& environment = call.api.environment;
     auto keytab = co_await environment.workers.run<core::Bytes>(
         environment.loop, [&] { return environment.realm->keytab(principals); });

@@ -52,15 +52,15 @@ Task<Result<void>> add_principal(Call& call, wire::Command& command, std::string
         if (password.empty()) co_return Result<void>();
         co_return require_embedded_realm(call, "set the password there");
     }
-    CO_TRY_ASSIGN(const auto existing, co_await find_principals(call, {full_principal(call, name)}));
-    if (!existing.empty()) {
-        co_return fail(Errc::kConflict, "the realm has a principal {} already", existing.front().name());
-    }
     auto made = co_await in_realm(call, [&](RealmDoor& realm) {
         return password.empty() ? realm.with_random_key(name) : realm.with_password(name, password);
     });
     auth::wipe(password);
     if (!made) co_return core::pass(std::move(made));
+    // Nobody's keys are replaced by adding a user of that name.
+    wire::Expect* absent = command.add_expected();
+    absent->set_kind("principal");
+    absent->set_key(made->name());
     add_put(command, std::move(*made));
     co_return Result<void>();
 }
@@ -149,8 +149,6 @@ Answer create_user(Call& call) {
     CO_TRY_ASSIGN(wire::PutUser user, user_from_json(name, body));
     wire::Command command = make_command(call);
     *command.add_changes()->mutable_put_user() = std::move(user);
-    CO_TRY_ASSIGN(const auto existing, co_await find_user(call, name));
-    if (existing) co_return fail(Errc::kConflict, "user '{}' exists already", name);
     CO_TRY(co_await add_principal(call, command, name, password.as_string()));
     CO_TRY_ASSIGN(const core::Revision revision,
                   co_await change(call, std::move(command), {.kind = "user", .key = name, .create = true}));

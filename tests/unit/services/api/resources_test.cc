@@ -65,6 +65,37 @@ TEST_CASE("a repeated request with its key is applied once") {
     CHECK(again.status == 201);
     CHECK(first.json() == again.json());
     CHECK(world.as("admin", "POST", "/smack/v1/groups", body, {{"Idempotency-Key", "other"}}).status == 409);
+
+    // A command with keys in it differs from try to try; it is still the same request.
+    const std::string user = R"({"name":"carol"})";
+    const Answer added = world.as("admin", "POST", "/smack/v1/users", user, {{"Idempotency-Key", "u"}});
+    CHECK(added.status == 201);
+    CHECK(world.as("admin", "POST", "/smack/v1/users", user, {{"Idempotency-Key", "u"}}).json() ==
+          added.json());
+    const auto keytab = [&] {
+        return world.as("admin", "POST", "/smack/v1/users/carol/keytab", "{}", {{"Idempotency-Key", "t"}})
+            .body;
+    };
+    const auto exported = auth::Keytab::parse(keytab());
+    const auto repeated = auth::Keytab::parse(keytab());
+    REQUIRE(exported);
+    REQUIRE(repeated);
+    CHECK(exported->find("carol@EXAMPLE.COM")->key == repeated->find("carol@EXAMPLE.COM")->key);
+}
+
+TEST_CASE("adding a user does not take over a principal that is there") {
+    ApiWorld world;
+    wire::Command command;
+    command.set_feature_level(1);
+    command.mutable_actor()->set_kind(wire::Actor::SYSTEM);
+    command.mutable_actor()->set_principal("smackd");
+    *command.add_changes()->mutable_put_principal() = *world.realm->with_random_key("carol");
+    REQUIRE(world.state->apply(std::move(command)).code() == 0);
+    const Answer refused = world.as("admin", "POST", "/smack/v1/users", R"({"name":"carol"})");
+    CHECK(refused.status == 409);
+    CHECK(refused.message().contains("carol@EXAMPLE.COM"));
+    const Answer exists = world.as("admin", "POST", "/smack/v1/users", R"({"name":"bob"})");
+    CHECK(exists.message() == "user 'bob' exists already");
 }
 
 TEST_CASE("mistakes in a body are named and change nothing") {
@@ -199,6 +230,12 @@ TEST_CASE("a machine is registered with its keys, which leave as a keytab") {
     const Answer base64 = world.as("admin", "POST", "/smack/v1/machines/n2/keytab?encoding=base64", "{}");
     CHECK(core::from_base64(base64.json()["keytab_base64"].as_string()).has_value());
     CHECK(world.as("admin", "POST", "/smack/v1/machines/n9/keytab", "{}").status == 404);
+
+    const std::string path = "/smack/v1/machines/n2";
+    CHECK(world.as("admin", "PUT", path, R"({"roles":["agent"],"generation":3})").status == 200);
+    CHECK(world.as("admin", "PUT", path, R"({"roles":["agent"],"state":"suspended"})").status == 200);
+    CHECK(world.as("admin", "GET", path).json()["generation"].as_integer() == 3);
+    CHECK(world.as("admin", "PUT", path, R"({"roles":["agent"],"generation":2})").status == 409);
     CHECK(world.as("admin", "DELETE", "/smack/v1/machines/n2").status == 200);
     CHECK(world.as("admin", "POST", "/smack/v1/machines/n2/keytab", "{}").status == 404);
 }
