@@ -13,9 +13,9 @@
 #include <optional>
 
 #include "auth/krb5_handles.h"
-#include "auth/realm_database.h"
 #include "core/assert.h"
 #include "core/wire/realm.pb.h"
+#include "storage/state/realm_reader.h"
 
 // krb5kdc is one thread and calls back through C tables, so the module's state
 // is one object of the process.
@@ -28,7 +28,8 @@ constexpr krb5_kvno kMasterKvno = 1;
 struct Module {
     KdbSource source;
     KdcThrottle throttle;
-    std::unique_ptr<RealmDatabase> reader;
+    std::unique_ptr<storage::sqlite::Vfs> vfs = storage::sqlite::Vfs::over_unix();
+    std::optional<storage::state::RealmReader> reader;
     std::string current_source;  ///< address of the request being worked on
 
     explicit Module(KdbSource from) : source(std::move(from)), throttle(source.limits) {}
@@ -145,9 +146,7 @@ krb5_error_code fini_library() {
 
 krb5_error_code init_module(krb5_context, char*, char**, int) {
     SMACK_ASSERT(module() != nullptr);
-    auto reader = RealmDatabase::open(module()->source.realm_db);
-    if (!reader) give_up(reader.error());
-    module()->reader = std::move(*reader);
+    module()->reader.emplace(*module()->vfs, module()->source.realm_db);
     return 0;
 }
 
@@ -161,7 +160,9 @@ krb5_error_code get_principal(krb5_context context, krb5_const_principal search_
     *out = nullptr;
     const std::string name = name_of(context, search_for);
     if (name.empty()) return KRB5_KDB_NOENTRY;
-    auto record = module()->reader->find(name);
+    auto record = module()->reader->get(name);
+    // The server's process has the file for a moment: clients try again or ask the next KDC.
+    if (!record && record.error().code == core::Errc::kBusy) return KRB5KDC_ERR_SVC_UNAVAILABLE;
     if (!record) give_up(record.error());
     if (!record->has_value()) return KRB5_KDB_NOENTRY;
     return make_entry(context, search_for, **record, out);

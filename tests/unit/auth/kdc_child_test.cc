@@ -1,5 +1,8 @@
 // The KDC child as a process: rights, supervision, limits, and Debian's own tools against it.
+#include <arpa/inet.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +12,7 @@
 #include <fstream>
 
 #include "auth/initiator.h"
+#include "auth/krb5_handles.h"
 #include "test_realm.h"
 
 using namespace smackd;
@@ -23,6 +27,53 @@ std::string proc(int pid, const std::string& file) {
     std::ifstream in("/proc/" + std::to_string(pid) + "/" + file);
     return std::string(std::istreambuf_iterator<char>(in), {});
 }
+
+/// What a client sends first.
+std::string as_request(const std::string& name) {
+    auto context = auth::KrbContext::make();
+    REQUIRE(context);
+    auto client = auth::parse_principal(*context, name);
+    REQUIRE(client);
+    auth::KrbOwned<krb5_init_creds_context, krb5_init_creds_free> login(*context);
+    REQUIRE(krb5_init_creds_init(context->get(), client->get(), nullptr, nullptr, 0, nullptr, login.out()) ==
+            0);
+    krb5_data in{};
+    krb5_data out{};
+    krb5_data realm{};
+    unsigned int flags = 0;
+    REQUIRE(krb5_init_creds_step(context->get(), login.get(), &in, &out, &realm, &flags) == 0);
+    std::string request(out.data, out.length);
+    krb5_free_data_contents(context->get(), &out);
+    krb5_free_data_contents(context->get(), &realm);
+    return request;
+}
+
+/// UDP to a port of 127.0.0.1.
+class Socket {
+ public:
+    explicit Socket(uint16_t port) : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        REQUIRE(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    }
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+    ~Socket() { ::close(fd_); }
+    void send(const std::string& packet) const { CHECK(::send(fd_, packet.data(), packet.size(), 0) > 0); }
+    /// Until half a second passes without one.
+    int count_replies() const {
+        int count = 0;
+        char buffer[4096];
+        pollfd wait = {fd_, POLLIN, 0};
+        while (::poll(&wait, 1, 500) > 0 && ::recv(fd_, buffer, sizeof buffer, 0) > 0) count++;
+        return count;
+    }
+
+ private:
+    int fd_;
+};
 
 std::string field(const std::string& status, const std::string& name) {
     const size_t at = status.find("\n" + name + ":\t");
@@ -124,6 +175,34 @@ TEST_CASE("guessing a password is held back, the right one too for that minute")
     CHECK(ClientCredential::from_password("bob@SMACK.TEST", TestRealm::kPassword));
 }
 
+TEST_CASE("requests beyond the limit of their source are dropped before they are looked at") {
+    TestRealm realm("SMACK.TEST");
+    realm.add_user("alice");
+    realm.start_kdc({.requests_per_source_s = 3});
+    const std::string request = as_request("alice@SMACK.TEST");
+    const std::string listen = auth::test::KerberosEnvironment::listen("SMACK.TEST");
+    const Socket socket(static_cast<uint16_t>(std::stoi(listen.substr(listen.rfind(':') + 1))));
+    for (int i = 0; i < 50; i++) socket.send(request);
+    const int replies = socket.count_replies();
+    CHECK(replies >= 3);
+    CHECK(replies <= 9);  // the burst may lie across windows of a second
+}
+
+TEST_CASE("a database that a snapshot replaced is opened anew, with rights given again") {
+    if (::geteuid() != 0) SKIP("needs root");
+    TestRealm realm("SMACK.TEST");
+    realm.add_user("alice");
+    realm.start_kdc({.uid = kNobody, .gid = kNobody});
+    REQUIRE(ClientCredential::from_password("alice@SMACK.TEST", TestRealm::kPassword));
+    realm.replace_database();  // now root's, mode 0600: the child cannot read it
+    realm.add_user("carol");
+    (void)ClientCredential::from_password("carol@SMACK.TEST",
+                                          TestRealm::kPassword);  // lost: the child gives up
+    REQUIRE(realm.wait_ready(2));
+    CHECK(ClientCredential::from_password("carol@SMACK.TEST", TestRealm::kPassword));
+    CHECK(ClientCredential::from_password("alice@SMACK.TEST", TestRealm::kPassword));
+}
+
 TEST_CASE("Debian's kinit and kvno work with the embedded realm") {
     if (::access("/usr/bin/kinit", X_OK) != 0) SKIP("krb5-user is not installed");
     TestRealm realm("SMACK.TEST");
@@ -132,7 +211,8 @@ TEST_CASE("Debian's kinit and kvno work with the embedded realm") {
     realm.add_with_keytab("HTTP/localhost");
     realm.start_kdc();
     const std::string environment = "KRB5_CONFIG=" + auth::test::environment().krb5_conf +
-                                    " KRB5CCNAME=FILE:" + realm.folder() + "/kinit.cc ";
+                                    " KRB5CCNAME=FILE:" + realm.folder() + "/kinit.cc KRB5_TRACE=" +
+                                    realm.folder() + "/trace ";
     const auto run = [&](const std::string& command) {
         return ::system((environment + command + " >/dev/null 2>&1").c_str());
     };
@@ -141,4 +221,9 @@ TEST_CASE("Debian's kinit and kvno work with the embedded realm") {
     CHECK(run("kvno HTTP/other@SMACK.TEST") != 0);
     CHECK(run(std::string("sh -c 'echo \"") + TestRealm::kPassword + "\" | kinit alice'") == 0);
     CHECK(run("sh -c 'echo wrong | kinit alice'") != 0);
+    // Without SPAKE a sniffer could guess the password at home.
+    std::ifstream trace(realm.folder() + "/trace");
+    const std::string text(std::istreambuf_iterator<char>(trace), {});
+    INFO(text);
+    CHECK(text.contains("SPAKE"));
 }

@@ -71,14 +71,36 @@ TestRealm::TestRealm(const std::string& name, int32_t clock_offset_s)
     REQUIRE(realm);
     realm_ = std::move(*realm);
     std::filesystem::create_directory(directory_ / "realm");
-    auto database = storage::sqlite::Database::open(*vfs_, directory_ / "realm/realm.db",
-                                                    storage::sqlite::Access::kCreate);
-    REQUIRE(database);
-    database_ = std::move(*database);
-    REQUIRE(storage::state::create_realm_schema(*database_));
+    create_database(directory_ / "realm/realm.db");
     auto rows = realm_->initial_rows(wall_now());
     REQUIRE(rows);
     put(*rows);
+}
+
+void TestRealm::create_database(const std::string& path) {
+    database_.reset();
+    auto database = storage::sqlite::Database::open(*vfs_, path, storage::sqlite::Access::kCreate);
+    REQUIRE(database);
+    database_ = std::move(*database);
+    REQUIRE(storage::state::create_realm_schema(*database_));
+}
+
+void TestRealm::replace_database() {
+    const std::string path = directory_ / "realm/realm.db";
+    create_database(path + ".new");
+    put(std::vector(rows_));
+    REQUIRE(database_->checkpoint(true));
+    database_.reset();
+    for (const char* suffix : {"-wal", "-shm"}) {
+        std::filesystem::remove(path + suffix);
+        std::filesystem::remove(path + ".new" + suffix);
+    }
+    std::filesystem::rename(path + ".new", path);
+    std::filesystem::permissions(path,
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    auto database = storage::sqlite::Database::open(*vfs_, path, storage::sqlite::Access::kReadWrite);
+    REQUIRE(database);
+    database_ = std::move(*database);
 }
 
 void TestRealm::put(const std::vector<PrincipalRow>& rows) {

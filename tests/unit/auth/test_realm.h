@@ -42,6 +42,9 @@ class TestRealm {
     std::string write_keytab(const PrincipalRow& row, const std::string& file);
     const PrincipalRow& row(const std::string& name) const;
 
+    /// Puts a new file with the same rows in the database's place, as an installed snapshot does.
+    void replace_database();
+
     void start_kdc(KdcConfig changes = {});
     /// Waits until the KDC was ready `times` times in all; false after 10 s.
     bool wait_ready(int times = 1);
@@ -51,6 +54,8 @@ class TestRealm {
     static constexpr const char* kPassword = "four unrelated words";
 
  private:
+    void create_database(const std::string& path);
+
     TemporaryDirectory directory_;
     std::string name_;
     int32_t clock_offset_s_;
