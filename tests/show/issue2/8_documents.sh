@@ -3,7 +3,7 @@
 cd "$(git rev-parse --show-toplevel)" || exit 1
 missing=()
 for file in README.md docs/architecture.md docs/security.md docs/api.md docs/cli.md; do [[ -s $file ]] || missing+=("$file"); done
-for folder in core storage auth net services cmd/smackd web tests packaging; do
+for folder in core storage auth net services cmd/smackd web tests; do
     [[ -s $folder/README.md ]] || missing+=("$folder/README.md")
 done
 # A path in back quotes that looks like one of ours must exist.
