@@ -241,7 +241,7 @@ std::optional<ParseFailure> check_request_head(const Head& head) {
     }
     if (headers.all("content-length").size() > 1)
         return ParseFailure{400, "more than one Content-Length field"};
-    if (headers.has("expect") && !head.expects_continue)
+    if (headers.has("expect") && !head.expects_continue && head.minor_version > 0)
         return ParseFailure{417, "the only expectation is 100-continue"};
     if (head.method == "CONNECT") return ParseFailure{400, "CONNECT is for proxies"};
     return std::nullopt;

@@ -49,6 +49,7 @@ struct Server::State {
     std::list<Port> ports;
     std::list<Open*> open;
     uint64_t last_id = 0;
+    bool full = false;
     bool closed = false;
 };
 
@@ -81,10 +82,11 @@ Task<void> Server::State::accept_all(Port& port) {
             if (!slept) co_return;
             continue;
         }
-        if (open.size() >= context.limits.connections) {
-            context.logger.warning("too many connections",
-                                   {{"door", port.door.name}, {"peer", (*stream)->peer()}});
-            continue;  // its destructor closes it
+        bool was_full = std::exchange(full, open.size() >= context.limits.connections);
+        if (full) {
+            // Said once each time: whoever floods the port must not flood the log.
+            if (!was_full) context.logger.warning("too many connections", {{"door", port.door.name}});
+            continue;  // the stream's destructor closes it
         }
         connections.spawn(serve(std::move(*stream), port.door.name, &port));
     }

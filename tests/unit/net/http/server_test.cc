@@ -301,6 +301,31 @@ TEST_CASE("one port speaks plain HTTP and TLS") {
     block_on(world.loop, both_on_one_port(world, authority, config));
 }
 
+Task<void> crowd(World& world) {
+    auto listener = Listener::tcp(world.loop, Address::parse("127.0.0.1:0").value());
+    Endpoint endpoint;
+    endpoint.host = {"127.0.0.1", (*listener)->port()};
+    world.server.listen(std::move(*listener), Door{.name = "api", .tls = {}, .plain = true});
+    auto first = co_await connect(world.loop, nullptr, endpoint, seconds(5));
+    auto served = co_await (*first)->fetch(get("/a"));
+    CHECK(served);
+    auto second = co_await connect(world.loop, nullptr, endpoint, seconds(5));
+    auto refused = co_await (*second)->fetch(get("/a"));
+    CHECK(!refused);
+    co_await (*second)->close();
+    served = co_await (*first)->fetch(get("/a"));
+    CHECK(served);
+    co_await (*first)->close();
+    co_await world.server.close();
+}
+
+TEST_CASE("connections are limited") {
+    ServerLimits limits;
+    limits.connections = 1;
+    World world(limits);
+    block_on(world.loop, crowd(world));
+}
+
 Task<void> reuse(World& world) {
     auto listener = Listener::tcp(world.loop, Address::parse("127.0.0.1:0").value());
     Endpoint endpoint;
