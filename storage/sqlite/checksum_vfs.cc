@@ -61,16 +61,37 @@ int check_frame(sqlite3_file* file, const char* page, sqlite3_int64 page_offset)
     return report(shim(file), std::format("WAL frame {}", header_offset / kFrame + 1));
 }
 
-int check_page(sqlite3_file* file, const char* page, int amount, sqlite3_int64 offset) {
-    // Short reads are of the header (100 bytes) and of its change counter; the page itself is read before
-    // use.
-    if (amount < 512) return SQLITE_OK;
-    if (amount != static_cast<int>(kPageBytes) || offset % amount != 0) {
-        return report(shim(file), "the page size in the header");
-    }
-    const auto number = static_cast<uint32_t>(offset / amount + 1);
+/// The header (100 bytes) and its change counter are read before SQLite knows the page size; page 1 is read
+/// whole before anything else in it is used.
+bool is_header_read(int amount, sqlite3_int64 offset) {
+    return (offset == 0 && amount == 100) || (offset == 24 && amount == 16);
+}
+
+int check_page(const ShimFile* file, const char* page, sqlite3_int64 page_index) {
+    const auto number = static_cast<uint32_t>(page_index + 1);
     if (page_is_sound(page, number)) return SQLITE_OK;
-    return report(shim(file), std::format("page {}", number));
+    return report(file, std::format("page {}", number));
+}
+
+/// SQLite reads long values past its cache, from the middle of a page: the whole page is checked for it.
+int read_part(sqlite3_file* file, char* buffer, int amount, sqlite3_int64 offset) {
+    constexpr auto kPage = static_cast<sqlite3_int64>(kPageBytes);
+    const sqlite3_int64 index = offset / kPage;
+    const sqlite3_int64 start = offset % kPage;
+    if (start + amount > kPage) return report(shim(file), "the page size in the header");
+    std::array<char, kPageBytes> page;
+    const int rc =
+        real(file)->pMethods->xRead(real(file), page.data(), static_cast<int>(kPageBytes), index * kPage);
+    if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ) return rc;
+    std::memcpy(buffer, page.data() + start, static_cast<size_t>(amount));
+    return rc == SQLITE_OK ? check_page(shim(file), page.data(), index) : rc;
+}
+
+int read_database(sqlite3_file* file, char* buffer, int amount, sqlite3_int64 offset) {
+    const bool whole = amount == static_cast<int>(kPageBytes) && offset % amount == 0;
+    if (!whole && !is_header_read(amount, offset)) return read_part(file, buffer, amount, offset);
+    const int rc = real(file)->pMethods->xRead(real(file), buffer, amount, offset);
+    return rc == SQLITE_OK && whole ? check_page(shim(file), buffer, offset / amount) : rc;
 }
 
 int shim_close(sqlite3_file* file) {
@@ -78,13 +99,11 @@ int shim_close(sqlite3_file* file) {
 }
 
 int shim_read(sqlite3_file* file, void* buffer, int amount, sqlite3_int64 offset) {
+    if (shim(file)->kind == Kind::kDatabase)
+        return read_database(file, static_cast<char*>(buffer), amount, offset);
     const int rc = real(file)->pMethods->xRead(real(file), buffer, amount, offset);
-    if (rc != SQLITE_OK) return rc;
-    const char* bytes = static_cast<const char*>(buffer);
-    if (shim(file)->kind == Kind::kDatabase) return check_page(file, bytes, amount, offset);
-    if (shim(file)->kind == Kind::kWal && is_frame_page(amount, offset))
-        return check_frame(file, bytes, offset);
-    return SQLITE_OK;
+    const bool frame = shim(file)->kind == Kind::kWal && is_frame_page(amount, offset);
+    return rc == SQLITE_OK && frame ? check_frame(file, static_cast<const char*>(buffer), offset) : rc;
 }
 
 int shim_write(sqlite3_file* file, const void* buffer, int amount, sqlite3_int64 offset) {

@@ -1,8 +1,8 @@
 // The cluster as a whole: its identity, feature level, epoch and settings.
 #include "core/names.h"
+#include "core/wire/serialize.h"
 #include "storage/state/changes.h"
 #include "storage/state/schema.h"
-#include "core/wire/serialize.h"
 
 namespace smackd::storage::state {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "core/planted.h"
+#include "core/wire/serialize.h"
 #include "storage/state/authorization.h"
 #include "storage/state/changes.h"
 #include "storage/state/lookup.h"
 #include "storage/state/results.h"
-#include "core/wire/serialize.h"
 #include "storage/state/traits.h"
 
 namespace smackd::storage::state {

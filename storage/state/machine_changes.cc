@@ -5,8 +5,8 @@
 #include <set>
 
 #include "core/names.h"
-#include "storage/state/changes.h"
 #include "core/wire/serialize.h"
+#include "storage/state/changes.h"
 
 namespace smackd::storage::state {
 

@@ -3,9 +3,9 @@
 
 #include "core/names.h"
 #include "core/policy.h"
+#include "core/wire/serialize.h"
 #include "storage/state/changes.h"
 #include "storage/state/lookup.h"
-#include "core/wire/serialize.h"
 
 namespace smackd::storage::state {
 

@@ -54,6 +54,7 @@ core::Result<void> StateMachine::reopen() {
     }
     files_ = std::make_unique<OpenFiles>(std::move(files));
     writer_ = std::make_unique<Writer>(*files_);
+    found_damage_.reset();
     generation_->fetch_add(1);
     options_.hub.reset(files_->position.current(), files_->position.feed_floor);
     update_gauges();
@@ -84,6 +85,7 @@ core::Result<void> StateMachine::reset() {
 core::Result<std::vector<core::Bytes>> StateMachine::apply(core::Index index, core::Term term,
                                                            const std::vector<core::BytesView>& commands) {
     TRY(ensure_open());
+    if (found_damage_) return std::unexpected(*found_damage_);
     auto results = apply_all(index, term, commands);
     if (results) return results;
     writer_->rollback();
@@ -140,6 +142,11 @@ void StateMachine::update_gauges() {
 void StateMachine::note_checkpoint(const core::Result<void>& result) {
     if (result) return;
     checkpoint_failures_total_.add();
+    if (result.error().code == core::Errc::kCorrupt) {
+        // What could not be copied could not be read: the next apply says so, instead of a log line alone.
+        found_damage_ = result.error();
+        return;
+    }
     options_.logger.warning("checkpoint failed; the write-ahead log grows until one succeeds",
                             {{"error", result.error().to_string()}});
 }

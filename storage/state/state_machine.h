@@ -1,11 +1,13 @@
 // The replicated state: what libraft orders, applied to three SQLite files.
 //
 // One thread (consensus) calls everything here. Readers have connections of their own (reader.h) and learn of
-// new revisions from the feed hub. Files, order of commits and durability are explained in storage/state/README.md.
+// new revisions from the feed hub. Files, order of commits and durability are explained in
+// storage/state/README.md.
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/disk.h"
@@ -97,6 +99,7 @@ class StateMachine final : public Fsm {
     bool checkpoint_running_ = false;
     uint64_t next_checkpoint_bytes_ = 0;
     std::string damage_;
+    std::optional<core::Error> found_damage_;  // by a checkpoint since the files were opened
     core::Counter& commands_total_;
     core::Counter& stops_total_;
     core::Counter& checkpoint_failures_total_;

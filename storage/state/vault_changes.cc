@@ -4,8 +4,8 @@
 
 #include "core/names.h"
 #include "core/wire/realm.pb.h"
-#include "storage/state/changes.h"
 #include "core/wire/serialize.h"
+#include "storage/state/changes.h"
 #include "storage/state/traits.h"
 
 namespace smackd::storage::state {

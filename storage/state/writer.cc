@@ -1,5 +1,7 @@
 #include "storage/state/writer.h"
 
+#include <algorithm>
+
 #include "core/assert.h"
 #include "core/planted.h"
 #include "core/wire/feed.pb.h"
@@ -8,12 +10,12 @@
 namespace smackd::storage::state {
 
 core::Result<void> Writer::begin_entry(uint64_t index) {
-    SMACK_ASSERT(index > position_.applied_index);
+    SMACK_ASSERT(index > position_.applied_index || SMACK_BUG("apply_twice"));
     if (!active_) {
         TRY(files_.state.begin_write());
         active_ = true;
     }
-    position_.applied_index = index;
+    position_.applied_index = std::max(position_.applied_index, index);
     return {};
 }
 

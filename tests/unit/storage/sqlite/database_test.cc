@@ -127,6 +127,44 @@ TEST_CASE("any flipped bit of a database page is an error, never an answer") {
     }
 }
 
+TEST_CASE("values longer than a page are checked as well") {
+    MemoryDisk disk;
+    const auto vfs = Vfs::over_disk(disk);
+    {
+        auto database = filled(*vfs, "/d/a.db", 3);
+        for (int i = 10; i < 60; ++i) {
+            REQUIRE(database.run("INSERT INTO t VALUES(?, ?)",
+                                 {i, std::string(static_cast<size_t>(i) * 400, 'y')}));
+        }
+        REQUIRE(database.checkpoint(true));
+    }
+    // SQLite reads such values from the file in pieces, past its page cache.
+    const auto read_all = [&]() -> core::Result<void> {
+        TRY_ASSIGN(auto database, Database::open(*vfs, "/d/a.db", Access::kReadOnly));
+        TRY_ASSIGN(auto cursor, database.query("SELECT id, text FROM t"));
+        while (true) {
+            TRY_ASSIGN(const bool more, cursor.next());
+            if (!more) return {};
+            if (cursor.row().integer(0) < 10) continue;
+            if (cursor.row().text(1) !=
+                std::string(static_cast<size_t>(cursor.row().integer(0)) * 400, 'y')) {
+                return core::fail(Errc::kInvalid, "row {} is wrong", cursor.row().integer(0));
+            }
+        }
+    };
+    CHECK(read_all().has_value());
+    const auto node = disk.node("/d/a.db");
+    const size_t pages = node->now.size() / kPageBytes;
+    for (size_t page = 1; page < pages; ++page) {
+        node->now[page * kPageBytes + 1000] ^= 16;
+        CAPTURE(page);
+        const auto damaged = read_all();
+        REQUIRE_FALSE(damaged);
+        CHECK(damaged.error().code == Errc::kCorrupt);
+        node->now[page * kPageBytes + 1000] ^= 16;
+    }
+}
+
 TEST_CASE("a page read from another place is damage") {
     MemoryDisk disk;
     const auto vfs = Vfs::over_disk(disk);

@@ -364,6 +364,26 @@ TEST_CASE("flipped bits are found at open and while running, never applied over"
     CHECK(server.machine().check_integrity().has_value());
 }
 
+TEST_CASE("damage that a checkpoint meets stops apply") {
+    Server server;
+    wire::Command once = command();
+    server.ok(test::machine(once, "zebra"));
+    // The page of the machine's attributes is not written again, so its frame is what the checkpoint has to
+    // copy.
+    const auto wal = server.disk.node("/data/state/state.db-wal");
+    const size_t place = wal->now.find("zebrarack7");
+    REQUIRE(place != std::string::npos);
+    wal->now[place] ^= 2;
+    core::Result<std::vector<wire::CommandResult>> result;
+    for (int i = 0; result && i < 50; ++i)
+        result = server.try_entry({test::put_setting("a", std::string(5000, 'w'))});
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code == Errc::kCorrupt);
+    CHECK(result.error().message.contains("WAL frame"));
+    REQUIRE(server.machine().reset());
+    CHECK(server.machine().applied() == core::Index{0});
+}
+
 TEST_CASE("a snapshot is the moment it was begun, and installs elsewhere") {
     Server source;
     wire::Command first = command();
