@@ -6,10 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "auth/initiator.h"
 #include "auth/krb5_handles.h"
@@ -203,6 +205,31 @@ TEST_CASE("a database that a snapshot replaced is opened anew, with rights given
     CHECK(ClientCredential::from_password("alice@SMACK.TEST", TestRealm::kPassword));
 }
 
+TEST_CASE("the KDC reads on while the server writes, checkpoints and empties the WAL") {
+    TestRealm realm("SMACK.TEST");
+    const std::string robot = realm.add_with_keytab("robot");
+    realm.start_kdc({.uid = ::geteuid() == 0 ? kNobody : 0, .gid = ::geteuid() == 0 ? kNobody : 0});
+    const auth::PrincipalRow row = realm.row("robot");
+    std::atomic<bool> done = false;
+    int writes = 0;
+    std::thread writer([&] {
+        for (; !done; writes++) {
+            realm.put(std::vector{row});
+            realm.checkpoint();
+        }
+    });
+    int logins = 0;
+    for (int i = 0; i < 100; i++) logins += ClientCredential::from_keytab(robot, "") ? 1 : 0;
+    done = true;
+    writer.join();
+    CHECK(logins == 100);
+    CHECK(writes > 10);
+    for (const auto& event : realm.events()) {
+        INFO(event.text);
+        CHECK(event.kind == auth::KdcEvent::Kind::kReady);
+    }
+}
+
 TEST_CASE("Debian's kinit and kvno work with the embedded realm") {
     if (::access("/usr/bin/kinit", X_OK) != 0) SKIP("krb5-user is not installed");
     TestRealm realm("SMACK.TEST");
@@ -211,8 +238,8 @@ TEST_CASE("Debian's kinit and kvno work with the embedded realm") {
     realm.add_with_keytab("HTTP/localhost");
     realm.start_kdc();
     const std::string environment = "KRB5_CONFIG=" + auth::test::environment().krb5_conf +
-                                    " KRB5CCNAME=FILE:" + realm.folder() + "/kinit.cc KRB5_TRACE=" +
-                                    realm.folder() + "/trace ";
+                                    " KRB5CCNAME=FILE:" + realm.folder() +
+                                    "/kinit.cc KRB5_TRACE=" + realm.folder() + "/trace ";
     const auto run = [&](const std::string& command) {
         return ::system((environment + command + " >/dev/null 2>&1").c_str());
     };

@@ -44,6 +44,8 @@ class TestRealm {
 
     /// Puts a new file with the same rows in the database's place, as an installed snapshot does.
     void replace_database();
+    /// Copies the WAL into the file and empties it when nobody reads.
+    void checkpoint() { (void)database_->checkpoint(true); }
 
     void start_kdc(KdcConfig changes = {});
     /// Waits until the KDC was ready `times` times in all; false after 10 s.
