@@ -33,9 +33,12 @@ void check(const Json& body, std::string_view name_field, Parse parse) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto body = Json::parse({reinterpret_cast<const char*>(data), size});
     if (!body) return 0;
-    check(*body, "name", [](std::string_view name, const Json& json) { return services::user_from_json(name, json); });
-    check(*body, "name", [](std::string_view name, const Json& json) { return services::group_from_json(name, json); });
-    check(*body, "id", [](std::string_view id, const Json& json) { return services::rule_from_json(id, json); });
+    check(*body, "name",
+          [](std::string_view name, const Json& json) { return services::user_from_json(name, json); });
+    check(*body, "name",
+          [](std::string_view name, const Json& json) { return services::group_from_json(name, json); });
+    check(*body, "id",
+          [](std::string_view id, const Json& json) { return services::rule_from_json(id, json); });
     check(*body, "name",
           [](std::string_view name, const Json& json) { return services::machine_from_json(name, json); });
     return 0;
