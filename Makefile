@@ -45,6 +45,8 @@ BELOW_cmd := $(BELOW_services)
 
 # ---- compiler -------------------------------------------------------------------------------------------------
 CCACHE := $(shell command -v ccache)
+# A clone elsewhere finds what this one compiled: no absolute path is in the key, nor (by the prefix map) in the object.
+export CCACHE_NOHASHDIR := 1
 CXX := clang++-19
 AR := llvm-ar-19
 STRIP := llvm-strip-19
@@ -52,7 +54,7 @@ STRIP := llvm-strip-19
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast \
     -Wimplicit-fallthrough -Werror
 CXXFLAGS := -std=c++23 -stdlib=libc++ -fPIE -pthread -I. -Ibuild/gen -isystem $(DEPS_INCLUDE) \
-    -ffunction-sections -fdata-sections
+    -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
 HARDENING := -fstack-protector-strong -fcf-protection -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_FAST
 LDFLAGS := -std=c++23 -stdlib=libc++ -fuse-ld=lld-19 -pthread -L$(DEPS_LIB) -Wl,--gc-sections
 STATIC := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack
