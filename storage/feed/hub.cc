@@ -24,8 +24,7 @@ bool Filter::names(const Record& record) const {
     return record.key.starts_with(key_prefix);
 }
 
-// ---- watch
-// ----------------------------------------------------------------------------------------------------
+// ---- watch ----
 
 Watch::Watch(Hub& hub, Revision from, Filter filter, core::Callback<void()> notify)
     : hub_(hub), filter_(std::move(filter)), notify_(std::move(notify)), cursor_(from) {}
@@ -40,13 +39,14 @@ Revision Watch::position() const {
 }
 
 core::Result<std::vector<RecordPtr>> Watch::take(size_t count) {
+    SMACK_ASSERT(count > 0);
     std::vector<RecordPtr> passed;
     const size_t scan = std::max(kScanMin, count * kScanFactor);
     // Ends at the head or with something in hand; each round moves the cursor.
     while (passed.empty()) {
         TRY_ASSIGN(auto records, hub_.read(*this, scan));
         if (records.empty()) return passed;
-        Revision last = position();
+        Revision last;
         for (RecordPtr& record : records) {
             if (passed.size() == count) break;
             last = record->revision;
@@ -55,13 +55,15 @@ core::Result<std::vector<RecordPtr>> Watch::take(size_t count) {
         }
         const std::scoped_lock lock(hub_.mutex_);
         cursor_ = last;
-        if (SMACK_BUG("feed_repeats_change") && cursor_.number % 5 == 0) --cursor_.number;
+    }
+    if (SMACK_BUG("feed_repeats_change") && cursor_.number % 5 == 0 && !std::exchange(repeated_, true)) {
+        const std::scoped_lock lock(hub_.mutex_);
+        --cursor_.number;
     }
     return passed;
 }
 
-// ---- hub
-// ------------------------------------------------------------------------------------------------------
+// ---- hub ----
 
 Hub::Hub(HubLimits limits, core::MetricRegistry& metrics)
     : limits_(limits),
@@ -238,8 +240,7 @@ void Hub::reset(Revision head, uint64_t floor) {
     finish_waiters();
 }
 
-// ---- waiting for a revision
-// -----------------------------------------------------------------------------------
+// ---- waiting for a revision ----
 
 core::Result<Hub::WaitId> Hub::wait(Revision minimum, core::Callback<void(core::Result<Revision>)> done) {
     const std::scoped_lock lock(mutex_);

@@ -56,10 +56,10 @@ class Watch {
     /// After this the notification does not run any more, nor is it running.
     ~Watch();
 
-    /// The next changes that pass the filter, at most `count` of them; empty when there are none now, and
-    /// then the notification will come. An error ends the watch: kConflict "compacted" or "epoch" (list anew
-    /// and watch from there), kBusy "too slow". Reads from memory, or from state.db while the watcher is
-    /// behind the ring.
+    /// The next changes that pass the filter, at most `count` (above 0) of them; empty when there are none
+    /// now, and then the notification will come. An error ends the watch: kConflict "compacted" or "epoch"
+    /// (list anew and watch from there), kBusy "too slow". Reads from memory, or from state.db while the
+    /// watcher is behind the ring.
     core::Result<std::vector<RecordPtr>> take(size_t count);
 
     /// Everything up to here has been taken or was filtered out; the token to resume from.
@@ -76,6 +76,7 @@ class Watch {
     core::Revision cursor_;
     bool armed_ = false;      // nothing left to take: wake at the next change
     bool caught_up_ = false;  // was at the head once; from then on lag is counted
+    bool repeated_ = false;   // for a planted bug
     std::string cut_;         // why the watch is over
     core::Errc cut_code_ = core::Errc::kConflict;
 };

@@ -74,8 +74,7 @@ struct Database::Connection {
     }
 };
 
-// ---- statements
-// -----------------------------------------------------------------------------------------------
+// ---- statements ----
 
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
     sqlite3_finalize(statement);
@@ -164,8 +163,7 @@ bool Statement::read_only() const {
     return sqlite3_stmt_readonly(statement_.get()) != 0;
 }
 
-// ---- opening
-// --------------------------------------------------------------------------------------------------
+// ---- opening ----
 
 Database::Database(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 Database::Database(Database&&) noexcept = default;
@@ -227,8 +225,7 @@ core::Result<Database> Database::open_copy(const Vfs& vfs, const std::string& pa
     return database;
 }
 
-// ---- running
-// --------------------------------------------------------------------------------------------------
+// ---- running ----
 
 const std::string& Database::path() const {
     return connection_->path;
@@ -300,8 +297,7 @@ core::Result<int64_t> Database::integer(const char* sql, Values values, int64_t 
     return found ? cursor.row().integer(0) : fallback;
 }
 
-// ---- transactions
-// ---------------------------------------------------------------------------------------------
+// ---- transactions ----
 
 core::Result<void> Database::begin_write() {
     return run("BEGIN IMMEDIATE");
@@ -335,8 +331,7 @@ core::Result<WalSize> Database::checkpoint(bool truncate) {
     return WalSize{static_cast<uint64_t>(frames), static_cast<uint64_t>(checkpointed)};
 }
 
-// ---- checks and copies
-// ----------------------------------------------------------------------------------------
+// ---- checks and copies ----
 
 core::Result<void> Database::verify_pages() {
     sqlite3_file* file = nullptr;

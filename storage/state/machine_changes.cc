@@ -82,6 +82,20 @@ Outcome<void> check_address(const std::string& address) {
     return refused(core::check_text("node address", address, kTextBytesMax));
 }
 
+/// The machine must be in the registry and allowed, and an id stays with the machine that has it.
+Outcome<void> check_owner(sqlite::Database& state, const wire::PutNode& node) {
+    TRY_ASSIGN(const int64_t allowed,
+               state.integer("SELECT state = 'allowed' FROM machines WHERE name = ?", {node.machine()}, -1));
+    if (allowed < 0)
+        return refuse(Errc::kNotFound, "no machine '{}' in the registry", node.machine().substr(0, 64));
+    if (allowed == 0) return refuse(Errc::kDenied, "machine '{}' is suspended", node.machine());
+    TRY_ASSIGN(const int64_t taken,
+               state.integer("SELECT count(*) FROM nodes WHERE node_id = ? AND machine <> ?",
+                             {node.node_id(), node.machine()}));
+    if (taken != 0) return refuse(Errc::kConflict, "node {} belongs to another machine", node.node_id());
+    return {};
+}
+
 }  // namespace
 
 Outcome<void> put_machine(Writer& writer, const wire::PutMachine& change) {
@@ -119,12 +133,7 @@ Outcome<void> put_node(Writer& writer, const wire::PutNode& change) {
     TRY(check_address(change.address()));
     TRY(refused(core::check_text("certificate_serial", change.certificate_serial(), kTextBytesMax)));
     TRY(refused(core::check_text("version", change.version(), kTextBytesMax)));
-    TRY_ASSIGN(const int64_t allowed,
-               writer.state().integer("SELECT state = 'allowed' FROM machines WHERE name = ?",
-                                      {change.machine()}, -1));
-    if (allowed < 0)
-        return refuse(Errc::kNotFound, "no machine '{}' in the registry", change.machine().substr(0, 64));
-    if (allowed == 0) return refuse(Errc::kDenied, "machine '{}' is suspended", change.machine());
+    TRY(check_owner(writer.state(), change));
     TRY(writer.state().run("INSERT OR REPLACE INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?)",
                            {change.node_id(), change.machine(), change.address(), change.certificate_serial(),
                             change.certificate_not_after_ms(), change.version(), writer.next_revision()}));

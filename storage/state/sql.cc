@@ -8,8 +8,10 @@
 namespace smackd::storage::state {
 namespace {
 
-constexpr int kProgressSteps = 2'000;            // virtual machine steps between looks at the clock
-constexpr int kValueBytesMax = 4 * 1024 * 1024;  // randomblob(), group_concat() and the like
+constexpr int kProgressSteps = 2'000;  // virtual machine steps between looks at the clock
+// The clock is looked at between steps; these keep a single step (LIKE, instr(), printf()) short.
+constexpr int kValueBytesMax = 512 * 1024;
+constexpr int kPatternBytesMax = 256;
 constexpr int kCompoundSelectMax = 20;
 constexpr int kColumnsMax = 256;
 
@@ -65,6 +67,7 @@ core::Result<void> SqlReader::open() {
     database_.emplace(std::move(database));
     sqlite3* handle = database_->handle();
     sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, kValueBytesMax);
+    sqlite3_limit(handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, kPatternBytesMax);
     sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(kSqlTextBytesMax));
     sqlite3_limit(handle, SQLITE_LIMIT_COMPOUND_SELECT, kCompoundSelectMax);
     sqlite3_limit(handle, SQLITE_LIMIT_COLUMN, kColumnsMax);

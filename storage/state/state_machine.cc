@@ -79,8 +79,7 @@ core::Result<void> StateMachine::reset() {
     return reopen();
 }
 
-// ---- applying
-// -------------------------------------------------------------------------------------------------
+// ---- applying ----
 
 core::Result<std::vector<core::Bytes>> StateMachine::apply(core::Index index, core::Term term,
                                                            const std::vector<core::BytesView>& commands) {
@@ -136,8 +135,7 @@ void StateMachine::update_gauges() {
     wal_bytes_gauge_.set(static_cast<int64_t>(files_->state.wal_frames() * sqlite::kWalFrameBytes));
 }
 
-// ---- checkpoints
-// ----------------------------------------------------------------------------------------------
+// ---- checkpoints ----
 
 void StateMachine::note_checkpoint(const core::Result<void>& result) {
     if (result) return;
@@ -179,8 +177,7 @@ void StateMachine::checkpoint_if_due() {
         });
 }
 
-// ---- snapshots
-// ------------------------------------------------------------------------------------------------
+// ---- snapshots ----
 
 core::Result<SnapshotTask> StateMachine::begin_snapshot() {
     TRY(ensure_open());

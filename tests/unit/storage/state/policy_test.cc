@@ -135,6 +135,10 @@ TEST_CASE("a machine writes its own node row, when it is in the registry and all
     CHECK(outcome(server, test::node(suspended, 8, "n2")) == Errc::kDenied);
     wire::Command absent = command(wire::Actor::MACHINE, "smack/n3@EXAMPLE.COM");
     CHECK(outcome(server, test::node(absent, 8, "n3")) == Errc::kNotFound);
+    wire::Command registered = command();
+    REQUIRE(outcome(server, test::machine(registered, "n4")) == kDone);
+    wire::Command taken = command(wire::Actor::MACHINE, "smack/n4@EXAMPLE.COM");
+    CHECK(outcome(server, test::node(taken, 7, "n4")) == Errc::kConflict);
     // Removing the machine takes its nodes along.
     wire::Command removal = command();
     removal.add_changes()->mutable_remove_machine()->set_name("n1");
