@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <vector>
 
 #include "auth/gss_handles.h"
@@ -38,7 +37,7 @@ std::string realm_of(std::string_view principal) {
 }
 
 Refused skew(const TicketDiagnosis& ticket) {
-    const std::string ours = format_utc(std::time(nullptr));
+    const std::string ours = now_utc();
     const std::string theirs = ticket.client_time_s ? format_utc(*ticket.client_time_s) : "something else";
     return refused(
         RefusalReason::kClockSkew,
@@ -85,7 +84,7 @@ Refused explain_ticket(const TicketDiagnosis& ticket, const std::string& keytab_
             return refused(
                 RefusalReason::kTicketNotYetValid,
                 "the ticket is not valid yet; this server's clock says {}: compare it with the KDC's",
-                format_utc(std::time(nullptr)));
+                now_utc());
         case KRB5KRB_AP_ERR_NOT_US:
         case KRB5_KT_NOTFOUND:
             return no_key(ticket, *keytab, keytab_path);

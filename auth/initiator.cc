@@ -1,7 +1,6 @@
 #include "auth/initiator.h"
 
 #include <array>
-#include <ctime>
 
 #include "auth/gss_handles.h"
 #include "auth/identity.h"
@@ -58,7 +57,7 @@ std::unexpected<core::Error> explain_login(const KrbContext& context, krb5_error
         case KRB5KRB_AP_ERR_SKEW:
             return fail(Errc::kUnauthenticated,
                         "clock skew: this machine's clock says {}, the KDC's differs by more than 5 minutes",
-                        format_utc(std::time(nullptr)));
+                        now_utc());
         case KRB5_KDC_UNREACH:
         case KRB5_REALM_UNKNOWN:
         case KRB5_REALM_CANT_RESOLVE:
@@ -285,8 +284,7 @@ Result<Bytes> GssInitiator::step(BytesView reply) {
         reply.empty() ? GSS_C_NO_BUFFER : &input, nullptr, output.out(), &state.flags, nullptr);
     if (GSS_ERROR(major)) {
         return fail(Errc::kUnauthenticated, "sign-in to {}: {} (this machine's clock says {})",
-                    state.config.service, gss_text(major, minor, krb5_mechanism()),
-                    format_utc(std::time(nullptr)));
+                    state.config.service, gss_text(major, minor, krb5_mechanism()), now_utc());
     }
     if ((major & GSS_S_CONTINUE_NEEDED) == 0) {
         if ((state.flags & GSS_C_MUTUAL_FLAG) == 0) {

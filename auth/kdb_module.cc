@@ -8,13 +8,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <optional>
 
 #include "auth/krb5_handles.h"
 #include "core/assert.h"
 #include "core/wire/realm.pb.h"
+#include "net/system_clock.h"
 #include "storage/state/realm_reader.h"
 
 // krb5kdc is one thread and calls back through C tables, so the module's state
@@ -41,9 +41,7 @@ std::unique_ptr<Module>& module() {
 }
 
 core::Instant now() {
-    timespec time{};
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return core::Instant{core::seconds(time.tv_sec) + core::Duration(time.tv_nsec)};
+    return net::SystemClock().now();
 }
 
 // The supervisor starts us again, with the files' rights set anew; serving

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "auth/sealing.h"
+#include "net/system_clock.h"
 
 namespace smackd::auth {
 namespace {
@@ -137,9 +138,7 @@ std::string describe_exit(int status) {
 }
 
 Instant now() {
-    timespec time{};
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return Instant{core::seconds(time.tv_sec) + core::Duration(time.tv_nsec)};
+    return net::SystemClock().now();
 }
 
 int to_poll_ms(core::Duration duration) {

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "auth/krb5_handles.h"
+#include "net/system_clock.h"
 
 namespace smackd::auth {
 namespace {
@@ -84,6 +85,10 @@ std::string format_utc(int64_t unix_s) {
     char text[40] = "";
     if (gmtime_r(&seconds, &parts) != nullptr) strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts);
     return text;
+}
+
+std::string now_utc() {
+    return format_utc(net::SystemClock().wall().unix_ms / 1000);
 }
 
 }  // namespace smackd::auth

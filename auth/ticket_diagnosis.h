@@ -27,5 +27,7 @@ TicketDiagnosis diagnose_ticket(core::BytesView token, const std::string& keytab
 
 /// "2026-11-25 15:04:05 UTC".
 std::string format_utc(int64_t unix_s);
+/// The same of this machine's clock, the one libkrb5 compares with.
+std::string now_utc();
 
 }  // namespace smackd::auth
