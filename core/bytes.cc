@@ -48,7 +48,8 @@ Result<Bytes> decode64(std::string_view text, std::string_view alphabet) {
     int bits = 0;
     for (const char c : text) {
         const size_t value = alphabet.find(c);
-        if (value == std::string_view::npos) return fail(Errc::kInvalid, "base64: character not of the alphabet");
+        if (value == std::string_view::npos)
+            return fail(Errc::kInvalid, "base64: character not of the alphabet");
         group = (group << 6U) | static_cast<uint32_t>(value);
         bits += 6;
         if (bits >= 8) {
@@ -119,8 +120,12 @@ Result<Bytes> from_hex(std::string_view text) {
     return out;
 }
 
-std::string to_base64(BytesView bytes) { return encode64(bytes, kBase64, true); }
-std::string to_base64url(BytesView bytes) { return encode64(bytes, kBase64Url, false); }
+std::string to_base64(BytesView bytes) {
+    return encode64(bytes, kBase64, true);
+}
+std::string to_base64url(BytesView bytes) {
+    return encode64(bytes, kBase64Url, false);
+}
 
 Result<Bytes> from_base64(std::string_view text) {
     if (text.size() % 4 != 0) return fail(Errc::kInvalid, "base64: length is not a multiple of 4");
@@ -128,7 +133,9 @@ Result<Bytes> from_base64(std::string_view text) {
     return decode64(text, kBase64);
 }
 
-Result<Bytes> from_base64url(std::string_view text) { return decode64(text, kBase64Url); }
+Result<Bytes> from_base64url(std::string_view text) {
+    return decode64(text, kBase64Url);
+}
 
 uint32_t crc32c(BytesView bytes, uint32_t seed) {
     const uint32_t crc = ~seed;
@@ -140,11 +147,13 @@ uint32_t crc32c(BytesView bytes, uint32_t seed) {
 }
 
 void put_u32(Bytes& out, uint32_t value) {
-    for (uint32_t shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>((value >> shift) & 255U));
+    for (uint32_t shift = 0; shift < 32; shift += 8)
+        out.push_back(static_cast<char>((value >> shift) & 255U));
 }
 
 void put_u64(Bytes& out, uint64_t value) {
-    for (uint32_t shift = 0; shift < 64; shift += 8) out.push_back(static_cast<char>((value >> shift) & 255U));
+    for (uint32_t shift = 0; shift < 64; shift += 8)
+        out.push_back(static_cast<char>((value >> shift) & 255U));
 }
 
 uint32_t get_u32(const char* at) {
@@ -164,7 +173,8 @@ bool equal_constant_time(BytesView left, BytesView right) {
     if (left.size() != right.size()) return false;
     uint8_t difference = 0;
     for (size_t i = 0; i < left.size(); ++i) {
-        difference = static_cast<uint8_t>(difference | (static_cast<uint8_t>(left[i]) ^ static_cast<uint8_t>(right[i])));
+        difference = static_cast<uint8_t>(difference |
+                                          (static_cast<uint8_t>(left[i]) ^ static_cast<uint8_t>(right[i])));
     }
     return difference == 0;
 }

@@ -20,7 +20,9 @@ void append_escaped(std::string& out, std::string_view value) {
 bool needs_quotes(std::string_view value) {
     if (value.empty()) return true;
     for (const char c : value) {
-        if (c == ' ' || c == '"' || c == '=' || c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return true;
+        if (c == ' ' || c == '"' || c == '=' || c == '\\' || static_cast<unsigned char>(c) < 0x20 ||
+            c == 0x7F)
+            return true;
     }
     return false;
 }
@@ -29,10 +31,14 @@ bool needs_quotes(std::string_view value) {
 
 std::string_view log_level_name(LogLevel level) {
     switch (level) {
-        case LogLevel::kDebug: return "debug";
-        case LogLevel::kInfo: return "info";
-        case LogLevel::kWarning: return "warning";
-        case LogLevel::kError: return "error";
+        case LogLevel::kDebug:
+            return "debug";
+        case LogLevel::kInfo:
+            return "info";
+        case LogLevel::kWarning:
+            return "warning";
+        case LogLevel::kError:
+            return "error";
     }
     return "error";
 }

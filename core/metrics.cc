@@ -7,7 +7,9 @@ namespace {
 
 constexpr uint64_t kFirstBucketNs = 16 * 1000;
 
-std::string braces(std::string_view labels) { return labels.empty() ? std::string{} : std::format("{{{}}}", labels); }
+std::string braces(std::string_view labels) {
+    return labels.empty() ? std::string{} : std::format("{{{}}}", labels);
+}
 
 }  // namespace
 
@@ -54,8 +56,8 @@ void MetricRegistry::render_histogram(std::string& out, const Entry& entry) {
     uint64_t limit_ns = kFirstBucketNs;
     for (size_t i = 0; i < Histogram::kBuckets; ++i) {
         cumulative += entry.histogram.buckets_[i].load(std::memory_order_relaxed);
-        out += std::format("{}_bucket{{{}le=\"{}\"}} {}\n", entry.name, prefix, static_cast<double>(limit_ns) / 1e9,
-                           cumulative);
+        out += std::format("{}_bucket{{{}le=\"{}\"}} {}\n", entry.name, prefix,
+                           static_cast<double>(limit_ns) / 1e9, cumulative);
         limit_ns *= 2;
     }
     cumulative += entry.histogram.buckets_[Histogram::kBuckets].load(std::memory_order_relaxed);

@@ -14,8 +14,12 @@ std::string& planted() {
 
 }  // namespace
 
-bool bug_planted(std::string_view name) { return !planted().empty() && planted() == name; }
-void plant_bug(std::string_view name) { planted() = name; }
+bool bug_planted(std::string_view name) {
+    return !planted().empty() && planted() == name;
+}
+void plant_bug(std::string_view name) {
+    planted() = name;
+}
 
 }  // namespace smackd::core
 

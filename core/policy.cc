@@ -33,7 +33,8 @@ Result<Action> parse_action(std::string_view text) {
     for (const NamedAction& named : kActions) {
         if (named.name == text) return named.action;
     }
-    return fail(Errc::kInvalid, "action '{}': must be one of view, launch, change, kill, exec, admin", text.substr(0, 64));
+    return fail(Errc::kInvalid, "action '{}': must be one of view, launch, change, kill, exec, admin",
+                text.substr(0, 64));
 }
 
 std::string_view action_name(Action action) {
@@ -51,10 +52,12 @@ Result<void> Rule::check() const {
         } else if (subject.starts_with("group:")) {
             TRY(check_group_name(std::string_view(subject).substr(6)));
         } else {
-            return fail(Errc::kInvalid, "rule subject '{}': must be user:NAME, group:NAME or user:*", subject.substr(0, 64));
+            return fail(Errc::kInvalid, "rule subject '{}': must be user:NAME, group:NAME or user:*",
+                        subject.substr(0, 64));
         }
     }
-    if (actions == 0 || actions > kAllActions) return fail(Errc::kInvalid, "rule actions: at least one is needed");
+    if (actions == 0 || actions > kAllActions)
+        return fail(Errc::kInvalid, "rule actions: at least one is needed");
     if (tenant != "*") TRY(check_user_name(tenant));
     return check_path(path);
 }
@@ -78,11 +81,12 @@ const Rule* find_grant(std::span<const Rule> rules, const Subject& subject, cons
 
 Result<void> authorize(std::span<const Rule> rules, const Subject& subject, const Request& request) {
     if (find_grant(rules, subject, request) != nullptr) return {};
-    return fail(Errc::kDenied,
-                "no rule lets user '{}' {} {} of tenant {}; an admin can grant it with: smackd policy add --subject "
-                "user:{} --actions {} --tenant '{}' --path {}",
-                subject.user, action_name(request.action), request.path, request.tenant, subject.user,
-                action_name(request.action), request.tenant, request.path);
+    return fail(
+        Errc::kDenied,
+        "no rule lets user '{}' {} {} of tenant {}; an admin can grant it with: smackd policy add --subject "
+        "user:{} --actions {} --tenant '{}' --path {}",
+        subject.user, action_name(request.action), request.path, request.tenant, subject.user,
+        action_name(request.action), request.tenant, request.path);
 }
 
 }  // namespace smackd::core
