@@ -287,6 +287,29 @@ TEST_CASE("a cut connection is not mistaken for its end") {
     block_on(world.loop, close_both(ends));
 }
 
+Task<void> one_of_many(World& world, ConfigPointer server, ConfigPointer client, size_t& done) {
+    Ends ends;
+    co_await shake(world, std::move(server), std::move(client), "localhost", ends);
+    if (ends.server && ends.client) ++done;
+    co_await close_both(ends);
+}
+
+Task<void> many_at_once(World& world, ConfigPointer server, ConfigPointer client, size_t& done) {
+    Scope scope(world.loop);
+    for (int i = 0; i < 12; ++i) scope.spawn(one_of_many(world, server, client, done));
+    co_await scope.join();
+}
+
+TEST_CASE("handshakes run on several workers at once and share one configuration") {
+    World world;
+    auto server =
+        TlsConfig::server(world.authority.server_options(world.server, ClientCertificates::kRequired));
+    auto client = TlsConfig::client(world.authority.client_options(world.client));
+    size_t done = 0;
+    block_on(world.loop, many_at_once(world, *server, *client, done));
+    CHECK(done == 12);
+}
+
 Task<void> silent_client(Loop& loop, WorkerPool& workers, ConfigPointer config) {
     TlsEngine engine(loop, workers, 1, milliseconds(5));
     auto raw = make_pair(loop);
