@@ -16,24 +16,36 @@ std::string source_key(std::string_view source) {
 
 }  // namespace
 
-core::Result<void> PasswordThrottle::admit(std::string_view user, std::string_view source,
+core::Result<void> PasswordThrottle::begin(std::string_view user, std::string_view source,
                                            core::Instant now) {
     TRY(check(user_key(user, source), kPasswordTriesFree, now));
-    return check(source_key(source), kPasswordTriesFree * kSourceFactor, now);
-}
-
-void PasswordThrottle::wrong(std::string_view user, std::string_view source, core::Instant now) {
-    for (std::string key : {user_key(user, source), source_key(source)}) {
-        if (!counts_.contains(key) && counts_.size() >= kPasswordThrottleEntries) drop_oldest();
-        Count& count = counts_[std::move(key)];
-        if (now - count.last > kPasswordForget) count.wrong = 0;
-        ++count.wrong;
-        count.last = now;
-    }
+    TRY(check(source_key(source), kPasswordTriesFree * kSourceFactor, now));
+    count(user_key(user, source), now);
+    count(source_key(source), now);
+    return {};
 }
 
 void PasswordThrottle::right(std::string_view user, std::string_view source) {
     counts_.erase(user_key(user, source));
+    take_back(source_key(source));
+}
+
+void PasswordThrottle::undecided(std::string_view user, std::string_view source) {
+    take_back(user_key(user, source));
+    take_back(source_key(source));
+}
+
+void PasswordThrottle::count(std::string key, core::Instant now) {
+    if (!counts_.contains(key) && counts_.size() >= kPasswordThrottleEntries) drop_oldest();
+    Count& count = counts_[std::move(key)];
+    if (now - count.last > kPasswordForget) count.wrong = 0;
+    ++count.wrong;
+    count.last = now;
+}
+
+void PasswordThrottle::take_back(const std::string& key) {
+    const auto found = counts_.find(key);
+    if (found != counts_.end() && --found->second.wrong == 0) counts_.erase(found);
 }
 
 core::Duration PasswordThrottle::wait_of(const Count& count, uint32_t free_tries) {

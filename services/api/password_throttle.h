@@ -17,13 +17,16 @@ inline constexpr core::seconds kPasswordForget{900};  ///< after this much peace
 inline constexpr size_t kPasswordThrottleEntries =
     8192;  ///< users and places remembered; the oldest is dropped
 
-/// Counts wrong passwords per user and per source address. Loop thread only.
+/// Counts tries per user and per source address. Loop thread only.
 class PasswordThrottle {
  public:
-    /// kBusy with the time to wait while `user` or `source` has to.
-    core::Result<void> admit(std::string_view user, std::string_view source, core::Instant now);
-    void wrong(std::string_view user, std::string_view source, core::Instant now);
+    /// Counts a try as wrong before it is checked, so that many at once gain nothing; kBusy with the time to
+    /// wait while `user` or `source` has to.
+    core::Result<void> begin(std::string_view user, std::string_view source, core::Instant now);
+    /// The password was right: the user's count starts anew, the source's loses this try.
     void right(std::string_view user, std::string_view source);
+    /// Nobody could tell (no KDC answered): the try does not count.
+    void undecided(std::string_view user, std::string_view source);
 
  private:
     struct Count {
@@ -32,6 +35,8 @@ class PasswordThrottle {
     };
     static core::Duration wait_of(const Count& count, uint32_t free_tries);
     core::Result<void> check(const std::string& key, uint32_t free_tries, core::Instant now);
+    void count(std::string key, core::Instant now);
+    void take_back(const std::string& key);
     void drop_oldest();
 
     std::unordered_map<std::string, Count> counts_;

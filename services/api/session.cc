@@ -83,9 +83,10 @@ Task<Result<auth::IssuedToken>> issue(Call& call, std::string principal) {
     ApiContext& api = call.api;
     if (api.options.token_keys.empty())
         co_return fail(Errc::kUnavailable, "this server has no key to sign tokens with yet");
+    // A copy: the keys may be rotated while the worker signs.
+    const auth::TokenKey key = api.options.token_keys.front();
     auto issued = co_await api.environment.workers.run<auth::IssuedToken>(api.environment.loop, [&] {
-        return auth::issue_token(api.options.token_keys.front(), api.options.cluster_id, principal,
-                                 api.environment.clock.wall());
+        return auth::issue_token(key, api.options.cluster_id, principal, api.environment.clock.wall());
     });
     if (issued) api.metrics.tokens_issued.add();
     co_return issued;

@@ -151,18 +151,17 @@ Task<SignInResult<Proof>> SignIn::prove_password(std::string user, std::string p
         co_return refuse(RefusalClass::kPassword, {Errc::kUnauthenticated, "user or password is wrong", 0},
                          principal);
     }
-    auto admitted = throttle_.admit(principal, source, parts_.clock.now());
-    if (!admitted) {
+    auto begun = throttle_.begin(principal, source, parts_.clock.now());
+    if (!begun) {
         auth::wipe(password);
-        co_return refuse(RefusalClass::kPassword, std::move(admitted.error()), principal);
+        co_return refuse(RefusalClass::kPassword, std::move(begun.error()), principal);
     }
     KerberosDoor& kerberos = parts_.kerberos;
     auto checked = co_await parts_.password_workers.run<std::string>(
         parts_.loop, [&] { return kerberos.check_password(principal, password); });
     auth::wipe(password);
     if (!checked) {
-        if (checked.error().code == Errc::kUnauthenticated)
-            throttle_.wrong(principal, source, parts_.clock.now());
+        if (checked.error().code != Errc::kUnauthenticated) throttle_.undecided(principal, source);
         const auto reason =
             checked.error().code == Errc::kDenied ? RefusalClass::kKeytab : RefusalClass::kPassword;
         co_return refuse(reason, std::move(checked.error()), principal);
