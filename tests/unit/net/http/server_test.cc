@@ -32,6 +32,7 @@ Task<Result<void>> break_off(BodyWriter& writer) {
 struct Witness {
     std::optional<Errc> streaming_ended;
     Event* release = nullptr;
+    bool waiting = false;  // for release
 };
 
 Task<Result<void>> stream_for_ever(Loop& loop, Witness& witness, BodyWriter& writer) {
@@ -69,6 +70,7 @@ Task<Response> handle(Loop& loop, Witness& witness, Request& request, Connection
     }
     if (path == "/events") co_return sse_response(send_events);
     if (path == "/wait") {
+        witness.waiting = true;
         auto released = co_await witness.release->wait();
         co_return Response::text(200, released ? "released" : "cancelled");
     }
@@ -369,8 +371,8 @@ Task<void> drain(World& world, bool release) {
     Scope scope(world.loop);
     std::optional<Result<ClientResponse>> answer;
     scope.spawn(ask(world, endpoint, "/wait", answer));
-    while (world.server.connections() < 2) CHECK(co_await sleep(world.loop, milliseconds(1)));
-    CHECK(co_await sleep(world.loop, milliseconds(5)));
+    while (!world.witness.waiting) CHECK(co_await sleep(world.loop, milliseconds(1)));
+    CHECK(world.server.connections() == 2);
     if (release) world.loop.start(milliseconds(5), [&] { event.set(); });
     co_await world.server.close(release ? core::Duration(seconds(5)) : core::Duration(milliseconds(5)));
     co_await scope.join();
