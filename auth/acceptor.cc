@@ -19,7 +19,7 @@ using core::Error;
 using core::fail;
 using core::Result;
 
-constexpr int64_t kForgivenSkew_s = 300;  // libkrb5's default clockskew
+constexpr int64_t kForgivenSkewSeconds = 300;  // libkrb5's default clockskew
 
 struct Refused {
     RefusalReason reason;
@@ -203,7 +203,7 @@ struct GssExchange::State {
         outcome.peer.mutual = (flags & GSS_C_MUTUAL_FLAG) != 0;
         outcome.peer.channel_bound = (flags & GSS_C_CHANNEL_BOUND_FLAG) != 0;
         // The library counts the clock skew it would forgive as life.
-        outcome.peer.lifetime_s = std::max<int64_t>(static_cast<int64_t>(lifetime) - kForgivenSkew_s, 0);
+        outcome.peer.lifetime_s = std::max<int64_t>(static_cast<int64_t>(lifetime) - kForgivenSkewSeconds, 0);
         return outcome;
     }
 };

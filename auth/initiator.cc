@@ -17,7 +17,7 @@ using core::Errc;
 using core::fail;
 using core::Result;
 
-constexpr krb5_deltat kPasswordCheckLife_s = 300;
+constexpr krb5_deltat kPasswordCheckLifeSeconds = 300;
 
 using KrbCredentialOptions = KrbOwned<krb5_get_init_creds_opt*, krb5_get_init_creds_opt_free>;
 
@@ -303,7 +303,7 @@ Result<std::string> check_password(const PasswordCheck& check) {
     TRY_ASSIGN(const KrbPrincipal client, parse_principal(krb, check.principal));
     TRY_ASSIGN(const KrbPrincipal server, parse_principal(krb, check.server_principal));
     TRY_ASSIGN(const KrbCredentialOptions options, login_options(krb));
-    krb5_get_init_creds_opt_set_tkt_life(options.get(), kPasswordCheckLife_s);
+    krb5_get_init_creds_opt_set_tkt_life(options.get(), kPasswordCheckLifeSeconds);
     Credentials credentials(krb);
     TRY(fetch_with_password(krb, client.get(), check.principal, std::string(check.password), options.get(),
                             credentials.raw()));

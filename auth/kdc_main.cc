@@ -86,21 +86,24 @@ Result<void> prepare(const KdcConfig& config) {
     return {};
 }
 
+int refuse(const core::Error& error) {
+    std::fprintf(stderr, "smackd kdc: %s\n", error.message.c_str());
+    return 1;
+}
+
 }  // namespace
 
 int kdc_main(const std::vector<std::string>& arguments) {
     auto config = parse_kdc_arguments(arguments);
-    auto ready = config ? prepare(*config) : Result<void>(core::pass(std::move(config)));
-    if (!ready) {
-        std::fprintf(stderr, "smackd kdc: %s\n", ready.error().message.c_str());
-        return 1;
-    }
+    if (!config) return refuse(config.error());
+    if (auto ready = prepare(*config); !ready) return refuse(ready.error());
     // -n: stay in the foreground, the supervisor waits for us.
     std::vector<std::string> words = {"krb5kdc", "-n"};
     if (config->clock_offset_s != 0)
         words.insert(words.end(), {"-T", std::to_string(config->clock_offset_s)});
     words.insert(words.end(), {"-r", config->realm});
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     return krb5kdc_main(static_cast<int>(words.size()), argv.data());

@@ -22,7 +22,6 @@
 namespace smackd::auth {
 namespace {
 
-using core::Errc;
 using core::fail_errno;
 using core::Instant;
 using core::Result;
@@ -112,6 +111,7 @@ Result<Child> spawn(const std::string& program, KdcConfig config, const MasterKe
     std::vector<std::string> words = kdc_arguments(config);
     words.insert(words.begin(), {"smackd", "kdc"});
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     std::array<char*, 1> environment = {nullptr};

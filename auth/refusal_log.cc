@@ -14,8 +14,6 @@ namespace {
 
 using core::Bytes;
 using core::BytesView;
-using core::Errc;
-using core::fail;
 using core::Json;
 using core::Result;
 using core::WallTime;
