@@ -20,7 +20,6 @@ using core::Result;
 
 namespace {
 
-constexpr size_t kSettingBytesMax = 4096;
 constexpr std::array<std::string_view, 3> kRoles = {"server", "agent", "public"};
 
 Result<void> same_name(std::string_view field, std::string_view from_path, const std::string& from_body) {
@@ -100,7 +99,7 @@ Result<wire::PutMachine> machine_from_json(std::string_view name, const Json& bo
     }
     for (const auto& [key, value] : attributes) {
         TRY(core::check_key("attributes", key));
-        TRY(core::check_text("attributes", value, kAttributeValueBytesMax));
+        TRY(core::check_text("attributes", value, storage::state::kAttributeBytesMax));
         (*machine.mutable_attributes())[key] = value;
     }
     return machine;
@@ -132,17 +131,6 @@ Result<wire::PutRule> rule_from_json(std::string_view id, const Json& body) {
     put.set_tenant(rule.tenant);
     put.set_path(rule.path);
     return put;
-}
-
-Result<wire::PutSetting> setting_from_json(std::string_view name, const Json& body) {
-    Fields fields(body);
-    wire::PutSetting setting;
-    setting.set_name(std::string(name));
-    setting.set_value(fields.text("value"));
-    TRY(fields.finish());
-    TRY(core::check_key("setting name", name));
-    TRY(core::check_text("value", setting.value(), kSettingBytesMax));
-    return setting;
 }
 
 }  // namespace smackd::services

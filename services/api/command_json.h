@@ -20,7 +20,5 @@ core::Result<wire::PutGroup> group_from_json(std::string_view name, const core::
 core::Result<wire::PutMachine> machine_from_json(std::string_view name, const core::Json& body);
 /// {"subject", "actions": [..], "tenant": "*", "path": "/"}
 core::Result<wire::PutRule> rule_from_json(std::string_view id, const core::Json& body);
-/// {"value"}
-core::Result<wire::PutSetting> setting_from_json(std::string_view name, const core::Json& body);
 
 }  // namespace smackd::services

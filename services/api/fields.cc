@@ -74,10 +74,6 @@ std::map<std::string, std::string> Fields::text_map(std::string_view name) {
     return values;
 }
 
-bool Fields::has(std::string_view name) {
-    return take(name) != nullptr;
-}
-
 core::Result<void> Fields::finish() {
     for (const auto& [name, value] : body_.as_object()) {
         if (std::ranges::contains(asked_, std::string_view(name))) continue;

@@ -9,12 +9,14 @@
 
 #include "core/json.h"
 #include "core/result.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services {
 
-inline constexpr size_t kListItemsMax = 1024;           ///< elements of one list in a body
-inline constexpr size_t kTextBytesMax = 1024;           ///< free text: full name, description
-inline constexpr size_t kAttributeValueBytesMax = 256;  ///< value of one machine attribute
+/// Elements of one list in a body.
+inline constexpr size_t kListItemsMax = storage::state::kMembersPerGroupMax;
+/// Free text: full name, description.
+inline constexpr size_t kTextBytesMax = storage::state::kTextBytesMax;
 
 /// One pass over a JSON object: ask for each member, then call finish().
 ///
@@ -35,8 +37,6 @@ class Fields {
     std::vector<std::string> texts(std::string_view name);
     /// An object whose values are texts, at most kListItemsMax members.
     std::map<std::string, std::string> text_map(std::string_view name);
-    /// True when the member is there and not null.
-    bool has(std::string_view name);
 
     /// The first mistake, or a member that no call above asked for (kInvalid).
     core::Result<void> finish();

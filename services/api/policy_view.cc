@@ -26,7 +26,7 @@ core::Rule to_rule(const wire::PutRule& row) {
 
 }  // namespace
 
-PolicyView::PolicyView(const PolicyRows& rows, core::Revision revision) : revision_(revision) {
+PolicyView::PolicyView(const PolicyRows& rows) {
     for (const wire::PutUser& user : rows.users) users_[user.name()].disabled = user.disabled();
     for (const wire::PutGroup& group : rows.groups) {
         for (const std::string& member : group.members()) {

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/ids.h"
 #include "core/policy.h"
 #include "core/result.h"
 #include "core/wire/command.pb.h"
@@ -28,9 +27,7 @@ class PolicyView {
  public:
     PolicyView() = default;
     /// Rules that do not pass core::Rule::check are left out: they grant nothing.
-    PolicyView(const PolicyRows& rows, core::Revision revision);
-
-    core::Revision revision() const { return revision_; }
+    explicit PolicyView(const PolicyRows& rows);
 
     /// The user with their groups. kDenied when the state has no such user, or it is disabled; the sentence
     /// says which and what an admin can do. `principal` is for the sentence.
@@ -64,7 +61,6 @@ class PolicyView {
     static bool names(const core::Rule& rule, const core::Subject& subject);
     bool concerns(const core::Subject& subject, std::string_view kind, std::string_view key) const;
 
-    core::Revision revision_;
     std::map<std::string, User, std::less<>> users_;
     std::vector<core::Rule> rules_;
 };

@@ -56,11 +56,4 @@ Response error_reply(const core::Error& error, int status) {
     return response;
 }
 
-Response empty_reply() {
-    Response response;
-    response.status = 204;
-    response.headers.add("Cache-Control", "no-store");
-    return response;
-}
-
 }  // namespace smackd::services

@@ -18,7 +18,4 @@ net::http::Response error_reply(const core::Error& error, int status);
 
 core::Json error_to_json(const core::Error& error);
 
-/// "No Content".
-net::http::Response empty_reply();
-
 }  // namespace smackd::services

@@ -19,7 +19,6 @@ class Revocations {
 
     /// True for a token named by its id, and for one of a principal issued before their revocation.
     bool covers(const auth::TokenClaims& claims) const;
-    size_t size() const { return ids_.size() + principals_.size(); }
 
  private:
     std::unordered_set<std::string> ids_;

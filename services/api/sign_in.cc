@@ -114,7 +114,6 @@ Task<SignInResult<Proof>> SignIn::prove_ticket(core::Bytes token, core::Bytes ch
     Proof proof;
     proof.method = SignInMethod::kTicket;
     proof.reply_token = std::move(outcome.token);
-    proof.channel_bound = outcome.peer.channel_bound;
     auto identified = identify(std::move(proof), outcome.peer.principal);
     if (identified) parts_.metrics.tickets_accepted.add();
     co_return identified;

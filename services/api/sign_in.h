@@ -31,9 +31,8 @@ std::string_view sign_in_method_name(SignInMethod method);
 struct Proof {
     auth::Identity identity;
     SignInMethod method = SignInMethod::kToken;
-    auth::TokenClaims token;     ///< when by token or cookie
-    core::Bytes reply_token;     ///< of a ticket: goes back in WWW-Authenticate and proves us
-    bool channel_bound = false;  ///< the ticket was made for this TLS session
+    auth::TokenClaims token;  ///< when by token or cookie
+    core::Bytes reply_token;  ///< of a ticket: goes back in WWW-Authenticate and proves us
 };
 
 /// Whoever makes a request.

@@ -57,7 +57,7 @@ Result<ViewPointer> StateCache::load(View& view) {
     TRY_ASSIGN(auto revoked, view.revoked_tokens());
     std::vector<wire::RevokeTokens> revocations;
     for (auto& row : revoked) revocations.push_back(std::move(row.put));
-    loaded->policy = PolicyView(rows, view.point().revision);
+    loaded->policy = PolicyView(rows);
     loaded->revocations = Revocations(revocations);
     return ViewPointer(std::move(loaded));
 }
