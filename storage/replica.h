@@ -77,10 +77,24 @@ struct ReplicaStatus {
     std::vector<Alarm> alarms;
 };
 
+/// What recover() found, to be told to the operator before the server starts.
+struct RecoveryReport {
+    std::vector<std::string> lost;  ///< ranges of entries and files that were damaged; empty: nothing known
+    core::Index last;               ///< where the log goes on from
+    core::Index applied;            ///< what the state held
+    core::Term term;                ///< the new term
+};
+
 class Replica {
   public:
     static core::Result<std::unique_ptr<Replica>> make(ReplicaOptions options, ReplicaEnvironment environment, Fsm& fsm);
     virtual ~Replica() = default;
+
+    /// Offline: makes `self` the only voter on what is on this disk, and accepts what is lost of it. Entries the log
+    /// holds count as committed. The caller raises the epoch by a command after start(). Blocks. kNotFound when
+    /// nothing is here, kCorrupt when neither log nor state is usable.
+    static core::Result<RecoveryReport> recover(const ReplicaOptions& options, core::Disk& disk, Fsm& fsm,
+                                                const Server& self);
 
     /// Writes the first configuration into an empty directory; kConflict when it holds a log already.
     virtual core::Result<void> bootstrap(const std::vector<Server>& servers) = 0;

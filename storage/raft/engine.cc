@@ -320,6 +320,11 @@ core::Result<core::Index> Engine::submit_configuration(const std::vector<Server>
     return submit(EntryType::kConfiguration, std::make_shared<const core::Bytes>(std::move(payload)));
 }
 
+bool Engine::up_to_date(core::NodeId id) const {
+    raft_index match = 0;
+    return raft_match_index(&raft_, id.value, &match) == 0 && match == memory_.last().value;
+}
+
 core::Result<void> Engine::begin_catch_up(core::NodeId id) {
     if (role() != ReplicaRole::kLeader || raft_.leader_state.transferee != 0) {
         return core::fail(core::Errc::kUnavailable, "this server is not the leader");

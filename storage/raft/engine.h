@@ -72,6 +72,8 @@ class Engine {
     /// configuration change.
     core::Result<core::Index> submit(EntryType type, std::shared_ptr<const core::Bytes> payload);
     core::Result<core::Index> submit_configuration(const std::vector<Server>& servers);
+    /// Has the server stored everything there is?
+    bool up_to_date(core::NodeId id) const;
     /// Starts replicating to a server that is to become a voter.
     core::Result<void> begin_catch_up(core::NodeId id);
     enum class CatchUp : uint8_t { kNone, kRunning, kAborted, kFinished };
@@ -124,6 +126,7 @@ class Engine {
     void persist_term_and_vote();
     void accept_entries(const raft_update& update, const Step& step);
     void accept_snapshot(const raft_update& update);
+    void prepare_install();
     void send_messages(const raft_update& update);
     void send_vote_result(const raft_message& message);
     void send_entries(const raft_message& message);

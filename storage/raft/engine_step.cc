@@ -32,6 +32,7 @@ void Engine::carry_out(const raft_update& update, const Step& step) {
     if ((update.flags & (RAFT_UPDATE_CURRENT_TERM | RAFT_UPDATE_VOTED_FOR)) != 0) persist_term_and_vote();
     if (failed_) return;
     if ((update.flags & (RAFT_UPDATE_ENTRIES)) != 0) accept_entries(update, step);
+    if (failed_) return;
     if ((update.flags & (RAFT_UPDATE_SNAPSHOT)) != 0) accept_snapshot(update);
     if ((update.flags & (RAFT_UPDATE_MESSAGES)) != 0) send_messages(update);
 }
@@ -101,6 +102,7 @@ void Engine::written(const LogWrite& write) {
         return;
     }
     if (write.kind != LogWrite::Kind::kAppend || raft_.snapshot.installing) return;
+    fetch_->not_needed();
     core::Index upto;
     for (size_t i = 0; i < write.entries.size(); ++i) {
         if (memory_.serial_of(write.entries[i].index) != write.serials[i]) break;
@@ -119,14 +121,26 @@ void Engine::accept_snapshot(const raft_update& update) {
     raft_free(update.snapshot.chunk.base);
     const wire::SnapshotManifest& manifest = *installing_;
     memory_.restore(core::Index{manifest.index()}, core::Term{manifest.term()});
-    // The state machine takes its files away, the store keeps its own: a copy is made, then the log is voided.
-    auto shared = std::make_shared<const wire::SnapshotManifest>(manifest);
+    prepare_install();
+}
+
+/// The state machine takes its files away, the store keeps its own: a copy is made, then the log is voided.
+void Engine::prepare_install() {
+    if (!running_ || failed_) return;
+    auto shared = std::make_shared<const wire::SnapshotManifest>(*installing_);
     auto folder = std::make_shared<core::Result<std::string>>(std::string());
     environment_.snapshot_executor.submit(
         [&store = snapshots_, shared, folder] { *folder = store.copy_for_install(*shared); },
         [this, folder, alive = alive_] {
             if (!*alive || !running_ || failed_) return;
-            if (!*folder) return fail("a snapshot from the leader cannot be installed: " + folder->error().message);
+            if (!*folder) {
+                events_.alarm("snapshot_install", folder->error().message + "; it is tried again");
+                environment_.timers.start(kDiskRetry, [this, alive_then = alive] {
+                    if (*alive_then) prepare_install();
+                });
+                return;
+            }
+            events_.alarm("snapshot_install", "");
             install_folder_ = **folder;
             LogWrite write;
             write.kind = LogWrite::Kind::kReset;

@@ -16,7 +16,8 @@ core::Error lost() {
 void Membership::submit(const std::vector<Server>& servers, Done done) {
     auto index = engine_.submit_configuration(servers);
     if (!index) return done(core::pass(std::move(index)));
-    change_ = Change{.index = *index, .term = engine_.term(), .promotee = {}, .done = std::move(done)};
+    change_ = Change{.index = *index, .term = engine_.term_of(*index), .promotee = {}, .done = std::move(done)};
+    changed();  // leadership may have been lost in there
 }
 
 void Membership::add(const Server& server, Done done) {
@@ -36,7 +37,8 @@ void Membership::assign(core::NodeId id, ServerRole role, Done done) {
     const auto found = std::ranges::find(servers, id, &Server::id);
     if (found == servers.end()) return done(core::fail(core::Errc::kNotFound, "no server {}", id.value));
     if (found->role == role) return done({});
-    if (role != ServerRole::kVoter) {
+    // libraft notices the end of a catch-up by progress, which a server that has everything does not make.
+    if (role != ServerRole::kVoter || engine_.up_to_date(id)) {
         found->role = role;
         return submit(servers, std::move(done));
     }
@@ -73,6 +75,7 @@ void Membership::promote(core::NodeId id) {
     if (found == servers.end()) return end_change(core::fail(core::Errc::kNotFound, "no server {}", id.value));
     found->role = ServerRole::kVoter;
     auto index = engine_.submit_configuration(servers);
+    if (!change_) return;  // leadership was lost in there
     if (!index) return end_change(core::pass(std::move(index)));
     change_->index = *index;
     change_->promotee = {};

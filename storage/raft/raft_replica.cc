@@ -253,16 +253,12 @@ void RaftReplica::changed() {
 
 void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, const std::string& folder) {
     const core::Index index{manifest.index()};
-    installs_total_.add();
+    if (installing_ != index) installs_total_.add();
+    installing_ = index;
     if (index > fsm_.applied()) {
-        if (auto installed = fsm_.install_snapshot(folder); !installed) {
-            // The snapshot was verified: the disk refuses. It is in the store, the next start installs it; until
-            // then nothing may be applied to the old state.
-            alarm("snapshot_install", installed.error().message + "; restart this server once the disk works");
-            applier_.stop(installed.error());
-            return;
-        }
+        if (auto installed = fsm_.install_snapshot(folder); !installed) return retry_install(manifest, installed.error());
     }
+    alarm("state_install", "");
     configurations_.clear();
     configurations_[manifest.configuration_index()] = manifest.configuration();
     bytes_since_snapshot_ = 0;
@@ -270,6 +266,20 @@ void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, con
     applier_.restart_behind(index);
     proposals_.overtaken(index);
     observe();
+}
+
+/// The snapshot was verified, so the disk refuses. Until it is in place nothing may be applied to the old state.
+void RaftReplica::retry_install(const wire::SnapshotManifest& manifest, const core::Error& error) {
+    logger_.error("snapshot not in place", {{"index", manifest.index()}, {"reason", error.to_string()}});
+    alarm("state_install", error.message + "; it is tried again every second");
+    applier_.stop(error);
+    environment_.timers.start(kApplyRetry, [this, manifest, alive = alive_] {
+        if (!*alive || closed_ || manifest.index() != installing_.value) return;
+        // Copied on the loop: this server cannot do anything useful before.
+        auto folder = engine_.snapshots().copy_for_install(manifest);
+        if (!folder) return retry_install(manifest, folder.error());
+        snapshot_installed(manifest, *folder);
+    });
 }
 
 void RaftReplica::snapshot_lost(const std::string& what) {

@@ -54,6 +54,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void flush();
     void send_barrier();
     void fail_barriers(const core::Error& error);
+    void retry_install(const wire::SnapshotManifest& manifest, const core::Error& error);
     void check_snapshots();
     void take_snapshot();
     void snapshot_done(SnapshotJob& job);
@@ -80,6 +81,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     core::Term led_term_;
 
     std::map<uint64_t, core::Bytes> configurations_;  ///< applied ones by index, from the newest snapshot's on
+    core::Index installing_;  ///< the snapshot that came last from a leader
     uint64_t bytes_since_snapshot_ = 0;
     bool snapshotting_ = false;
     bool snapshot_wanted_ = false;

@@ -119,6 +119,12 @@ void SnapshotFetch::finish() {
         });
 }
 
+void SnapshotFetch::not_needed() {
+    if (!refused_ || active()) return;
+    refused_ = false;
+    events_.condition(nullptr);
+}
+
 /// The leader offers again at its next heartbeat; what is here already is used then.
 void SnapshotFetch::drop(const core::Error& error) {
     logger_.warning("snapshot not fetched, waiting for the next offer", {{"reason", error.to_string()}});

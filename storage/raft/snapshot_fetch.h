@@ -34,6 +34,8 @@ class SnapshotFetch {
     /// The leader offers `manifest`; offering what is being fetched only renews who and when.
     void offer(core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest);
     void receive(core::NodeId from, wire::ChunkReply& reply);
+    /// The log follows the leader without a snapshot: an earlier refusal of the disk is of no more interest.
+    void not_needed();
     bool active() const { return manifest_ != nullptr; }
     uint64_t chunks_received() const { return chunks_received_; }
 

@@ -326,11 +326,11 @@ std::string Disk::flip_bit(std::string_view part) {
     collect(*root_, "", part, files);
     if (files.empty()) return {};
     const auto& [path, node] = files[random_.below(files.size())];
-    // Most of a preallocated file is blank: look a few times for a byte that means something.
-    uint64_t at = 0;
-    for (int tries = 0; tries < 64; ++tries) {
-        at = random_.below(node->live.size());
-        if (node->live[at] != 0) break;
+    // Most of a preallocated file is blank: mostly a byte that means something is wanted.
+    uint64_t at = random_.below(node->live.size());
+    if (!random_.one_in(8)) {
+        const size_t next = node->live.find_first_not_of('\0', at);
+        at = next == core::Bytes::npos ? at : next;
     }
     const auto bit = static_cast<unsigned>(random_.below(8));
     const auto flip = [&](core::Bytes& bytes) {

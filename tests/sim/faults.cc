@@ -36,6 +36,12 @@ core::Duration Faults::between(int64_t low_ms, int64_t high_ms) {
 }
 
 void Faults::start() {
+    if (processes_.size() == 1) {
+        // Alone, damage is refused (the unit tests show it) and an old version cannot hand over.
+        for (const Fault fault : {Fault::kBitFlip, Fault::kOldVersion, Fault::kMembership}) {
+            chosen_[static_cast<size_t>(fault)] = false;
+        }
+    }
     if (has(Fault::kOldVersion)) {
         Process& old = any();
         old.options().feature_level_max = 1;

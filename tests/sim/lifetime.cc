@@ -42,7 +42,8 @@ class Lifetime {
 
   private:
     void build() {
-        const uint64_t count = world_.random().one_in(3) ? 5 : 3;
+        const uint64_t die = world_.random().below(8);
+        const uint64_t count = die == 0 ? 1 : die < 3 ? 5 : 3;
         std::vector<storage::Server> servers;
         for (uint64_t id = 1; id <= count; ++id) {
             servers.push_back(storage::Server{.id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kVoter});

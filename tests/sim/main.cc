@@ -114,6 +114,7 @@ int usage() {
 }  // namespace
 
 int main(int argc, char** argv) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     Arguments arguments;
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];

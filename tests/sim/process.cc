@@ -50,11 +50,6 @@ core::Result<void> Process::build() {
                            .checkpoint_bytes_max = 512 * 1024,
                            .feature_level_max = options_.feature_level_max}));
     hub_->set_history(storage::state::feed_history({"/data/state", *vfs_, state_->generation()}));
-    storage::ReplicaOptions replica_options;
-    replica_options.self = core::NodeId{options_.id};
-    replica_options.directory = "/data/raft";
-    replica_options.segment_bytes = options_.segment_bytes;
-    replica_options.snapshot_log_bytes = options_.snapshot_log_bytes;
     const storage::ReplicaEnvironment environment{.disk = disk_,
                                                   .clock = clock_,
                                                   .timers = *timers_,
@@ -64,7 +59,7 @@ core::Result<void> Process::build() {
                                                   .transport = *transport_,
                                                   .metrics = *metrics_,
                                                   .logger = logger};
-    TRY_ASSIGN(replica_, storage::Replica::make(replica_options, environment, *state_));
+    TRY_ASSIGN(replica_, storage::Replica::make(replica_options(), environment, *state_));
     return {};
 }
 
@@ -73,6 +68,22 @@ core::Result<void> Process::bootstrap(const std::vector<storage::Server>& server
     if (built) built = replica_->bootstrap(servers);
     crash(false);
     return built;
+}
+
+storage::ReplicaOptions Process::replica_options() const {
+    storage::ReplicaOptions options;
+    options.self = core::NodeId{options_.id};
+    options.directory = "/data/raft";
+    options.segment_bytes = options_.segment_bytes;
+    options.snapshot_log_bytes = options_.snapshot_log_bytes;
+    return options;
+}
+
+core::Result<storage::RecoveryReport> Process::recover(const storage::Server& self) {
+    TRY(build());
+    auto report = storage::Replica::recover(replica_options(), disk_, *state_, self);
+    crash(false);
+    return report;
 }
 
 core::Result<void> Process::boot() {

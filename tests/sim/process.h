@@ -31,6 +31,8 @@ class Process {
     ~Process();
 
     core::Result<void> bootstrap(const std::vector<storage::Server>& servers);
+    /// Offline, as `smackd recover` does.
+    core::Result<storage::RecoveryReport> recover(const storage::Server& self);
     /// Starts it; an error leaves it down.
     core::Result<void> boot();
     /// Down at once; with `power` what was not synced is kept, lost or torn.
@@ -57,6 +59,7 @@ class Process {
   private:
     core::Result<void> build();
     void add_counts();
+    storage::ReplicaOptions replica_options() const;
     World& world_;
     Network& network_;
     ProcessOptions options_;

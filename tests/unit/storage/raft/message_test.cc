@@ -9,7 +9,8 @@ using namespace smackd::storage;
 
 namespace {
 
-core::Bytes append(uint64_t term, uint64_t prev_index, uint64_t prev_term, std::vector<std::pair<uint64_t, uint32_t>> entries) {
+core::Bytes append(uint64_t term, uint64_t prev_index, uint64_t prev_term,
+                   std::vector<std::pair<uint64_t, uint32_t>> entries) {
     wire::RaftMessage message;
     wire::AppendEntries& args = *message.mutable_append_entries();
     args.set_term(term);
@@ -23,7 +24,9 @@ core::Bytes append(uint64_t term, uint64_t prev_index, uint64_t prev_term, std::
     return message.SerializeAsString();
 }
 
-bool accepted(const core::Bytes& bytes) { return parse_raft_message(core::NodeId{2}, bytes).has_value(); }
+bool accepted(const core::Bytes& bytes) {
+    return parse_raft_message(core::NodeId{2}, bytes).has_value();
+}
 
 }  // namespace
 
@@ -33,24 +36,25 @@ TEST_CASE("raft messages: what libraft would assert on is refused") {
     CHECK_FALSE(accepted(append(0, 7, 2, {})));
     CHECK_FALSE(accepted(append(3, 7, 0, {})));
     CHECK_FALSE(accepted(append(3, 0, 1, {})));
-    CHECK_FALSE(accepted(append(3, 7, 2, {{1, 1}})));          // older than the one before
-    CHECK_FALSE(accepted(append(3, 7, 2, {{4, 1}})));          // newer than the leader
-    CHECK_FALSE(accepted(append(3, 7, 2, {{3, 4}})));          // no such type
-    CHECK_FALSE(accepted(append(3, 7, 2, {{3, 3}})));          // a configuration without contents
+    CHECK_FALSE(accepted(append(3, 7, 2, {{1, 1}})));  // older than the one before
+    CHECK_FALSE(accepted(append(3, 7, 2, {{4, 1}})));  // newer than the leader
+    CHECK_FALSE(accepted(append(3, 7, 2, {{3, 4}})));  // no such type
+    CHECK_FALSE(accepted(append(3, 7, 2, {{3, 3}})));  // a configuration without contents
     CHECK_FALSE(accepted("rubbish"));
     CHECK_FALSE(accepted(""));
     wire::RaftMessage vote;
     vote.mutable_request_vote()->set_term(4);
     vote.mutable_request_vote()->set_candidate(3);
-    CHECK_FALSE(accepted(vote.SerializeAsString()));           // in somebody else's name
+    CHECK_FALSE(accepted(vote.SerializeAsString()));  // in somebody else's name
     vote.mutable_request_vote()->set_candidate(2);
     CHECK(accepted(vote.SerializeAsString()));
 }
 
 TEST_CASE("configuration: survives the encoding, and libraft reads it as we do") {
-    const std::vector<Server> servers{{.id = {1}, .address = "a:1", .role = ServerRole::kVoter},
-                                      {.id = {9}, .address = "long.name.example:5055", .role = ServerRole::kStandby},
-                                      {.id = {4}, .address = "c:3", .role = ServerRole::kSpare}};
+    const std::vector<Server> servers{
+        {.id = {1}, .address = "a:1", .role = ServerRole::kVoter},
+        {.id = {9}, .address = "long.name.example:5055", .role = ServerRole::kStandby},
+        {.id = {4}, .address = "c:3", .role = ServerRole::kSpare}};
     auto bytes = encode_configuration(servers);
     REQUIRE(bytes.has_value());
     CHECK(bytes->size() % 8 == 0);

@@ -1,0 +1,220 @@
+#include <catch2/catch_test_macros.hpp>
+#include <format>
+#include <map>
+
+#include "core/wire/command.pb.h"
+#include "tests/sim/process.h"
+
+using namespace smackd;
+
+namespace {
+
+/// Some servers in virtual time, without faults but those a test brings about.
+struct Cluster {
+    explicit Cluster(uint64_t count, uint64_t snapshot_log_bytes = 32 * 1024) {
+        std::vector<storage::Server> servers;
+        for (uint64_t id = 1; id <= count; ++id) {
+            servers.push_back({.id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kVoter});
+        }
+        for (const storage::Server& server : servers) {
+            sim::ProcessOptions options;
+            options.id = server.id.value;
+            options.snapshot_log_bytes = snapshot_log_bytes;
+            processes[options.id] = std::make_unique<sim::Process>(world, network, options);
+            REQUIRE(processes[options.id]->bootstrap(servers).has_value());
+            REQUIRE(processes[options.id]->boot().has_value());
+        }
+    }
+    sim::Process& operator[](uint64_t id) { return *processes[id]; }
+
+    void run(core::Duration duration) {
+        const core::Instant end = world.now() + duration;
+        bool over = false;
+        world.schedule(duration, [&over] { over = true; });
+        while (!over && world.now() <= end) world.run_one();
+    }
+    uint64_t leader() {
+        for (int i = 0; i < 200; ++i) {
+            for (auto& [id, process] : processes) {
+                if (process->up() && process->replica().status().may_plan) return id;
+            }
+            run(core::milliseconds{50});
+        }
+        return 0;
+    }
+    /// Proposes on `id` and waits for the answer.
+    core::Result<wire::CommandResult> put(uint64_t id, const std::string& name, const std::string& value) {
+        wire::Command command;
+        command.mutable_actor()->set_kind(wire::Actor::SYSTEM);
+        command.add_changes()->mutable_put_setting()->set_name(name);
+        command.mutable_changes(0)->mutable_put_setting()->set_value(value);
+        auto answer = std::make_shared<std::optional<core::Result<core::Bytes>>>();
+        processes[id]->replica().propose(command.SerializeAsString(),
+                                         [answer](core::Result<core::Bytes> result) { *answer = std::move(result); });
+        for (int i = 0; i < 400 && !*answer; ++i) run(core::milliseconds{10});
+        if (!*answer) return core::fail(core::Errc::kTimeout, "no answer");
+        if (!**answer) return core::pass(std::move(**answer));
+        wire::CommandResult parsed;
+        parsed.ParseFromString(***answer);
+        return parsed;
+    }
+
+    sim::World world{42};
+    sim::Network network{world};
+    std::map<uint64_t, std::unique_ptr<sim::Process>> processes;
+};
+
+bool has_alarm(sim::Process& process, std::string_view name) {
+    for (const storage::Alarm& alarm : process.replica().status().alarms) {
+        if (alarm.name == name) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("replica: one server alone leads at once, and what it acknowledged survives a power failure") {
+    Cluster cluster(1);
+    REQUIRE(cluster.leader() == 1);
+    CHECK(cluster.world.now_ms() < 200);
+    for (int i = 0; i < 50; ++i) {
+        const auto result = cluster.put(1, "a", std::to_string(i));
+        REQUIRE(result.has_value());
+        REQUIRE(result->code() == 0);
+        if (i % 7 != 0) continue;
+        const uint64_t revision = result->revision();
+        cluster[1].crash(true);
+        REQUIRE(cluster[1].boot().has_value());
+        REQUIRE(cluster.leader() == 1);
+        REQUIRE(cluster[1].state().revision().number >= revision);
+    }
+}
+
+TEST_CASE("replica: alone, a damaged log is refused with what is lost, until recover accepts it") {
+    Cluster cluster(1, 1 << 20U);
+    REQUIRE(cluster.leader() == 1);
+    for (int i = 0; i < 20; ++i) REQUIRE(cluster.put(1, "a", std::to_string(i)).has_value());
+    cluster[1].crash(true);
+    auto file = cluster[1].disk().open("/data/raft/log/log-00000000000000000001", core::OpenMode::kReadWrite);
+    REQUIRE(file.has_value());
+    char byte = 0;
+    REQUIRE((*file)->read_at(512 * 9 + 100, &byte, 1).has_value());
+    byte = static_cast<char>(byte ^ 0x20);
+    REQUIRE((*file)->write_at(512 * 9 + 100, core::BytesView(&byte, 1)).has_value());
+    const auto refused = cluster[1].boot();
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == core::Errc::kCorrupt);
+    CHECK(refused.error().message.contains("of the log may be lost"));
+    CHECK(refused.error().message.contains("recover"));
+    REQUIRE_FALSE(cluster[1].boot().has_value());  // nothing was changed by trying
+
+    const auto report = cluster[1].recover({.id = {1}, .address = "n1:1", .role = storage::ServerRole::kVoter});
+    REQUIRE(report.has_value());
+    CHECK(report->lost.size() == 1);
+    REQUIRE(cluster[1].boot().has_value());
+    REQUIRE(cluster.leader() == 1);
+    const auto after = cluster.put(1, "b", "new");
+    REQUIRE(after.has_value());
+    CHECK(after->code() == 0);
+}
+
+TEST_CASE("replica: the survivor of three goes on alone after recover") {
+    Cluster cluster(3);
+    const uint64_t leader = cluster.leader();
+    REQUIRE(leader != 0);
+    const auto before = cluster.put(leader, "a", "1");
+    REQUIRE(before.has_value());
+    for (auto& [id, process] : cluster.processes) process->crash(true);
+    const auto report = cluster[leader].recover({.id = {leader}, .address = "x:1", .role = storage::ServerRole::kVoter});
+    REQUIRE(report.has_value());
+    CHECK(report->lost.empty());
+    REQUIRE(cluster[leader].boot().has_value());
+    REQUIRE(cluster.leader() == leader);
+    CHECK(cluster[leader].state().revision().number >= before->revision());
+    CHECK(cluster[leader].replica().status().servers.size() == 1);
+}
+
+TEST_CASE("replica: a follower names the leader, and another leads when it is gone") {
+    Cluster cluster(3);
+    const uint64_t first = cluster.leader();
+    REQUIRE(first != 0);
+    const uint64_t follower = first == 1 ? 2 : 1;
+    cluster.run(core::milliseconds{300});
+    const auto refused = cluster.put(follower, "a", "1");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == core::Errc::kUnavailable);
+    CHECK(refused.error().message.contains(std::format("server {}", first)));
+    REQUIRE(cluster.put(first, "a", "1").has_value());
+    cluster[first].crash(true);
+    cluster.run(core::milliseconds{2500});
+    const uint64_t second = cluster.leader();
+    CHECK(second != 0);
+    CHECK(second != first);
+    CHECK(cluster.put(second, "a", "2").has_value());
+}
+
+TEST_CASE("replica: a server far behind is brought back by a snapshot in chunks") {
+    Cluster cluster(3, 8 * 1024);
+    const uint64_t leader = cluster.leader();
+    const uint64_t behind = leader == 3 ? 2 : 3;
+    cluster[behind].crash(false);
+    for (int i = 0; i < 300; ++i) REQUIRE(cluster.put(leader, std::format("k{}", i), std::string(200, 'x')).has_value());
+    REQUIRE(cluster[behind].boot().has_value());
+    cluster.run(core::seconds{5});
+    CHECK(cluster[behind].state().revision() == cluster[leader].state().revision());
+    CHECK(cluster[behind].counts().installs == 1);
+}
+
+TEST_CASE("replica: leadership is handed over on request") {
+    Cluster cluster(3);
+    const uint64_t first = cluster.leader();
+    const uint64_t second = first == 1 ? 2 : 1;
+    std::optional<core::Result<void>> outcome;
+    cluster[first].replica().transfer_leadership({second}, [&](core::Result<void> result) { outcome = std::move(result); });
+    cluster.run(core::seconds{2});
+    REQUIRE(outcome.has_value());
+    CHECK(outcome->has_value());
+    CHECK(cluster.leader() == second);
+}
+
+TEST_CASE("replica: a server joins, becomes a voter, and is removed") {
+    Cluster cluster(3);
+    const uint64_t leader = cluster.leader();
+    sim::ProcessOptions options;
+    options.id = 4;
+    cluster.processes[4] = std::make_unique<sim::Process>(cluster.world, cluster.network, options);
+    REQUIRE(cluster[4].boot().has_value());
+    std::optional<core::Result<void>> outcome;
+    const auto note = [&](core::Result<void> result) { outcome = std::move(result); };
+    cluster[leader].replica().add_server({.id = {4}, .address = "n4:1", .role = storage::ServerRole::kVoter}, note);
+    cluster.run(core::seconds{5});
+    REQUIRE(outcome.has_value());
+    CHECK(outcome->has_value());
+    CHECK(cluster[4].replica().status().servers.size() == 4);
+    CHECK(cluster[4].replica().status().servers.back().role == storage::ServerRole::kVoter);
+    outcome.reset();
+    cluster[leader].replica().remove_server({4}, note);
+    cluster.run(core::seconds{2});
+    REQUIRE(outcome.has_value());
+    CHECK(outcome->has_value());
+    CHECK(cluster[leader].replica().status().servers.size() == 3);
+}
+
+TEST_CASE("replica: a full disk is refused as such, and work goes on when space returns") {
+    Cluster cluster(1, 1 << 20U);
+    REQUIRE(cluster.leader() == 1);
+    cluster[1].disk().set_capacity(cluster[1].disk().used() + 4096);
+    core::Errc code{};
+    for (int i = 0; i < 200 && code != core::Errc::kDiskFull; ++i) {
+        const auto result = cluster.put(1, std::format("k{}", i), std::string(1000, 'x'));
+        if (!result) code = result.error().code;
+    }
+    CHECK(code == core::Errc::kDiskFull);
+    CHECK((has_alarm(cluster[1], "log_write") || has_alarm(cluster[1], "apply_stopped")));
+    cluster[1].disk().set_capacity(0);
+    cluster.run(core::seconds{3});
+    const auto after = cluster.put(1, "b", "1");
+    REQUIRE(after.has_value());
+    CHECK(after->code() == 0);
+    CHECK(cluster[1].replica().status().alarms.empty());
+}
