@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
+#include <time.h>
 
 #include <cstdlib>
 #include <format>
@@ -26,10 +27,10 @@ Finding check_kernel_clock() {
     timex state{};
     int answer = ::adjtimex(&state);
     if (answer == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
-        return {"clock", Verdict::kWarn, "the kernel says that this clock is not synchronised",
+        return {"time service", Verdict::kWarn, "the kernel says that this clock is not synchronised",
                 "install chrony or systemd-timesyncd: Kerberos refuses clocks that differ by 5 minutes"};
     }
-    return {"clock", Verdict::kOk, "synchronised", {}};
+    return {"time service", Verdict::kOk, "this clock is synchronised", {}};
 }
 
 Finding check_free_space(const std::string& path) {
@@ -130,8 +131,9 @@ void check_server(const Arguments& arguments, std::vector<Finding>& out) {
     for (const core::Json& alarm : (*status)["alarms"].as_array()) {
         out.push_back({"alarm", Verdict::kFail, cell_text(alarm["message"]), {}});
     }
-    if (const core::Json* server_time = status->find("time_ms")) {
-        out.push_back(judge_clock(net::SystemClock().wall().unix_ms, server_time->as_integer()));
+    tm parts{};
+    if (::strptime((*client)->server_date().c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts) != nullptr) {
+        out.push_back(judge_clock(net::SystemClock().wall().unix_ms, ::timegm(&parts) * 1000));
     }
 }
 

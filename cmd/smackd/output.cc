@@ -45,12 +45,11 @@ std::string cell_text(const core::Json& value) {
     if (value.is_null()) return "-";
     if (value.is_string()) return value.as_string().empty() ? "-" : printable(value.as_string());
     if (value.is_bool()) return value.as_bool() ? "yes" : "no";
-    if (!value.is_array()) return value.dump();
+    if (!value.is_array() && !value.is_object()) return value.dump();
     std::string out;
-    for (const core::Json& element : value.as_array()) {
-        if (!out.empty()) out += ", ";
-        out += cell_text(element);
-    }
+    auto add = [&out](const std::string& part) { out += (out.empty() ? "" : ", ") + part; };
+    for (const core::Json& element : value.as_array()) add(cell_text(element));
+    for (const auto& [name, member] : value.as_object()) add(printable(name) + "=" + cell_text(member));
     return out.empty() ? "-" : out;
 }
 

@@ -16,7 +16,7 @@ def test_status_and_doctor():
                       environment={"SMACKD_URL": ""})
     findings = doctor.json()["findings"]
     checks = {finding["check"] for finding in findings}
-    assert {"clock", "disk", "keytab", "permissions", "ticket", "server"} <= checks, checks
+    assert {"clock", "time service", "disk", "keytab", "permissions", "ticket", "server"} <= checks, checks
     failed = [finding for finding in findings if finding["result"] == "fail" and finding["check"] != "disk"]
     assert not failed, failed
 

@@ -140,6 +140,7 @@ core::Result<net::http::ClientRequest> ApiClient::make_request(const std::string
 core::Result<net::http::ClientResponse> ApiClient::exchange(net::http::ClientRequest request) {
     auto answer = net::block_on(loop_, connection_->fetch(std::move(request)));
     if (!answer) return core::pass(std::move(answer), std::format("asking {}", server_.to_string()));
+    server_date_ = answer->headers.get("Date");
     if (answer->status < 400 && negotiation_) {
         TRY(negotiation_->verify(answer->headers.get("WWW-Authenticate")));
     }

@@ -36,6 +36,8 @@ class ApiClient {
     ApiClient& operator=(const ApiClient&) = delete;
 
     const ServerAddress& server() const { return server_; }
+    /// The Date header of the last answer (RFC 9110 section 6.6.1), or empty.
+    const std::string& server_date() const { return server_date_; }
     /// Signs in with this ticket instead of looking one up, and with no saved session.
     void use(SharedCredential credential);
     /// Signs in by ticket although a token is saved.
@@ -74,6 +76,7 @@ class ApiClient {
     SharedCredential credential_;
     std::optional<Negotiation> negotiation_;
     bool anonymous_ = false;
+    std::string server_date_;
 };
 
 /// The error a refusing answer stands for, with the server's sentence.

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <format>
 
 #include "cmd/smackd/commands/commands.h"
@@ -67,13 +68,33 @@ core::Result<void> events(Context& context) {
     });
 }
 
+// For people: time_ms as a date.
+core::Json with_times(const core::Json& rows) {
+    core::Json out = core::Json::array();
+    for (core::Json row : rows.as_array()) {
+        if (const core::Json* time = row.find("time_ms")) {
+            const std::chrono::sys_seconds at{std::chrono::seconds(time->as_integer() / 1000)};
+            const auto day = std::chrono::floor<std::chrono::days>(at);
+            const std::chrono::year_month_day date{day};
+            const std::chrono::hh_mm_ss clock{at - day};
+            row.set("time",
+                    std::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                                clock.hours().count(), clock.minutes().count(), clock.seconds().count()));
+        }
+        out.push(std::move(row));
+    }
+    return out;
+}
+
 core::Result<void> list_page(Context& context, std::string_view what, const std::vector<Column>& columns,
                              std::string_view when_empty) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
     std::string limit = context.arguments.value("--limit", "100");
     TRY_ASSIGN(core::Json answer,
                client->get(std::format("/smack/v1/{}?limit={}", what, net::http::percent_encode(limit))));
-    context.output.table(what, answer[what], columns, when_empty);
+    context.output.table(what, context.output.json() ? answer[what] : with_times(answer[what]), columns,
+                         when_empty);
     return {};
 }
 

@@ -22,7 +22,8 @@ net::Task<bool> close_server(net::http::Server& server) {
 core::Result<std::unique_ptr<ApiThread>> ApiThread::start(ApiThreadOptions options,
                                                           ApiThreadEnvironment environment) {
     std::unique_ptr<ApiThread> api(new ApiThread(std::move(options), std::move(environment)));
-    auto begun = api->thread_.call<core::Result<void>>([&] { return api->begin(); });
+    auto begun = api->begin();
+    api->thread_.start();
     if (!begun) return core::pass(std::move(begun));
     return api;
 }

@@ -34,7 +34,9 @@ std::unexpected<core::Error> no_leader() {
 core::Result<std::unique_ptr<Consensus>> Consensus::start(ConsensusOptions options,
                                                           ConsensusEnvironment environment) {
     std::unique_ptr<Consensus> consensus(new Consensus(std::move(options), std::move(environment)));
-    auto begun = consensus->thread_.call<core::Result<void>>([&] { return consensus->begin(); });
+    // Reading the log and the databases takes long and would look like a stall: the loop runs afterwards.
+    auto begun = consensus->begin();
+    consensus->thread_.start();
     if (!begun) {
         consensus->stop();
         return core::pass(std::move(begun));

@@ -4,9 +4,12 @@
 
 namespace smackd::cmd {
 
-LoopThread::LoopThread(std::string name, core::Logger logger) : loop_(name, std::move(logger)) {
-    thread_ = std::thread([this, name = name.substr(0, 15)] {
-        ::pthread_setname_np(::pthread_self(), name.c_str());
+LoopThread::LoopThread(std::string name, core::Logger logger)
+    : name_(std::move(name)), loop_(name_, std::move(logger)) {}
+
+void LoopThread::start() {
+    thread_ = std::thread([this] {
+        ::pthread_setname_np(::pthread_self(), name_.substr(0, 15).c_str());
         loop_.run();
     });
 }

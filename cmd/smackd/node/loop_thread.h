@@ -11,7 +11,8 @@
 
 namespace smackd::cmd {
 
-/// The loop runs from construction until stop(). Whoever made things on the loop closes them before that.
+/// The loop runs from start() until stop(); before that, any thread may prepare things on it. Whoever made
+/// things on the loop closes them before stop().
 class LoopThread {
  public:
     /// `name` is the loop's and the thread's (15 bytes count).
@@ -22,6 +23,8 @@ class LoopThread {
     LoopThread& operator=(const LoopThread&) = delete;
 
     net::Loop& loop() { return loop_; }
+    /// Once.
+    void start();
     /// Ends the loop and joins the thread. Idempotent.
     void stop();
 
@@ -49,6 +52,7 @@ class LoopThread {
         promise.set_value(co_await task);
     }
 
+    const std::string name_;
     net::Loop loop_;
     std::thread thread_;
 };

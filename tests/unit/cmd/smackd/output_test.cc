@@ -12,6 +12,8 @@ TEST_CASE("cells show values as a person reads them") {
     CHECK(cell_text(42) == "42");
     CHECK(cell_text(core::Json(core::Json::Array{"a", "b"})) == "a, b");
     CHECK(cell_text(core::Json::array()) == "-");
+    CHECK(cell_text(core::Json::object()) == "-");
+    CHECK(cell_text(core::Json::object().set("rack", "r1").set("ssd", true)) == "rack=r1, ssd=yes");
 }
 
 TEST_CASE("control characters from elsewhere do not reach the terminal") {
