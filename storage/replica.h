@@ -1,8 +1,8 @@
 // One server's replica of the state: our log under libraft, group commit, and the state machine on top.
 //
 // Single-threaded: everything runs on the consensus loop whose Timers and Executor it is given. The same
-// class runs in the simulator. Acknowledged (a propose callback with a result) means: synced on a majority and
-// applied here.
+// class runs in the simulator. Acknowledged (a propose callback with a result) means: synced on a majority
+// and applied here.
 #pragma once
 
 #include <cstdint>
@@ -36,10 +36,10 @@ struct Server {
 
 struct ReplicaOptions {
     core::NodeId self;
-    std::string directory;                          ///< log, metadata and snapshots live below it
-    core::milliseconds election_timeout{550};       ///< pre-vote is always on
+    std::string directory;                     ///< log, metadata and snapshots live below it
+    core::milliseconds election_timeout{550};  ///< pre-vote is always on
     core::milliseconds heartbeat{80};
-    uint64_t snapshot_log_bytes = 32 * 1024 * 1024; ///< a snapshot is taken when the log has grown by this
+    uint64_t snapshot_log_bytes = 32 * 1024 * 1024;  ///< a snapshot is taken when the log has grown by this
     uint64_t segment_bytes = 8 * 1024 * 1024;
 };
 
@@ -67,12 +67,12 @@ struct Alarm {
 struct ReplicaStatus {
     ReplicaRole role = ReplicaRole::kUnavailable;
     core::Term term;
-    core::NodeId leader;                  ///< 0 when unknown
-    core::Index last_index;               ///< last entry in the log
+    core::NodeId leader;     ///< 0 when unknown
+    core::Index last_index;  ///< last entry in the log
     core::Index commit_index;
     core::Index applied_index;
     core::Duration since_leader_contact{0};  ///< 0 on the leader
-    bool may_plan = false;                ///< leader whose own no-op is applied
+    bool may_plan = false;                   ///< leader whose own no-op is applied
     std::vector<Server> servers;
     std::vector<Alarm> alarms;
 };
@@ -86,13 +86,14 @@ struct RecoveryReport {
 };
 
 class Replica {
-  public:
-    static core::Result<std::unique_ptr<Replica>> make(ReplicaOptions options, ReplicaEnvironment environment, Fsm& fsm);
+ public:
+    static core::Result<std::unique_ptr<Replica>> make(ReplicaOptions options, ReplicaEnvironment environment,
+                                                       Fsm& fsm);
     virtual ~Replica() = default;
 
-    /// Offline: makes `self` the only voter on what is on this disk, and accepts what is lost of it. Entries the log
-    /// holds count as committed. The caller raises the epoch by a command after start(). Blocks. kNotFound when
-    /// nothing is here, kCorrupt when neither log nor state is usable.
+    /// Offline: makes `self` the only voter on what is on this disk, and accepts what is lost of it. Entries
+    /// the log holds count as committed. The caller raises the epoch by a command after start(). Blocks.
+    /// kNotFound when nothing is here, kCorrupt when neither log nor state is usable.
     static core::Result<RecoveryReport> recover(const ReplicaOptions& options, core::Disk& disk, Fsm& fsm,
                                                 const Server& self);
 
@@ -103,17 +104,18 @@ class Replica {
     /// Stops; `done` runs when no callback of the replica can follow. Pending proposals end with kCancelled.
     virtual void close(core::Callback<void()> done) = 0;
 
-    /// Proposes one serialized wire::Command of at most kCommandBytesMax bytes on the leader. The replica stamps
-    /// time_ms and (when the caller set it to non-zero) leaves proposer_term for apply to check.
-    /// `done` gets a serialized wire::CommandResult, or kUnavailable (not leader; names who is), kBusy (pending
-    /// limit), kDiskFull, or kUnknownOutcome (leadership lost in flight).
+    /// Proposes one serialized wire::Command of at most kCommandBytesMax bytes on the leader. The replica
+    /// stamps time_ms and (when the caller set it to non-zero) leaves proposer_term for apply to check.
+    /// `done` gets a serialized wire::CommandResult, or kUnavailable (not leader; names who is), kBusy
+    /// (pending limit), kDiskFull, or kUnknownOutcome (leadership lost in flight).
     virtual void propose(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) = 0;
     /// Linearization point for reads: `done` runs once everything committed before the call is applied here.
     /// Barriers that wait together share one. Leader only (kUnavailable elsewhere).
     virtual void barrier(core::Callback<void(core::Result<core::Index>)> done) = 0;
 
     virtual void add_server(Server server, core::Callback<void(core::Result<void>)> done) = 0;
-    virtual void assign_role(core::NodeId id, ServerRole role, core::Callback<void(core::Result<void>)> done) = 0;
+    virtual void assign_role(core::NodeId id, ServerRole role,
+                             core::Callback<void(core::Result<void>)> done) = 0;
     virtual void remove_server(core::NodeId id, core::Callback<void(core::Result<void>)> done) = 0;
     /// Hands leadership over (0: to the most up-to-date voter).
     virtual void transfer_leadership(core::NodeId to, core::Callback<void(core::Result<void>)> done) = 0;

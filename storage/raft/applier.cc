@@ -67,7 +67,8 @@ core::Result<Applier::Staged> Applier::apply(const LogEntry& entry) {
     if (entry.type != EntryType::kCommand) return staged;
     wire::CommandGroup group;
     if (!group.ParseFromArray(entry.payload->data(), static_cast<int>(entry.payload->size()))) {
-        return core::fail(core::Errc::kUnsupported, "entry {} has a form this version cannot read", entry.index.value);
+        return core::fail(core::Errc::kUnsupported, "entry {} has a form this version cannot read",
+                          entry.index.value);
     }
     staged.time_ms = group.time_ms();
     // After a restart the log may be replayed from before what the state holds.

@@ -1,7 +1,7 @@
 // Takes committed entries to the state machine, in whole entries and one commit per turn of the loop.
 //
-// Decoupled from Raft: entries queue here, so a state machine that cannot write (disk full) delays results and
-// nothing else. It is tried again by timer; what needs a newer version stops before that entry for good.
+// Decoupled from Raft: entries queue here, so a state machine that cannot write (disk full) delays results
+// and nothing else. It is tried again by timer; what needs a newer version stops before that entry for good.
 #pragma once
 
 #include <deque>
@@ -21,10 +21,10 @@ inline constexpr size_t kApplyBytesPerTurn = 4 * 1024 * 1024;
 inline constexpr core::milliseconds kApplyRetry{1000};
 
 class ApplierEvents {
-  public:
+ public:
     virtual ~ApplierEvents() = default;
-    /// The effects of `entry` are committed. One result per command; empty for what is no command, and for entries
-    /// the state held already.
+    /// The effects of `entry` are committed. One result per command; empty for what is no command, and for
+    /// entries the state held already.
     virtual void applied(const LogEntry& entry, std::vector<core::Bytes> results) = 0;
     /// A turn with commits is over.
     virtual void turn_over() = 0;
@@ -33,8 +33,9 @@ class ApplierEvents {
 };
 
 class Applier {
-  public:
-    Applier(Fsm& fsm, core::Timers& timers, ApplierEvents& events) : fsm_(fsm), timers_(timers), events_(events) {}
+ public:
+    Applier(Fsm& fsm, core::Timers& timers, ApplierEvents& events)
+        : fsm_(fsm), timers_(timers), events_(events) {}
     ~Applier();
     Applier(const Applier&) = delete;
     Applier& operator=(const Applier&) = delete;
@@ -52,7 +53,7 @@ class Applier {
     const std::optional<core::Error>& trouble() const { return trouble_; }
     size_t queued() const { return queue_.size(); }
 
-  private:
+ private:
     struct Staged {
         std::vector<core::Bytes> results;
         int64_t time_ms = 0;
@@ -69,7 +70,8 @@ class Applier {
     std::deque<LogEntry> queue_;
     core::Index position_;
     int64_t time_ms_ = 0;
-    size_t limit_ = kApplyEntriesPerTurn;  ///< entries in the next turn; less after a refusal, to commit what comes before
+    size_t limit_ = kApplyEntriesPerTurn;  ///< entries in the next turn; less after a refusal, to commit what
+                                           ///< comes before
     core::TimerId timer_ = 0;
     bool stopped_ = false;
     std::optional<core::Error> trouble_;

@@ -11,9 +11,12 @@ constexpr char kFormat = 1;
 
 int raft_role_of(ServerRole role) {
     switch (role) {
-        case ServerRole::kVoter: return RAFT_VOTER;
-        case ServerRole::kStandby: return RAFT_STANDBY;
-        case ServerRole::kSpare: return RAFT_SPARE;
+        case ServerRole::kVoter:
+            return RAFT_VOTER;
+        case ServerRole::kStandby:
+            return RAFT_STANDBY;
+        case ServerRole::kSpare:
+            return RAFT_SPARE;
     }
     return RAFT_SPARE;
 }
@@ -25,18 +28,21 @@ ServerRole role_of(int role) {
 
 core::Result<void> check(const std::vector<Server>& servers) {
     if (servers.empty() || servers.size() > kServersMax) {
-        return core::fail(core::Errc::kInvalid, "servers: {} given, 1 to {} allowed", servers.size(), kServersMax);
+        return core::fail(core::Errc::kInvalid, "servers: {} given, 1 to {} allowed", servers.size(),
+                          kServersMax);
     }
     for (size_t i = 0; i < servers.size(); ++i) {
         const Server& server = servers[i];
         if (server.id.value == 0) return core::fail(core::Errc::kInvalid, "server id 0 is not allowed");
-        if (server.address.empty() || server.address.size() > kServerAddressBytesMax || server.address.contains('\0')) {
-            return core::fail(core::Errc::kInvalid, "address of server {} must have 1 to {} bytes", server.id.value,
-                              kServerAddressBytesMax);
+        if (server.address.empty() || server.address.size() > kServerAddressBytesMax ||
+            server.address.contains('\0')) {
+            return core::fail(core::Errc::kInvalid, "address of server {} must have 1 to {} bytes",
+                              server.id.value, kServerAddressBytesMax);
         }
         for (size_t j = 0; j < i; ++j) {
             if (servers[j].id == server.id || servers[j].address == server.address) {
-                return core::fail(core::Errc::kInvalid, "server {} ({}) is there twice", server.id.value, server.address);
+                return core::fail(core::Errc::kInvalid, "server {} ({}) is there twice", server.id.value,
+                                  server.address);
             }
         }
     }
@@ -49,7 +55,8 @@ core::Result<void> to_raft(const std::vector<Server>& servers, raft_configuratio
     TRY(check(servers));
     raft_configuration_init(&out);
     for (const Server& server : servers) {
-        if (raft_configuration_add(&out, server.id.value, server.address.c_str(), raft_role_of(server.role)) != 0) {
+        if (raft_configuration_add(&out, server.id.value, server.address.c_str(),
+                                   raft_role_of(server.role)) != 0) {
             raft_configuration_close(&out);
             return core::fail(core::Errc::kInvalid, "server {} cannot be added", server.id.value);
         }
@@ -61,8 +68,7 @@ std::vector<Server> from_raft(const raft_configuration& configuration) {
     std::vector<Server> servers;
     for (unsigned i = 0; i < configuration.n; ++i) {
         const raft_server& server = configuration.servers[i];
-        servers.push_back(
-            Server{.id = {server.id}, .address = server.address, .role = role_of(server.role)});
+        servers.push_back(Server{.id = {server.id}, .address = server.address, .role = role_of(server.role)});
     }
     return servers;
 }
@@ -82,7 +88,9 @@ core::Result<core::Bytes> encode_configuration(const std::vector<Server>& server
 }
 
 core::Result<std::vector<Server>> decode_configuration(core::BytesView bytes) {
-    const auto corrupt = [](std::string_view what) { return core::fail(core::Errc::kCorrupt, "configuration: {}", what); };
+    const auto corrupt = [](std::string_view what) {
+        return core::fail(core::Errc::kCorrupt, "configuration: {}", what);
+    };
     if (bytes.size() < 9 || bytes[0] != kFormat) return corrupt("unknown format");
     const uint64_t count = core::get_u64(bytes.data() + 1);
     bytes.remove_prefix(9);

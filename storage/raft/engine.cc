@@ -25,7 +25,9 @@ Engine::~Engine() {
     if (raft_made_) raft_close(&raft_, nullptr);
 }
 
-std::string Engine::path(std::string_view name) const { return std::format("{}/{}", options_.directory, name); }
+std::string Engine::path(std::string_view name) const {
+    return std::format("{}/{}", options_.directory, name);
+}
 
 core::Result<EngineReport> Engine::open() {
     EngineReport report;
@@ -50,21 +52,24 @@ core::Result<void> Engine::reconcile(LogContents& contents) {
     }
     const core::Term last_term = contents.entries.empty() ? core::Term{} : contents.entries.back().term;
     if (last_term > metadata_->value().term) {
-        return core::fail(core::Errc::kCorrupt,
-                          "{}: term {} is older than the log's {}: the file was lost or replaced; this server could "
-                          "vote twice and will not start: remove it from the cluster and join it anew",
-                          path("meta"), metadata_->value().term.value, last_term.value);
+        return core::fail(
+            core::Errc::kCorrupt,
+            "{}: term {} is older than the log's {}: the file was lost or replaced; this server could "
+            "vote twice and will not start: remove it from the cluster and join it anew",
+            path("meta"), metadata_->value().term.value, last_term.value);
     }
     const auto& snapshots = snapshots_.list();
     if (snapshots.empty()) {
-        const bool starts_at_one = contents.first.value == 1 &&
-                                   (contents.entries.empty() || contents.entries.front().type == EntryType::kConfiguration);
+        const bool starts_at_one =
+            contents.first.value == 1 &&
+            (contents.entries.empty() || contents.entries.front().type == EntryType::kConfiguration);
         const bool blank = contents.entries.empty() && metadata_->value().voters == 0;
         if (blank || (starts_at_one && !contents.entries.empty())) return {};
         // Emptied because of damage and not refilled yet.
         const bool awaits = contents.entries.empty() && contents.first.value == 1 && damage_term().value != 0;
         if (awaits) return {};
-        return discard_everything("the log does not begin at its first entry and there is no snapshot before it");
+        return discard_everything(
+            "the log does not begin at its first entry and there is no snapshot before it");
     }
     const wire::SnapshotManifest& newest = snapshots.front();
     const core::Index last{contents.first.value + contents.entries.size() - 1};
@@ -83,18 +88,20 @@ core::Result<void> Engine::reconcile(LogContents& contents) {
     return {};
 }
 
-/// Entries that were acknowledged may be gone: sole voters refuse, others forget to vote until they are refilled.
+/// Entries that were acknowledged may be gone: sole voters refuse, others forget to vote until they are
+/// refilled.
 core::Result<void> Engine::admit_damage(const LogDamage& damage) {
     const std::string what = std::format("{} of the log may be lost ({})", damage.range(), damage.what);
     if (metadata_->value().voters <= 1) {
-        return core::fail(core::Errc::kCorrupt,
-                          "{}; no other server has them: restore a backup, or accept the loss by `smackd recover`",
-                          what);
+        return core::fail(
+            core::Errc::kCorrupt,
+            "{}; no other server has them: restore a backup, or accept the loss by `smackd recover`", what);
     }
     logger_.error("log damaged; not voting until the other servers have refilled it", {{"lost", what}});
     events_.alarm("log_damaged", what + "; this server does not vote until the others have refilled it");
     Metadata next = metadata_->value();
-    // A new term deposes a leader that counted what is lost here; entries of later terms prove it complete again.
+    // A new term deposes a leader that counted what is lost here; entries of later terms prove it complete
+    // again.
     next.damage_term = std::max(next.damage_term, next.term);
     next.term = next.term.next();
     next.vote = {};
@@ -113,7 +120,8 @@ core::Result<void> Engine::discard_everything(const std::string& why) {
 
 core::Result<void> Engine::bootstrap(const std::vector<Server>& servers) {
     TRY(open());
-    const bool empty = metadata_->value() == Metadata{} && opened_.entries.empty() && snapshots_.list().empty();
+    const bool empty =
+        metadata_->value() == Metadata{} && opened_.entries.empty() && snapshots_.list().empty();
     if (!empty) return core::fail(core::Errc::kConflict, "{} holds a log already", options_.directory);
     TRY_ASSIGN(core::Bytes payload, encode_configuration(servers));
     Metadata first;
@@ -149,12 +157,15 @@ core::Result<void> Engine::start() {
         snapshots_, environment_.snapshot_executor, environment_.timers, logger_,
         SnapshotFetch::Events{
             .send = [this](core::NodeId to, const wire::RaftMessage& message) { send(to, message); },
-            .ready = [this](core::NodeId from, core::Term term,
-                            const wire::SnapshotManifest& manifest) { install_fetched(from, term, manifest); },
-            .condition = [this](const core::Error* error) {
-                events_.alarm("snapshot_fetch", error == nullptr ? "" : error->message);
-            }});
-    if (damage_term().value != 0) events_.alarm("log_damaged", "not voting until the others have refilled the log");
+            .ready = [this](
+                         core::NodeId from, core::Term term,
+                         const wire::SnapshotManifest& manifest) { install_fetched(from, term, manifest); },
+            .condition =
+                [this](const core::Error* error) {
+                    events_.alarm("snapshot_fetch", error == nullptr ? "" : error->message);
+                }});
+    if (damage_term().value != 0)
+        events_.alarm("log_damaged", "not voting until the others have refilled the log");
     running_ = true;
     leader_contact_ = environment_.clock.now();
     load_raft(opened_);
@@ -187,9 +198,11 @@ void Engine::load_raft(LogContents& contents) {
         first.event.start.metadata = &snapshot;
     }
     // libraft keeps the term of each entry, not the entries.
-    const core::Term before = contents.first.value == snapshot.index + 1 ? core::Term{snapshot.term} : core::Term{};
+    const core::Term before =
+        contents.first.value == snapshot.index + 1 ? core::Term{snapshot.term} : core::Term{};
     memory_.restore(core::Index{contents.first.value - 1}, before);
-    // All of the log is delivered again, what is below the snapshot too: the state may have gone back to before it.
+    // All of the log is delivered again, what is below the snapshot too: the state may have gone back to
+    // before it.
     delivered_ = core::Index{contents.first.value - 1};
     if (SMACK_BUG("replay_from_snapshot_only")) delivered_ = core::Index{snapshot.index};
     for (LogEntry& entry : contents.entries) memory_.append(std::move(entry));
@@ -217,9 +230,8 @@ void Engine::close(core::Callback<void()> done) {
     // Executors run in order: once both have passed an empty job, none of ours is left.
     auto last = std::make_shared<core::Callback<void()>>(std::move(done));
     auto& snapshot_executor = environment_.snapshot_executor;
-    environment_.log_executor.submit([] {}, [last, &snapshot_executor] {
-        snapshot_executor.submit([] {}, [last] { (*last)(); });
-    });
+    environment_.log_executor.submit(
+        [] {}, [last, &snapshot_executor] { snapshot_executor.submit([] {}, [last] { (*last)(); }); });
 }
 
 ReplicaRole Engine::role() const {
@@ -240,7 +252,9 @@ core::Duration Engine::since_leader_contact() const {
     return environment_.clock.now() - leader_contact_;
 }
 
-std::vector<Server> Engine::from_configuration() const { return from_raft(raft_.configuration); }
+std::vector<Server> Engine::from_configuration() const {
+    return from_raft(raft_.configuration);
+}
 
 raft_time Engine::now_ms() const {
     return static_cast<raft_time>(environment_.clock.now().since_start / core::milliseconds{1});
@@ -293,7 +307,8 @@ core::Result<core::Index> Engine::submit(EntryType type, std::shared_ptr<const c
     if (role() != ReplicaRole::kLeader || raft_.leader_state.transferee != 0) {
         return core::fail(core::Errc::kUnavailable, "this server is not the leader");
     }
-    const LogEntry entry{.index = memory_.last().next(), .term = term(), .type = type, .payload = std::move(payload)};
+    const LogEntry entry{
+        .index = memory_.last().next(), .term = term(), .type = type, .payload = std::move(payload)};
     void* base = const_cast<char*>(entry.payload->data());
     raft_entry array{.term = entry.term.value,
                      .type = static_cast<raft_entry_type>(type),
@@ -306,12 +321,14 @@ core::Result<core::Index> Engine::submit(EntryType type, std::shared_ptr<const c
     submission.entries = std::span(&entry, 1);
     submission.array = &array;
     switch (step(submission)) {
-        case 0: return entry.index;
+        case 0:
+            return entry.index;
         case RAFT_CANTCHANGE: {
             return std::unexpected(
                 core::Error{core::Errc::kBusy, "another change of the membership is under way", 500});
         }
-        default: return core::fail(core::Errc::kUnavailable, "this server is not the leader");
+        default:
+            return core::fail(core::Errc::kUnavailable, "this server is not the leader");
     }
 }
 
@@ -344,29 +361,39 @@ Engine::CatchUp Engine::catch_up(core::NodeId id) const {
     int status = RAFT_CATCH_UP_NONE;
     if (raft_catch_up(&raft_, id.value, &status) != 0) return CatchUp::kAborted;
     switch (status) {
-        case RAFT_CATCH_UP_RUNNING: return CatchUp::kRunning;
-        case RAFT_CATCH_UP_ABORTED: return CatchUp::kAborted;
-        case RAFT_CATCH_UP_FINISHED: return CatchUp::kFinished;
-        default: return CatchUp::kNone;
+        case RAFT_CATCH_UP_RUNNING:
+            return CatchUp::kRunning;
+        case RAFT_CATCH_UP_ABORTED:
+            return CatchUp::kAborted;
+        case RAFT_CATCH_UP_FINISHED:
+            return CatchUp::kFinished;
+        default:
+            return CatchUp::kNone;
     }
 }
 
 core::Result<void> Engine::transfer(core::NodeId to) {
-    if (role() != ReplicaRole::kLeader) return core::fail(core::Errc::kUnavailable, "this server is not the leader");
+    if (role() != ReplicaRole::kLeader)
+        return core::fail(core::Errc::kUnavailable, "this server is not the leader");
     Step handing;
     handing.event.type = RAFT_TRANSFER;
     handing.event.transfer.server_id = to.value;
     switch (step(handing)) {
-        case 0: return {};
-        case RAFT_NOTLEADER: return core::fail(core::Errc::kBusy, "leadership is being handed over already");
-        case RAFT_NOTFOUND: return core::fail(core::Errc::kNotFound, "there is no other voter to hand over to");
-        default: return core::fail(core::Errc::kInvalid, "server {} is not another voter", to.value);
+        case 0:
+            return {};
+        case RAFT_NOTLEADER:
+            return core::fail(core::Errc::kBusy, "leadership is being handed over already");
+        case RAFT_NOTFOUND:
+            return core::fail(core::Errc::kNotFound, "there is no other voter to hand over to");
+        default:
+            return core::fail(core::Errc::kInvalid, "server {} is not another voter", to.value);
     }
 }
 
 bool Engine::may_snapshot(core::Index index) const {
     return running_ && !failed_ && !installing_ && !raft_.snapshot.installing && !fetch_->active() &&
-           index.value > raft_.trail.snapshot.index && memory_.term_of(index).value != 0 && index <= commit_index();
+           index.value > raft_.trail.snapshot.index && memory_.term_of(index).value != 0 &&
+           index <= commit_index();
 }
 
 bool Engine::may_replace_snapshot(core::Index index) const {
@@ -378,12 +405,15 @@ void Engine::snapshot_taken(const wire::SnapshotManifest& manifest) {
     const core::Index index{manifest.index()};
     snapshots_.adopt(manifest);
     // Pruning may fail on a bad disk; the old folder is then removed with the next one.
-    if (auto pruned = snapshots_.prune(2); !pruned) logger_.warning("old snapshot stays", {{"reason", pruned.error().message}});
+    if (auto pruned = snapshots_.prune(2); !pruned)
+        logger_.warning("old snapshot stays", {{"reason", pruned.error().message}});
     if (!may_snapshot(index)) return;
-    // In memory some entries before the snapshot are kept, for followers that are a little behind.
+    // In memory some entries before the snapshot are kept, for followers that are a little behind, and all
+    // that are still being written.
     core::Index cut = index;
     uint64_t kept = 0;
-    while (memory_.contains(cut) && kept < options_.snapshot_log_bytes / 4) {
+    const uint64_t stored = raft_.last_stored;  // others may have committed what is not on this disk yet
+    while (memory_.contains(cut) && (kept < options_.snapshot_log_bytes / 4 || cut.value > stored)) {
         kept += record_bytes(memory_.get(cut));
         cut = core::Index{cut.value - 1};
     }

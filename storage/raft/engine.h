@@ -1,7 +1,7 @@
 // Raft on our log: drives libraft's step function and carries out what it asks for.
 //
-// Owns the log, term and vote, the snapshots and the entries in memory. Knows nothing of commands or the state
-// machine: committed entries come out of Events::committed once and in order. Single-threaded.
+// Owns the log, term and vote, the snapshots and the entries in memory. Knows nothing of commands or the
+// state machine: committed entries come out of Events::committed once and in order. Single-threaded.
 #pragma once
 
 #include <map>
@@ -25,12 +25,12 @@ class SnapshotFetch;
 
 /// What the engine tells its owner, always from the loop.
 class EngineEvents {
-  public:
+ public:
     virtual ~EngineEvents() = default;
     /// The next committed entry.
     virtual void committed(const LogEntry& entry) = 0;
-    /// A snapshot from the leader is in the store and the log begins behind it; entries up to its index will not
-    /// come. `folder` holds a copy of its files that is the receiver's to take.
+    /// A snapshot from the leader is in the store and the log begins behind it; entries up to its index will
+    /// not come. `folder` holds a copy of its files that is the receiver's to take.
     virtual void snapshot_installed(const wire::SnapshotManifest& manifest, const std::string& folder) = 0;
     /// A snapshot was found damaged; a newer one is needed.
     virtual void snapshot_lost(const std::string& what) = 0;
@@ -42,34 +42,36 @@ class EngineEvents {
 
 /// What open() found, for the owner to bring its state machine in line before start().
 struct EngineReport {
-    core::Index log_first;              ///< first entry that committed() can deliver
+    core::Index log_first;  ///< first entry that committed() can deliver
     core::Index log_last;
     std::vector<std::string> damaged_snapshots;
     bool torn = false;
 };
 
 class Engine {
-  public:
+ public:
     Engine(const ReplicaOptions& options, const ReplicaEnvironment& environment, EngineEvents& events);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    /// Reads and verifies everything; acts on damage (see storage/README.md). kCorrupt: a sole voter lost what it had
-    /// acknowledged, or term and vote are unreadable; the message says what is lost and what to do. Blocks.
+    /// Reads and verifies everything; acts on damage (see storage/README.md). kCorrupt: a sole voter lost
+    /// what it had acknowledged, or term and vote are unreadable; the message says what is lost and what to
+    /// do. Blocks.
     core::Result<EngineReport> open();
     /// kConflict unless the directory is empty.
     core::Result<void> bootstrap(const std::vector<Server>& servers);
-    /// Gives up everything on this disk but term and vote: the state machine is damaged beyond what is here. As a
-    /// voter of several it comes back without voting until the others have refilled it; alone it is kCorrupt.
+    /// Gives up everything on this disk but term and vote: the state machine is damaged beyond what is here.
+    /// As a voter of several it comes back without voting until the others have refilled it; alone it is
+    /// kCorrupt.
     core::Result<void> discard_everything(const std::string& why);
     /// Takes part from here on. open() came before.
     core::Result<void> start();
     /// Nothing of the engine is called after this but `done`, once no job is left on the executors.
     void close(core::Callback<void()> done);
 
-    /// Appends an entry as leader. Its index; kUnavailable when not leader (or handing over), kBusy for a second
-    /// configuration change.
+    /// Appends an entry as leader. Its index; kUnavailable when not leader (or handing over), kBusy for a
+    /// second configuration change.
     core::Result<core::Index> submit(EntryType type, std::shared_ptr<const core::Bytes> payload);
     core::Result<core::Index> submit_configuration(const std::vector<Server>& servers);
     /// Has the server stored everything there is?
@@ -81,7 +83,8 @@ class Engine {
     core::Result<void> transfer(core::NodeId to);
     bool transferring() const { return raft_transferee(&raft_) != 0; }
 
-    /// Records a snapshot made by the owner: durable, verified, in the store's list. Cuts log and memory behind it.
+    /// Records a snapshot made by the owner: durable, verified, in the store's list. Cuts log and memory
+    /// behind it.
     void snapshot_taken(const wire::SnapshotManifest& manifest);
     /// The owner may take one now (none is being installed or received).
     bool may_snapshot(core::Index index) const;
@@ -107,7 +110,7 @@ class Engine {
     /// A message from `from`, as Transport delivered it.
     void receive(core::NodeId from, core::BytesView bytes);
 
-  private:
+ private:
     struct Step {  // one event on its way through libraft, with the payloads of its entries
         raft_event event{};
         std::span<const LogEntry> entries;
@@ -170,7 +173,7 @@ class Engine {
     std::unique_ptr<SnapshotFetch> fetch_;
     LogContents opened_;
 
-    core::Index delivered_;   ///< last index handed to committed()
+    core::Index delivered_;  ///< last index handed to committed()
     core::Index term_start_;
     unsigned short last_role_ = RAFT_FOLLOWER;
     core::Term last_term_;

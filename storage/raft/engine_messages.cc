@@ -24,18 +24,26 @@ void Engine::send_messages(const raft_update& update) {
     for (unsigned i = 0; i < update.messages.n; ++i) {
         const raft_message& message = update.messages.batch[i];
         switch (message.type) {
-            case RAFT_APPEND_ENTRIES: send_entries(message); break;
-            case RAFT_INSTALL_SNAPSHOT: send_snapshot(message); break;
-            case RAFT_REQUEST_VOTE_RESULT: send_vote_result(message); break;
+            case RAFT_APPEND_ENTRIES:
+                send_entries(message);
+                break;
+            case RAFT_INSTALL_SNAPSHOT:
+                send_snapshot(message);
+                break;
+            case RAFT_REQUEST_VOTE_RESULT:
+                send_vote_result(message);
+                break;
             case RAFT_REQUEST_VOTE:
             case RAFT_APPEND_ENTRIES_RESULT:
-            case RAFT_TIMEOUT_NOW: send(core::NodeId{message.server_id}, to_wire(message)); break;
+            case RAFT_TIMEOUT_NOW:
+                send(core::NodeId{message.server_id}, to_wire(message));
+                break;
         }
     }
 }
 
-/// A refused pre-vote carries our term, not the one asked for: else a candidate of a lower term with the longer log
-/// never learns of it, and two servers of three can refuse each other for ever.
+/// A refused pre-vote carries our term, not the one asked for: else a candidate of a lower term with the
+/// longer log never learns of it, and two servers of three can refuse each other for ever.
 void Engine::send_vote_result(const raft_message& message) {
     raft_message out = message;
     raft_request_vote_result& result = out.request_vote_result;
@@ -91,10 +99,14 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
     }
     using Body = wire::RaftMessage;
     switch (message->body_case()) {
-        case Body::kAppendEntries: return receive_append(from, take_append_entries(*message->mutable_append_entries()));
-        case Body::kInstallSnapshot: return receive_install(from, message->install_snapshot());
-        case Body::kChunkRequest: return receive_chunk_request(from, message->chunk_request());
-        case Body::kChunkReply: return fetch_->receive(from, *message->mutable_chunk_reply());
+        case Body::kAppendEntries:
+            return receive_append(from, take_append_entries(*message->mutable_append_entries()));
+        case Body::kInstallSnapshot:
+            return receive_install(from, message->install_snapshot());
+        case Body::kChunkRequest:
+            return receive_chunk_request(from, message->chunk_request());
+        case Body::kChunkReply:
+            return fetch_->receive(from, *message->mutable_chunk_reply());
         case Body::kRequestVote:
         case Body::kRequestVoteResult:
         case Body::kTimeoutNow:
@@ -102,7 +114,8 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
             if (damage_term().value != 0) return;
             break;
         case Body::kAppendEntriesResult:
-        case Body::BODY_NOT_SET: break;
+        case Body::BODY_NOT_SET:
+            break;
     }
     raft_message received = from_wire(*message, from, address_of(from));
     Step receipt;
@@ -148,13 +161,14 @@ bool Engine::skip_known(AppendRequest& request) {
         if (entry.index > commit) break;
         const core::Term here = memory_.term_of(entry.index);
         if (here.value != 0 && here != entry.term) {
-            fail(std::format("entry {} is committed with term {} here, the leader of term {} has {}", entry.index.value,
-                             here.value, request.term.value, entry.term.value));
+            fail(std::format("entry {} is committed with term {} here, the leader of term {} has {}",
+                             entry.index.value, here.value, request.term.value, entry.term.value));
             return false;
         }
         ++known;
     }
-    request.entries.erase(request.entries.begin(), request.entries.begin() + static_cast<std::ptrdiff_t>(known));
+    request.entries.erase(request.entries.begin(),
+                          request.entries.begin() + static_cast<std::ptrdiff_t>(known));
     request.prev_index = commit;
     request.prev_term = memory_.term_of(commit);
     // A message that ends below our commit index says nothing about what is above.
@@ -168,11 +182,11 @@ void Engine::step_append(core::NodeId from, const AppendRequest& request, std::s
     void* batch = entries.empty() ? nullptr : raft_malloc(1);
     std::vector<raft_entry> array;
     for (const LogEntry& entry : entries) {
-        array.push_back(raft_entry{.term = entry.term.value,
-                                   .type = static_cast<raft_entry_type>(entry.type),
-                                   .buf = {.base = const_cast<char*>(entry.payload->data()),
-                                           .len = entry.payload->size()},
-                                   .batch = batch});
+        array.push_back(raft_entry{
+            .term = entry.term.value,
+            .type = static_cast<raft_entry_type>(entry.type),
+            .buf = {.base = const_cast<char*>(entry.payload->data()), .len = entry.payload->size()},
+            .batch = batch});
     }
     raft_message received{};
     received.type = RAFT_APPEND_ENTRIES;
@@ -204,12 +218,15 @@ void Engine::receive_install(core::NodeId from, const wire::InstallSnapshot& ins
     const auto same = [&](const wire::SnapshotManifest& other) {
         return other.index() == manifest.index() && other.term() == manifest.term();
     };
-    if (known || std::ranges::any_of(snapshots_.list(), same)) return install_fetched(from, message_term, manifest);
+    if (known || std::ranges::any_of(snapshots_.list(), same))
+        return install_fetched(from, message_term, manifest);
     fetch_->offer(from, message_term, manifest);
 }
 
-/// The snapshot is here (or not needed): libraft decides, and asks for the installation when it is ahead of us.
-void Engine::install_fetched(core::NodeId from, core::Term message_term, const wire::SnapshotManifest& manifest) {
+/// The snapshot is here (or not needed): libraft decides, and asks for the installation when it is ahead of
+/// us.
+void Engine::install_fetched(core::NodeId from, core::Term message_term,
+                             const wire::SnapshotManifest& manifest) {
     if (!running_ || failed_ || installing_ || message_term != term() || raft_.state == RAFT_LEADER) return;
     raft_message received{};
     received.type = RAFT_INSTALL_SNAPSHOT;
@@ -260,7 +277,8 @@ void Engine::receive_chunk_request(core::NodeId from, const wire::ChunkRequest& 
                 reply.set_data(std::move(*job->data));
             } else {
                 reply.set_missing(true);
-                if (job->data.error().code == core::Errc::kCorrupt) events_.snapshot_lost(job->data.error().message);
+                if (job->data.error().code == core::Errc::kCorrupt)
+                    events_.snapshot_lost(job->data.error().message);
             }
             send(from, out);
         });

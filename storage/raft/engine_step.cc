@@ -50,7 +50,8 @@ void Engine::persist_term_and_vote() {
 void Engine::accept_entries(const raft_update& update, const Step& step) {
     LogWrite write;
     const raft_entry* batch = update.entries.batch;
-    const bool ours = step.array != nullptr && batch >= step.array && batch < step.array + step.entries.size();
+    const bool ours =
+        step.array != nullptr && batch >= step.array && batch < step.array + step.entries.size();
     const size_t offset = ours ? static_cast<size_t>(batch - step.array) : 0;
     for (unsigned i = 0; i < update.entries.n; ++i) {
         LogEntry entry;
@@ -62,8 +63,8 @@ void Engine::accept_entries(const raft_update& update, const Step& step) {
             entry = LogEntry{.index = {update.entries.index + i},
                              .term = {batch[i].term},
                              .type = static_cast<EntryType>(batch[i].type),
-                             .payload = std::make_shared<const core::Bytes>(static_cast<const char*>(buffer.base),
-                                                                            buffer.len)};
+                             .payload = std::make_shared<const core::Bytes>(
+                                 static_cast<const char*>(buffer.base), buffer.len)};
         }
         SMACK_ASSERT(entry.index.value == update.entries.index + i && entry.term.value == batch[i].term);
         if (entry.type == EntryType::kConfiguration) {
@@ -165,7 +166,8 @@ void Engine::confirm_configuration(core::Index index, const core::Bytes& payload
     confirmed.event.type = RAFT_CONFIGURATION;
     confirmed.event.configuration.index = index.value;
     auto servers = decode_configuration(payload);
-    if (!servers || !to_raft(*servers, confirmed.event.configuration.conf)) return fail("a configuration in the log is unreadable");
+    if (!servers || !to_raft(*servers, confirmed.event.configuration.conf))
+        return fail("a configuration in the log is unreadable");
     raft_update update{};
     confirmed.event.time = now_ms();
     stepping_ = true;
@@ -173,13 +175,15 @@ void Engine::confirm_configuration(core::Index index, const core::Bytes& payload
     if (outcome == 0) carry_out(update, confirmed);
     stepping_ = false;
     if (outcome != 0) fail("libraft refuses a configuration");
-    for (const Server& server : from_configuration()) environment_.transport.set_address(server.id, server.address);
+    for (const Server& server : from_configuration())
+        environment_.transport.set_address(server.id, server.address);
 }
 
 /// Notices a change of role, term or leader; a new leader starts its term with a no-op.
 void Engine::follow_role() {
     if (failed_ || !running_) return;
-    const bool became_leader = raft_.state == RAFT_LEADER && (last_role_ != RAFT_LEADER || last_term_ != term());
+    const bool became_leader =
+        raft_.state == RAFT_LEADER && (last_role_ != RAFT_LEADER || last_term_ != term());
     const bool changed = raft_.state != last_role_ || last_term_ != term() || last_leader_ != leader();
     last_role_ = raft_.state;
     last_term_ = term();
@@ -193,12 +197,15 @@ void Engine::follow_role() {
         } else if (auto index = submit(EntryType::kBarrier, std::make_shared<const core::Bytes>(8, '\0'))) {
             if (raft_.state == RAFT_LEADER) term_start_ = *index;
         }
-        logger_.info("leader", {{"term", term().value}, {"last", memory_.last().value}, {"commit", commit_index().value}});
+        logger_.info(
+            "leader",
+            {{"term", term().value}, {"last", memory_.last().value}, {"commit", commit_index().value}});
     }
     if (changed) events_.changed();
 }
 
-/// Once an entry of a later term than the damage is committed and stored here, nothing acknowledged is missing.
+/// Once an entry of a later term than the damage is committed and stored here, nothing acknowledged is
+/// missing.
 void Engine::heal() {
     if (failed_ || damage_term().value == 0 || raft_.snapshot.installing) return;
     const core::Index sure{std::min<uint64_t>(raft_.commit_index, raft_.last_stored)};

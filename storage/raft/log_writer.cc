@@ -30,8 +30,8 @@ void LogWriter::submit(LogWrite write) {
 }
 
 void LogWriter::start() {
-    // Begun in the next turn of the loop: what arrives within this one goes along. Appends that continue each other
-    // become one batch, hence one sync.
+    // Begun in the next turn of the loop: what arrives within this one goes along. Appends that continue each
+    // other become one batch, hence one sync.
     running_ = true;
     timers_.start(core::Duration{0}, [this, alive = alive_] {
         if (!*alive) return;
@@ -60,9 +60,15 @@ void LogWriter::start() {
 void LogWriter::run(Job& job) {
     for (const LogWrite& write : job.writes) {
         switch (write.kind) {
-            case LogWrite::Kind::kAppend: job.outcome = job.log->append(write.entries); break;
-            case LogWrite::Kind::kReset: job.outcome = job.log->reset(write.index); break;
-            case LogWrite::Kind::kCut: job.outcome = job.log->cut_prefix(write.index); break;
+            case LogWrite::Kind::kAppend:
+                job.outcome = job.log->append(write.entries);
+                break;
+            case LogWrite::Kind::kReset:
+                job.outcome = job.log->reset(write.index);
+                break;
+            case LogWrite::Kind::kCut:
+                job.outcome = job.log->cut_prefix(write.index);
+                break;
         }
         if (!job.outcome) break;
         ++job.done;

@@ -1,5 +1,5 @@
-// Feeds the durable log from the consensus loop: one job at a time on the log executor, everything that queued up
-// meanwhile goes into the next, and what the disk refuses is tried again.
+// Feeds the durable log from the consensus loop: one job at a time on the log executor, everything that
+// queued up meanwhile goes into the next, and what the disk refuses is tried again.
 #pragma once
 
 #include <deque>
@@ -23,10 +23,11 @@ struct LogWrite {
 };
 
 class LogWriter {
-  public:
+ public:
     struct Events {
-        core::Callback<void(const LogWrite&)> done;              ///< durable
-        core::Callback<void(const core::Error*)> condition;      ///< the disk refuses (error) or works again (null)
+        core::Callback<void(const LogWrite&)> done;  ///< durable
+        core::Callback<void(const core::Error*)>
+            condition;  ///< the disk refuses (error) or works again (null)
     };
 
     LogWriter(std::shared_ptr<Log> log, core::Executor& executor, core::Timers& timers, Events events);
@@ -43,7 +44,7 @@ class LogWriter {
     /// The disk refused the last job: new proposals would only wait.
     const std::optional<core::Error>& trouble() const { return trouble_; }
 
-  private:
+ private:
     /// A job's own copy of what it works on: it may outlive the writer.
     struct Job {
         std::shared_ptr<Log> log;
@@ -66,7 +67,8 @@ class LogWriter {
     uint64_t queued_bytes_ = 0;
     uint64_t log_bytes_ = 0;
     std::optional<core::Error> trouble_;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< false once this is gone; jobs hold a copy
+    std::shared_ptr<bool> alive_ =
+        std::make_shared<bool>(true);  ///< false once this is gone; jobs hold a copy
 };
 
 }  // namespace smackd::storage

@@ -5,10 +5,13 @@
 namespace smackd::storage {
 namespace {
 
-core::Error busy() { return core::Error{core::Errc::kBusy, "another change of the membership is under way", 500}; }
+core::Error busy() {
+    return core::Error{core::Errc::kBusy, "another change of the membership is under way", 500};
+}
 
 core::Error lost() {
-    return core::Error{core::Errc::kUnknownOutcome, "leadership was lost before the change was known to be stored", 0};
+    return core::Error{core::Errc::kUnknownOutcome,
+                       "leadership was lost before the change was known to be stored", 0};
 }
 
 }  // namespace
@@ -16,7 +19,8 @@ core::Error lost() {
 void Membership::submit(const std::vector<Server>& servers, Done done) {
     auto index = engine_.submit_configuration(servers);
     if (!index) return done(core::pass(std::move(index)));
-    change_ = Change{.index = *index, .term = engine_.term_of(*index), .promotee = {}, .done = std::move(done)};
+    change_ =
+        Change{.index = *index, .term = engine_.term_of(*index), .promotee = {}, .done = std::move(done)};
     changed();  // leadership may have been lost in there
 }
 
@@ -25,7 +29,8 @@ void Membership::add(const Server& server, Done done) {
     std::vector<Server> servers = engine_.servers();
     servers.push_back(Server{.id = server.id, .address = server.address, .role = ServerRole::kSpare});
     if (server.role == ServerRole::kSpare) return submit(servers, std::move(done));
-    submit(servers, [this, id = server.id, role = server.role, last = std::move(done)](core::Result<void> added) mutable {
+    submit(servers, [this, id = server.id, role = server.role,
+                     last = std::move(done)](core::Result<void> added) mutable {
         if (!added) return last(std::move(added));
         assign(id, role, std::move(last));
     });
@@ -72,7 +77,8 @@ void Membership::transfer(core::NodeId to, Done done) {
 void Membership::promote(core::NodeId id) {
     std::vector<Server> servers = engine_.servers();
     const auto found = std::ranges::find(servers, id, &Server::id);
-    if (found == servers.end()) return end_change(core::fail(core::Errc::kNotFound, "no server {}", id.value));
+    if (found == servers.end())
+        return end_change(core::fail(core::Errc::kNotFound, "no server {}", id.value));
     found->role = ServerRole::kVoter;
     auto index = engine_.submit_configuration(servers);
     if (!change_) return;  // leadership was lost in there
@@ -86,20 +92,25 @@ void Membership::poll() {
     timer_ = 0;
     if (change_ && change_->promotee.value != 0) {
         switch (engine_.catch_up(change_->promotee)) {
-            case Engine::CatchUp::kFinished: promote(change_->promotee); break;
+            case Engine::CatchUp::kFinished:
+                promote(change_->promotee);
+                break;
             case Engine::CatchUp::kAborted:
             case Engine::CatchUp::kNone:
-                end_change(core::fail(core::Errc::kTimeout, "server {} does not catch up", change_->promotee.value));
+                end_change(
+                    core::fail(core::Errc::kTimeout, "server {} does not catch up", change_->promotee.value));
                 break;
-            case Engine::CatchUp::kRunning: break;
+            case Engine::CatchUp::kRunning:
+                break;
         }
     }
     changed();
     const bool goes_on = transfer_ || (change_ && change_->promotee.value != 0);
-    if (goes_on && timer_ == 0) timer_ = timers_.start(kMembershipPoll, [this] {
-        timer_ = 0;
-        poll();
-    });
+    if (goes_on && timer_ == 0)
+        timer_ = timers_.start(kMembershipPoll, [this] {
+            timer_ = 0;
+            poll();
+        });
 }
 
 void Membership::applied(core::Index index, core::Term term) {
@@ -118,8 +129,9 @@ void Membership::changed() {
     if (!transfer_) return;
     if (!leads && engine_.leader().value != 0) {
         const bool meant = transfer_->to.value == 0 || engine_.leader() == transfer_->to;
-        end_transfer(meant ? core::Result<void>{}
-                           : core::fail(core::Errc::kUnavailable, "server {} leads instead", engine_.leader().value));
+        end_transfer(
+            meant ? core::Result<void>{}
+                  : core::fail(core::Errc::kUnavailable, "server {} leads instead", engine_.leader().value));
     } else if (leads && engine_.leader().value != 0 && !engine_.transferring()) {
         end_transfer(core::fail(core::Errc::kTimeout, "the other server did not take over in time"));
     }

@@ -11,7 +11,7 @@ namespace smackd::storage {
 inline constexpr core::milliseconds kMembershipPoll{50};
 
 class Membership {
-  public:
+ public:
     using Done = core::Callback<void(core::Result<void>)>;
 
     Membership(Engine& engine, core::Timers& timers) : engine_(engine), timers_(timers) {}
@@ -30,7 +30,7 @@ class Membership {
     void changed();
     void fail_all(const core::Error& error);
 
-  private:
+ private:
     struct Change {
         core::Index index;  ///< of its entry; 0 while the server is catching up
         core::Term term;

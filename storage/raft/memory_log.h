@@ -1,7 +1,7 @@
 // The part of the log that is kept in memory: what followers may still need and what is not applied yet.
 //
-// It mirrors libraft's own record of indexes and terms ("trail"), and adds payloads and, for every entry, a serial
-// number that tells an entry from an equal one that was truncated and written again.
+// It mirrors libraft's own record of indexes and terms ("trail"), and adds payloads and, for every entry, a
+// serial number that tells an entry from an equal one that was truncated and written again.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace smackd::storage {
 
 class MemoryLog {
-  public:
+ public:
     /// Empty, standing behind the entry `index` of `term` (0, 0 at the beginning of time).
     void restore(core::Index index, core::Term term) {
         entries_.clear();
@@ -57,7 +57,7 @@ class MemoryLog {
         }
     }
 
-  private:
+ private:
     struct Slot {
         LogEntry entry;
         uint64_t serial = 0;

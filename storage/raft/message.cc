@@ -12,7 +12,9 @@ constexpr unsigned char kVoteVersion = 2;
 constexpr unsigned char kResultVersion = 2;
 constexpr uint32_t kFeaturesMax = 0xFFFF;
 
-auto invalid(std::string_view what) { return core::fail(core::Errc::kInvalid, "raft message: {}", what); }
+auto invalid(std::string_view what) {
+    return core::fail(core::Errc::kInvalid, "raft message: {}", what);
+}
 
 core::Result<void> check(const wire::AppendEntries& append) {
     if (append.term() == 0) return invalid("append_entries.term must not be 0");
@@ -22,16 +24,19 @@ core::Result<void> check(const wire::AppendEntries& append) {
     if (append.entries_size() > kAppendEntriesMax) return invalid("append_entries: too many entries");
     uint64_t term = append.prev_log_term();
     for (const wire::LogRecord& record : append.entries()) {
-        if (record.term() < term || record.term() == 0) return invalid("append_entries: terms must not decrease");
+        if (record.term() < term || record.term() == 0)
+            return invalid("append_entries: terms must not decrease");
         term = record.term();
         if (record.type() < 1 || record.type() > 3) return invalid("append_entries: unknown entry type");
-        if (record.payload().size() > kRecordPayloadBytesMax) return invalid("append_entries: entry too long");
+        if (record.payload().size() > kRecordPayloadBytesMax)
+            return invalid("append_entries: entry too long");
         if (record.type() == static_cast<uint32_t>(EntryType::kConfiguration)) {
             TRY(decode_configuration(record.payload()));
         }
     }
     if (term > append.term()) return invalid("append_entries: an entry is newer than its leader");
-    if (append.prev_log_index() > UINT64_MAX / 2) return invalid("append_entries: prev_log_index out of range");
+    if (append.prev_log_index() > UINT64_MAX / 2)
+        return invalid("append_entries: prev_log_index out of range");
     return {};
 }
 
@@ -51,21 +56,30 @@ core::Result<void> check(const wire::InstallSnapshot& install) {
 core::Result<void> check_body(const wire::RaftMessage& message, core::NodeId from) {
     using Body = wire::RaftMessage;
     switch (message.body_case()) {
-        case Body::kAppendEntries: return check(message.append_entries());
-        case Body::kRequestVote: return check(message.request_vote(), from);
-        case Body::kInstallSnapshot: return check(message.install_snapshot());
+        case Body::kAppendEntries:
+            return check(message.append_entries());
+        case Body::kRequestVote:
+            return check(message.request_vote(), from);
+        case Body::kInstallSnapshot:
+            return check(message.install_snapshot());
         case Body::kRequestVoteResult:
-            if (message.request_vote_result().features() > kFeaturesMax) return invalid("features out of range");
-            if (message.request_vote_result().capacity() > kFeaturesMax) return invalid("capacity out of range");
+            if (message.request_vote_result().features() > kFeaturesMax)
+                return invalid("features out of range");
+            if (message.request_vote_result().capacity() > kFeaturesMax)
+                return invalid("capacity out of range");
             return {};
         case Body::kAppendEntriesResult:
-            if (message.append_entries_result().features() > kFeaturesMax) return invalid("features out of range");
-            if (message.append_entries_result().capacity() > kFeaturesMax) return invalid("capacity out of range");
+            if (message.append_entries_result().features() > kFeaturesMax)
+                return invalid("features out of range");
+            if (message.append_entries_result().capacity() > kFeaturesMax)
+                return invalid("capacity out of range");
             return {};
         case Body::kTimeoutNow:
         case Body::kChunkRequest:
-        case Body::kChunkReply: return {};
-        case Body::BODY_NOT_SET: break;
+        case Body::kChunkReply:
+            return {};
+        case Body::BODY_NOT_SET:
+            break;
     }
     return invalid("kind not known to this version");
 }
@@ -141,7 +155,9 @@ wire::RaftMessage to_wire(const raft_message& message) {
             break;
         }
         case RAFT_APPEND_ENTRIES:
-        case RAFT_INSTALL_SNAPSHOT: SMACK_ASSERT(false); break;
+        case RAFT_INSTALL_SNAPSHOT:
+            SMACK_ASSERT(false);
+            break;
     }
     return out;
 }

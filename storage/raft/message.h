@@ -11,7 +11,7 @@
 
 namespace smackd::storage {
 
-inline constexpr int kAppendEntriesMax = 1024;         ///< entries in one message
+inline constexpr int kAppendEntriesMax = 1024;              ///< entries in one message
 inline constexpr size_t kAppendBytesMax = 3 * 1024 * 1024;  ///< payload bytes in one message
 
 /// kInvalid names the field and the rule. Holds for what any correct peer sends.

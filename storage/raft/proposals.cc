@@ -26,9 +26,9 @@ void stamp_time(core::Bytes& command, int64_t time_ms) {
 
 core::Result<void> Proposals::admit(size_t bytes) const {
     if (count_ < kPendingCommandsMax && bytes_ + bytes <= kPendingBytesMax) return {};
-    return std::unexpected(core::Error{core::Errc::kBusy,
-                                       std::format("{} commands of together {} bytes are waiting already", count_, bytes_),
-                                       kBusyRetryMs});
+    return std::unexpected(core::Error{
+        core::Errc::kBusy,
+        std::format("{} commands of together {} bytes are waiting already", count_, bytes_), kBusyRetryMs});
 }
 
 void Proposals::wait(core::Bytes command, Done done) {
@@ -86,11 +86,13 @@ void Proposals::applied(core::Index index, core::Term term, std::vector<core::By
     Group group = std::move(found->second);
     in_flight_.erase(found);
     if (group.term != term) {
-        const core::Error replaced{core::Errc::kUnavailable, "leadership changed before the command was stored", 0};
+        const core::Error replaced{core::Errc::kUnavailable,
+                                   "leadership changed before the command was stored", 0};
         return end(std::move(group.commands), replaced);
     }
     if (results.size() != group.commands.size()) {
-        // The state held the entry already, so its results are gone: the retry finds them by client and sequence.
+        // The state held the entry already, so its results are gone: the retry finds them by client and
+        // sequence.
         const core::Error unknown{core::Errc::kUnknownOutcome, "the command was applied before a restart", 0};
         return end(std::move(group.commands), unknown);
     }

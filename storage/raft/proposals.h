@@ -17,7 +17,7 @@ namespace smackd::storage {
 inline constexpr size_t kGroupsInFlightMax = 4;
 
 class Proposals {
-  public:
+ public:
     using Done = core::Callback<void(core::Result<core::Bytes>)>;
 
     /// kBusy with a hint when a limit is reached.
@@ -44,7 +44,7 @@ class Proposals {
     void overtaken(core::Index index);
     void fail_all(const core::Error& error);
 
-  private:
+ private:
     struct Command {
         core::Bytes bytes;
         Done done;
@@ -57,7 +57,7 @@ class Proposals {
     void end(std::vector<Command> commands, const core::Error& error);
 
     std::deque<Command> waiting_;
-    std::vector<Command> made_;           ///< between next_group() and sent()
+    std::vector<Command> made_;            ///< between next_group() and sent()
     std::map<uint64_t, Group> in_flight_;  ///< by index
     size_t count_ = 0;
     size_t bytes_ = 0;

@@ -14,11 +14,14 @@ constexpr uint32_t kNoLeaderRetryMs = 200;
 
 }  // namespace
 
-core::Result<std::unique_ptr<Replica>> Replica::make(ReplicaOptions options, ReplicaEnvironment environment, Fsm& fsm) {
-    if (options.self.value == 0) return core::fail(core::Errc::kInvalid, "the id of this server must not be 0");
+core::Result<std::unique_ptr<Replica>> Replica::make(ReplicaOptions options, ReplicaEnvironment environment,
+                                                     Fsm& fsm) {
+    if (options.self.value == 0)
+        return core::fail(core::Errc::kInvalid, "the id of this server must not be 0");
     if (options.directory.empty()) return core::fail(core::Errc::kInvalid, "no data directory given");
     if (options.heartbeat * 3 > options.election_timeout) {
-        return core::fail(core::Errc::kInvalid, "election timeout {} ms must be at least three heartbeats of {} ms",
+        return core::fail(core::Errc::kInvalid,
+                          "election timeout {} ms must be at least three heartbeats of {} ms",
                           options.election_timeout.count(), options.heartbeat.count());
     }
     return std::unique_ptr<Replica>(std::make_unique<RaftReplica>(std::move(options), environment, fsm));
@@ -35,8 +38,10 @@ RaftReplica::RaftReplica(ReplicaOptions options, ReplicaEnvironment environment,
       commands_total_(environment.metrics.counter("smackd_raft_commands_total", "Commands proposed here")),
       entries_total_(environment.metrics.counter("smackd_raft_entries_total", "Entries applied")),
       snapshots_total_(environment.metrics.counter("smackd_raft_snapshots_total", "Snapshots taken")),
-      installs_total_(environment.metrics.counter("smackd_raft_snapshot_installs_total", "Snapshots installed")),
-      elections_total_(environment.metrics.counter("smackd_raft_leaderships_total", "Times this server became leader")),
+      installs_total_(
+          environment.metrics.counter("smackd_raft_snapshot_installs_total", "Snapshots installed")),
+      elections_total_(
+          environment.metrics.counter("smackd_raft_leaderships_total", "Times this server became leader")),
       applied_gauge_(environment.metrics.gauge("smackd_raft_applied_index", "Last applied index")) {}
 
 RaftReplica::~RaftReplica() {
@@ -46,11 +51,14 @@ RaftReplica::~RaftReplica() {
     if (started_ && !closed_) environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
 }
 
-core::Result<void> RaftReplica::bootstrap(const std::vector<Server>& servers) { return engine_.bootstrap(servers); }
+core::Result<void> RaftReplica::bootstrap(const std::vector<Server>& servers) {
+    return engine_.bootstrap(servers);
+}
 
 core::Result<void> RaftReplica::start() {
     TRY_ASSIGN(report_, engine_.open());
-    for (const std::string& damaged : report_.damaged_snapshots) logger_.error("snapshot damaged, removed", {{"what", damaged}});
+    for (const std::string& damaged : report_.damaged_snapshots)
+        logger_.error("snapshot damaged, removed", {{"what", damaged}});
     TRY(prepare_state(report_));
     logger_.info("log read", {{"first", report_.log_first.value},
                               {"last", report_.log_last.value},
@@ -61,7 +69,8 @@ core::Result<void> RaftReplica::start() {
         if (*alive && !closed_) engine_.receive(from, message);
     });
     TRY(engine_.start());
-    for (const Server& server : engine_.servers()) environment_.transport.set_address(server.id, server.address);
+    for (const Server& server : engine_.servers())
+        environment_.transport.set_address(server.id, server.address);
     check_snapshots();
     return {};
 }
@@ -79,7 +88,8 @@ void RaftReplica::check_snapshots() {
             for (const wire::SnapshotManifest& manifest : check->manifests) {
                 auto sound = store.verify(manifest);
                 // A folder that is gone was pruned meanwhile.
-                if (!sound && sound.error().code == core::Errc::kCorrupt) check->damaged.push_back(sound.error().message);
+                if (!sound && sound.error().code == core::Errc::kCorrupt)
+                    check->damaged.push_back(sound.error().message);
             }
         },
         [this, check, alive = alive_] {
@@ -95,12 +105,16 @@ core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
         if (fsm_.applied().next() >= report.log_first) continue;
         if (manifest.index() + 1 < report.log_first.value) break;
         auto folder = engine_.snapshots().copy_for_install(manifest);
-        auto installed = folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
-        if (!installed) logger_.error("snapshot cannot be used", {{"index", manifest.index()}, {"reason", installed.error().message}});
+        auto installed =
+            folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
+        if (!installed)
+            logger_.error("snapshot cannot be used",
+                          {{"index", manifest.index()}, {"reason", installed.error().message}});
     }
     if (fsm_.applied().next() < report.log_first) {
-        TRY(engine_.discard_everything(std::format("the state ends at entry {}, the log begins at {} and no snapshot fills the gap",
-                                                   fsm_.applied().value, report.log_first.value)));
+        TRY(engine_.discard_everything(
+            std::format("the state ends at entry {}, the log begins at {} and no snapshot fills the gap",
+                        fsm_.applied().value, report.log_first.value)));
     }
     for (const wire::SnapshotManifest& manifest : engine_.snapshots().list()) {
         configurations_[manifest.configuration_index()] = manifest.configuration();
@@ -132,20 +146,24 @@ void RaftReplica::post(core::Callback<void()> work) {
 
 core::Error RaftReplica::not_leader() const {
     const core::NodeId leader = engine_.leader();
-    if (leader.value == 0) return core::Error{core::Errc::kUnavailable, "there is no leader now", kNoLeaderRetryMs};
-    return core::Error{core::Errc::kUnavailable, std::format("not the leader; server {} is", leader.value), 0};
+    if (leader.value == 0)
+        return core::Error{core::Errc::kUnavailable, "there is no leader now", kNoLeaderRetryMs};
+    return core::Error{core::Errc::kUnavailable, std::format("not the leader; server {} is", leader.value),
+                       0};
 }
 
 core::Result<void> RaftReplica::may_propose(size_t bytes) const {
     if (closed_) return core::fail(core::Errc::kCancelled, "this server is stopping");
     if (bytes > kCommandBytesMax) {
-        return core::fail(core::Errc::kInvalid, "command has {} bytes, the limit is {}", bytes, kCommandBytesMax);
+        return core::fail(core::Errc::kInvalid, "command has {} bytes, the limit is {}", bytes,
+                          kCommandBytesMax);
     }
     if (engine_.role() != ReplicaRole::kLeader) return std::unexpected(not_leader());
     for (const auto& trouble : {engine_.disk_trouble(), applier_.trouble()}) {
         if (!trouble) continue;
         if (trouble->code == core::Errc::kDiskFull) {
-            return core::fail(core::Errc::kDiskFull, "the disk of the leader (server {}) is full: free space there",
+            return core::fail(core::Errc::kDiskFull,
+                              "the disk of the leader (server {}) is full: free space there",
                               options_.self.value);
         }
         return core::fail(core::Errc::kUnavailable, "the leader cannot store changes: {}", trouble->message);
@@ -156,7 +174,9 @@ core::Result<void> RaftReplica::may_propose(size_t bytes) const {
 void RaftReplica::propose(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) {
     auto allowed = may_propose(command.size());
     if (!allowed) {
-        return post([done = std::move(done), error = std::move(allowed.error())]() mutable { done(std::unexpected(error)); });
+        return post([done = std::move(done), error = std::move(allowed.error())]() mutable {
+            done(std::unexpected(error));
+        });
     }
     commands_total_.add();
     proposals_.wait(std::move(command), std::move(done));
@@ -172,8 +192,8 @@ void RaftReplica::schedule_flush() {
     });
 }
 
-/// Everything that waits goes into entries. Not before the no-op of this term is applied: until then the times that
-/// earlier leaders stamped are not all known.
+/// Everything that waits goes into entries. Not before the no-op of this term is applied: until then the
+/// times that earlier leaders stamped are not all known.
 void RaftReplica::flush() {
     while (!closed_ && may_plan() && proposals_.may_send()) {
         stamped_ms_ = std::max(stamped_ms_, applier_.time_ms());
@@ -185,7 +205,8 @@ void RaftReplica::flush() {
         auto index = engine_.submit(EntryType::kCommand, std::move(payload));
         if (!index) return proposals_.unsent();
         proposals_.sent(*index, term);
-        if (SMACK_BUG("ack_before_quorum")) proposals_.applied(*index, term, std::vector<core::Bytes>(commands));
+        if (SMACK_BUG("ack_before_quorum"))
+            proposals_.applied(*index, term, std::vector<core::Bytes>(commands));
     }
 }
 
@@ -198,7 +219,8 @@ bool RaftReplica::may_plan() const {
 
 void RaftReplica::barrier(BarrierDone done) {
     if (closed_ || engine_.role() != ReplicaRole::kLeader) {
-        auto error = closed_ ? core::Error{core::Errc::kCancelled, "this server is stopping", 0} : not_leader();
+        auto error =
+            closed_ ? core::Error{core::Errc::kCancelled, "this server is stopping", 0} : not_leader();
         return post([done = std::move(done), error]() mutable { done(std::unexpected(error)); });
     }
     if (SMACK_BUG("read_without_barrier")) {
@@ -256,7 +278,8 @@ void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, con
     if (installing_ != index) installs_total_.add();
     installing_ = index;
     if (index > fsm_.applied()) {
-        if (auto installed = fsm_.install_snapshot(folder); !installed) return retry_install(manifest, installed.error());
+        if (auto installed = fsm_.install_snapshot(folder); !installed)
+            return retry_install(manifest, installed.error());
     }
     alarm("state_install", "");
     configurations_.clear();
@@ -268,7 +291,8 @@ void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, con
     observe();
 }
 
-/// The snapshot was verified, so the disk refuses. Until it is in place nothing may be applied to the old state.
+/// The snapshot was verified, so the disk refuses. Until it is in place nothing may be applied to the old
+/// state.
 void RaftReplica::retry_install(const wire::SnapshotManifest& manifest, const core::Error& error) {
     logger_.error("snapshot not in place", {{"index", manifest.index()}, {"reason", error.to_string()}});
     alarm("state_install", error.message + "; it is tried again every second");
@@ -316,7 +340,8 @@ void RaftReplica::step_aside() {
     aside_retry_ = environment_.timers.start(kStepAsideRetry, [this] {
         aside_retry_ = 0;
         if (!led_ || (!applier_.trouble() && !engine_.disk_trouble())) return;
-        if (auto begun = engine_.transfer({}); !begun) logger_.debug("nobody to hand over to", {{"reason", begun.error().message}});
+        if (auto begun = engine_.transfer({}); !begun)
+            logger_.debug("nobody to hand over to", {{"reason", begun.error().message}});
         step_aside();
     });
 }
@@ -337,7 +362,8 @@ void RaftReplica::applied(const LogEntry& entry, std::vector<core::Bytes> result
         if (kept) {
             done(entry.index);
         } else {
-            done(std::unexpected(core::Error{core::Errc::kUnavailable, "leadership was lost", kNoLeaderRetryMs}));
+            done(std::unexpected(
+                core::Error{core::Errc::kUnavailable, "leadership was lost", kNoLeaderRetryMs}));
         }
     }
     if (!next_barrier_.empty()) post([this] { send_barrier(); });
@@ -357,12 +383,14 @@ void RaftReplica::apply_refused(core::Index index, const core::Error* error) {
         return;
     }
     std::string advice = "; it is tried again every second";
-    if (error->code == core::Errc::kDiskFull) advice = "; free space on the disk, it is tried again every second";
+    if (error->code == core::Errc::kDiskFull)
+        advice = "; free space on the disk, it is tried again every second";
     if (error->code == core::Errc::kUnsupported) advice = "; install that version here and start again";
     if (error->code == core::Errc::kCorrupt) advice = "; restart this server, it then takes a snapshot";
     logger_.error("applying stopped", {{"index", index.value}, {"reason", error->to_string()}});
     step_aside();
-    alarm("apply_stopped", std::format("entry {} cannot be applied: {}{}", index.value, error->message, advice));
+    alarm("apply_stopped",
+          std::format("entry {} cannot be applied: {}{}", index.value, error->message, advice));
 }
 
 // ---- snapshots ----
@@ -431,7 +459,8 @@ void RaftReplica::snapshot_done(SnapshotJob& job) {
 void RaftReplica::add_server(Server server, core::Callback<void(core::Result<void>)> done) {
     membership_.add(server, std::move(done));
 }
-void RaftReplica::assign_role(core::NodeId id, ServerRole role, core::Callback<void(core::Result<void>)> done) {
+void RaftReplica::assign_role(core::NodeId id, ServerRole role,
+                              core::Callback<void(core::Result<void>)> done) {
     membership_.assign(id, role, std::move(done));
 }
 void RaftReplica::remove_server(core::NodeId id, core::Callback<void(core::Result<void>)> done) {
@@ -443,7 +472,8 @@ void RaftReplica::transfer_leadership(core::NodeId to, core::Callback<void(core:
 
 ReplicaStatus RaftReplica::status() const {
     ReplicaStatus status;
-    for (const auto& [name, message] : alarms_) status.alarms.push_back(Alarm{.name = name, .message = message});
+    for (const auto& [name, message] : alarms_)
+        status.alarms.push_back(Alarm{.name = name, .message = message});
     if (!started_) return status;
     status.role = engine_.role();
     status.term = engine_.term();

@@ -11,7 +11,7 @@
 namespace smackd::storage {
 
 class RaftReplica final : public Replica, private EngineEvents, private ApplierEvents {
-  public:
+ public:
     RaftReplica(ReplicaOptions options, ReplicaEnvironment environment, Fsm& fsm);
     ~RaftReplica() override;
 
@@ -21,13 +21,16 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void propose(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) override;
     void barrier(core::Callback<void(core::Result<core::Index>)> done) override;
     void add_server(Server server, core::Callback<void(core::Result<void>)> done) override;
-    void assign_role(core::NodeId id, ServerRole role, core::Callback<void(core::Result<void>)> done) override;
+    void assign_role(core::NodeId id, ServerRole role,
+                     core::Callback<void(core::Result<void>)> done) override;
     void remove_server(core::NodeId id, core::Callback<void(core::Result<void>)> done) override;
     void transfer_leadership(core::NodeId to, core::Callback<void(core::Result<void>)> done) override;
     ReplicaStatus status() const override;
-    void set_observer(core::Callback<void(const ReplicaStatus&)> observer) override { observer_ = std::move(observer); }
+    void set_observer(core::Callback<void(const ReplicaStatus&)> observer) override {
+        observer_ = std::move(observer);
+    }
 
-  private:
+ private:
     using BarrierDone = core::Callback<void(core::Result<core::Index>)>;
     struct Barrier {
         core::Index index;
@@ -75,12 +78,13 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
 
     int64_t stamped_ms_ = 0;  ///< highest time this leader has put into an entry
     bool flush_due_ = false;
-    std::optional<Barrier> barrier_;          ///< in the log
-    std::vector<BarrierDone> next_barrier_;   ///< wait for the one after it
+    std::optional<Barrier> barrier_;         ///< in the log
+    std::vector<BarrierDone> next_barrier_;  ///< wait for the one after it
     bool led_ = false;
     core::Term led_term_;
 
-    std::map<uint64_t, core::Bytes> configurations_;  ///< applied ones by index, from the newest snapshot's on
+    std::map<uint64_t, core::Bytes>
+        configurations_;      ///< applied ones by index, from the newest snapshot's on
     core::Index installing_;  ///< the snapshot that came last from a leader
     uint64_t bytes_since_snapshot_ = 0;
     bool snapshotting_ = false;

@@ -1,4 +1,5 @@
-// `smackd recover`: goes on from what is on this disk when the others, or a part of the log, are gone for good.
+// `smackd recover`: goes on from what is on this disk when the others, or a part of the log, are gone for
+// good.
 #include <format>
 
 #include "storage/log/folder.h"
@@ -39,8 +40,8 @@ core::Result<void> begin_behind_state(Parts& parts, Fsm& fsm, const core::Bytes&
 /// What the log lacks between the newest snapshot, the state and its own beginning or end.
 bool log_joins(const Parts& parts, core::Index applied) {
     const uint64_t snapshot = parts.snapshots.list().empty() ? 0 : parts.snapshots.list().front().index();
-    return parts.contents.first.value <= snapshot + 1 && applied.next() >= parts.contents.first && applied <= parts.last() &&
-           !parts.contents.entries.empty();
+    return parts.contents.first.value <= snapshot + 1 && applied.next() >= parts.contents.first &&
+           applied <= parts.last() && !parts.contents.entries.empty();
 }
 
 }  // namespace
@@ -58,7 +59,8 @@ core::Result<RecoveryReport> Replica::recover(const ReplicaOptions& options, cor
     Parts parts{.metadata = std::move(metadata), .snapshots = snapshots, .log = {}, .contents = {}};
     TRY_ASSIGN(parts.log, Log::open(disk, options.directory + "/log", options.segment_bytes, parts.contents));
     if (parts.contents.damage) {
-        report.lost.push_back(std::format("{} ({})", parts.contents.damage->range(), parts.contents.damage->what));
+        report.lost.push_back(
+            std::format("{} ({})", parts.contents.damage->range(), parts.contents.damage->what));
         TRY(parts.log->repair());
     }
     report.applied = fsm.applied();
@@ -74,7 +76,8 @@ core::Result<RecoveryReport> Replica::recover(const ReplicaOptions& options, cor
     TRY(parts.metadata.write(next));
     if (!log_joins(parts, report.applied)) {
         if (report.applied.value == 0) {
-            return core::fail(core::Errc::kCorrupt, "neither log nor state on this disk can be used: restore a backup");
+            return core::fail(core::Errc::kCorrupt,
+                              "neither log nor state on this disk can be used: restore a backup");
         }
         TRY(begin_behind_state(parts, fsm, configuration));
         return report;

@@ -4,7 +4,11 @@ namespace smackd::storage {
 
 SnapshotFetch::SnapshotFetch(SnapshotStore& store, core::Executor& executor, core::Timers& timers,
                              core::Logger logger, Events events)
-    : store_(store), executor_(executor), timers_(timers), logger_(std::move(logger)), events_(std::move(events)) {}
+    : store_(store),
+      executor_(executor),
+      timers_(timers),
+      logger_(std::move(logger)),
+      events_(std::move(events)) {}
 
 SnapshotFetch::~SnapshotFetch() {
     *alive_ = false;
@@ -69,7 +73,8 @@ void SnapshotFetch::request_next() {
 }
 
 void SnapshotFetch::ask() {
-    if (++tries_ > kChunkTriesMax) return drop(core::Error{core::Errc::kTimeout, "the leader sends no chunks", 0});
+    if (++tries_ > kChunkTriesMax)
+        return drop(core::Error{core::Errc::kTimeout, "the leader sends no chunks", 0});
     waiting_ = true;
     wire::RaftMessage message;
     wire::ChunkRequest& request = *message.mutable_chunk_request();
@@ -87,7 +92,8 @@ void SnapshotFetch::ask() {
 
 void SnapshotFetch::receive(core::NodeId from, wire::ChunkReply& reply) {
     const bool expected = manifest_ && waiting_ && from == from_ && reply.index() == manifest_->index() &&
-                          reply.term() == manifest_->term() && reply.file() == file_ && reply.chunk() == chunk_;
+                          reply.term() == manifest_->term() && reply.file() == file_ &&
+                          reply.chunk() == chunk_;
     if (!expected) return;
     waiting_ = false;
     timers_.cancel(timer_);

@@ -1,7 +1,7 @@
 // Pulls a snapshot from the leader chunk by chunk while the replica goes on as a follower.
 //
-// The replica votes and answers heartbeats meanwhile; only when the whole snapshot is here, verified and durable is
-// it handed to Raft. A transfer that was interrupted resumes behind the last chunk that checks.
+// The replica votes and answers heartbeats meanwhile; only when the whole snapshot is here, verified and
+// durable is it handed to Raft. A transfer that was interrupted resumes behind the last chunk that checks.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,7 @@ inline constexpr core::milliseconds kChunkRetry{1000};
 inline constexpr int kChunkTriesMax = 10;  ///< then the fetch is dropped until the leader offers it again
 
 class SnapshotFetch {
-  public:
+ public:
     struct Events {
         core::Callback<void(core::NodeId, const wire::RaftMessage&)> send;
         core::Callback<void(core::NodeId, core::Term, const wire::SnapshotManifest&)> ready;
@@ -39,7 +39,7 @@ class SnapshotFetch {
     bool active() const { return manifest_ != nullptr; }
     uint64_t chunks_received() const { return chunks_received_; }
 
-  private:
+ private:
     void begin();
     void request_next();
     void ask();

@@ -1,5 +1,5 @@
-// The bytes of a log's segments: up to three files of 4 KiB. Checksums of sectors are set right first, for no mutation
-// would guess one; those of records are left, and everything before them is reached.
+// The bytes of a log's segments: up to three files of 4 KiB. Checksums of sectors are set right first, for no
+// mutation would guess one; those of records are left, and everything before them is reached.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -14,7 +14,8 @@ using namespace smackd;
 void seal(core::Bytes& bytes) {
     for (size_t at = 0; at + storage::kSectorBytes <= bytes.size(); at += storage::kSectorBytes) {
         core::Bytes checksum;
-        core::put_u32(checksum, core::crc32c(core::BytesView(bytes).substr(at + 4, storage::kSectorBytes - 4)));
+        core::put_u32(checksum,
+                      core::crc32c(core::BytesView(bytes).substr(at + 4, storage::kSectorBytes - 4)));
         bytes.replace(at, 4, checksum);
     }
 }

@@ -23,7 +23,8 @@ bool fails(const std::string& name, unsigned long long seed) {
     if (child == 0) {
         std::freopen("/dev/null", "w", stderr);
         plant(name);
-        const LifetimeResult result = run_lifetime({.seed = seed, .operations = 500, .trace = false});
+        const LifetimeResult result =
+            run_lifetime({.seed = seed, .operations = 500, .trace = false, .messages = false});
         ::_exit(result.violation.empty() ? 0 : 1);
     }
     int status = 0;
@@ -32,7 +33,9 @@ bool fails(const std::string& name, unsigned long long seed) {
 }
 
 /// Only a seed that passes without the bug proves anything.
-bool caught(const std::string& name, unsigned long long seed) { return fails(name, seed) && !fails("", seed); }
+bool caught(const std::string& name, unsigned long long seed) {
+    return fails(name, seed) && !fails("", seed);
+}
 
 }  // namespace
 

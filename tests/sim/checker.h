@@ -1,8 +1,9 @@
 // What must hold whatever happens, checked as it happens and once more at the end.
 //
-// Every change of the state has a revision, so the first server to show revision r fixes what r is, for all. On top
-// of that: what was acknowledged is in every later leader; a write acknowledged before another began comes first; a
-// consistent read sees everything acknowledged before it began; a feed neither loses nor repeats.
+// Every change of the state has a revision, so the first server to show revision r fixes what r is, for all.
+// On top of that: what was acknowledged is in every later leader; a write acknowledged before another began
+// comes first; a consistent read sees everything acknowledged before it began; a feed neither loses nor
+// repeats.
 #pragma once
 
 #include <map>
@@ -15,7 +16,7 @@
 namespace smackd::sim {
 
 class Checker {
-  public:
+ public:
     explicit Checker(World& world) : world_(world) {}
 
     /// Follows the feed of a server over its lives, and compares states at equal applied indexes.
@@ -40,16 +41,16 @@ class Checker {
     void compare_all(std::map<uint64_t, std::unique_ptr<Process>>& processes);
     uint64_t revisions() const { return history_.empty() ? 0 : history_.rbegin()->first; }
 
-  private:
+ private:
     struct Change {
         std::string kind, key, value;
         bool operator==(const Change&) const = default;
     };
     struct Follower {
         std::unique_ptr<storage::feed::Watch> watch;
-        uint64_t seen = 0;       ///< last revision taken from the feed, over all lives
+        uint64_t seen = 0;  ///< last revision taken from the feed, over all lives
         uint64_t epoch = 1;
-        uint64_t revision = 0;   ///< of the state when last looked
+        uint64_t revision = 0;  ///< of the state when last looked
         bool planned = false;
         uint64_t term = 0;
     };
@@ -58,11 +59,11 @@ class Checker {
 
     World& world_;
     std::map<uint64_t, Follower> followers_;
-    std::map<uint64_t, Change> history_;            ///< by revision
-    std::map<std::string, uint64_t> values_;        ///< revision of each value written: once each
+    std::map<uint64_t, Change> history_;                        ///< by revision
+    std::map<std::string, uint64_t> values_;                    ///< revision of each value written: once each
     std::map<std::string, std::map<uint64_t, bool>> versions_;  ///< revisions of each setting
-    std::map<uint64_t, uint64_t> leaders_;          ///< by term
-    std::map<uint64_t, std::string> digests_;       ///< by applied index
+    std::map<uint64_t, uint64_t> leaders_;                      ///< by term
+    std::map<uint64_t, std::string> digests_;                   ///< by applied index
     uint64_t acknowledged_ = 0;
 };
 

@@ -10,7 +10,9 @@ namespace {
 constexpr uint64_t kKeys = 12;
 constexpr core::milliseconds kTimeout{1500};
 
-core::Duration hop(World& world) { return core::Duration{static_cast<int64_t>(100'000 + world.random().below(400'000))}; }
+core::Duration hop(World& world) {
+    return core::Duration{static_cast<int64_t>(100'000 + world.random().below(400'000))};
+}
 
 }  // namespace
 
@@ -83,10 +85,13 @@ void Client::attempt() {
     });
     world_.schedule(hop(world_), [this, process, attempt] {
         if (!process->up()) return;  // the time-out notices
-        process->life()->schedule(core::Duration{0}, [this, process, attempt] {
-            if (kind_ == Kind::kRead) return send_read(*process, attempt);
-            send_write(*process, attempt);
-        }, process->life());
+        process->life()->schedule(
+            core::Duration{0},
+            [this, process, attempt] {
+                if (kind_ == Kind::kRead) return send_read(*process, attempt);
+                send_write(*process, attempt);
+            },
+            process->life());
     });
 }
 

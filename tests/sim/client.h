@@ -1,4 +1,5 @@
-// A client that writes unique values and reads consistently, one request at a time, and retries until it knows.
+// A client that writes unique values and reads consistently, one request at a time, and retries until it
+// knows.
 #pragma once
 
 #include <functional>
@@ -16,7 +17,7 @@ struct ClientCounts {
 };
 
 class Client {
-  public:
+ public:
     Client(World& world, Processes& processes, Checker& checker, uint64_t id)
         : world_(world), processes_(processes), checker_(checker), id_(id) {}
 
@@ -27,7 +28,7 @@ class Client {
     bool idle() const { return idle_; }
     const ClientCounts& counts() const { return counts_; }
 
-  private:
+ private:
     enum class Kind : uint8_t { kWrite, kWriteTwo, kExpect, kRead, kUrgent };
     void next();
     void make_write();
@@ -50,12 +51,12 @@ class Client {
     bool idle_ = true;
     Kind kind_ = Kind::kWrite;
     uint64_t sequence_ = 0;
-    uint64_t attempt_ = 0;     ///< of any request: an answer to an older one is late
-    uint64_t floor_ = 0;       ///< acknowledged when the request began
+    uint64_t attempt_ = 0;  ///< of any request: an answer to an older one is late
+    uint64_t floor_ = 0;    ///< acknowledged when the request began
     core::Bytes command_;
     std::string key_, value_;
     uint64_t expected_ = 0;
-    uint64_t target_ = 0;      ///< server to ask; 0: any
+    uint64_t target_ = 0;  ///< server to ask; 0: any
     uint64_t timeout_ = 0;
 };
 

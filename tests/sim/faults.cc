@@ -7,20 +7,34 @@ namespace smackd::sim {
 
 const char* fault_name(Fault fault) {
     switch (fault) {
-        case Fault::kPowerFailure: return "power_failure";
-        case Fault::kPowerFailureInWrite: return "power_failure_in_write";
-        case Fault::kKill: return "kill";
-        case Fault::kPartition: return "partition";
-        case Fault::kOneWay: return "one_way_partition";
-        case Fault::kLoss: return "loss_delay_double";
-        case Fault::kPause: return "pause";
-        case Fault::kClockStep: return "clock_step";
-        case Fault::kFullDisk: return "full_disk";
-        case Fault::kSlowDisk: return "slow_disk";
-        case Fault::kBitFlip: return "bit_flip";
-        case Fault::kTransfer: return "leadership_transfer";
-        case Fault::kMembership: return "membership_change";
-        case Fault::kOldVersion: return "old_version";
+        case Fault::kPowerFailure:
+            return "power_failure";
+        case Fault::kPowerFailureInWrite:
+            return "power_failure_in_write";
+        case Fault::kKill:
+            return "kill";
+        case Fault::kPartition:
+            return "partition";
+        case Fault::kOneWay:
+            return "one_way_partition";
+        case Fault::kLoss:
+            return "loss_delay_double";
+        case Fault::kPause:
+            return "pause";
+        case Fault::kClockStep:
+            return "clock_step";
+        case Fault::kFullDisk:
+            return "full_disk";
+        case Fault::kSlowDisk:
+            return "slow_disk";
+        case Fault::kBitFlip:
+            return "bit_flip";
+        case Fault::kTransfer:
+            return "leadership_transfer";
+        case Fault::kMembership:
+            return "membership_change";
+        case Fault::kOldVersion:
+            return "old_version";
     }
     return "?";
 }
@@ -32,7 +46,8 @@ Faults::Faults(World& world, Network& network, Processes& processes, Checker& ch
 }
 
 core::Duration Faults::between(int64_t low_ms, int64_t high_ms) {
-    return core::milliseconds{low_ms + static_cast<int64_t>(world_.random().below(static_cast<uint64_t>(high_ms - low_ms + 1)))};
+    return core::milliseconds{
+        low_ms + static_cast<int64_t>(world_.random().below(static_cast<uint64_t>(high_ms - low_ms + 1)))};
 }
 
 void Faults::start() {
@@ -97,8 +112,10 @@ void Faults::apply(Fault fault) {
         case Fault::kKill:
             note(fault, name);
             return take_down(*process, false, between(5, 800));
-        case Fault::kPartition: return partition(false);
-        case Fault::kOneWay: return partition(true);
+        case Fault::kPartition:
+            return partition(false);
+        case Fault::kOneWay:
+            return partition(true);
         case Fault::kLoss:
             note(fault, "");
             network_.drop_permille = static_cast<unsigned>(world_.random().below(200));
@@ -124,13 +141,16 @@ void Faults::apply(Fault fault) {
             process->slowness = 5 + static_cast<double>(world_.random().below(200));
             world_.schedule(between(100, 2000), [process] { process->slowness = 1; });
             return;
-        case Fault::kBitFlip: return flip();
+        case Fault::kBitFlip:
+            return flip();
         case Fault::kTransfer:
             if (process->replica().status().role != storage::ReplicaRole::kLeader) return;
             note(fault, name);
             return process->replica().transfer_leadership({}, [](core::Result<void>) {});
-        case Fault::kMembership: return change_membership();
-        case Fault::kOldVersion: return;
+        case Fault::kMembership:
+            return change_membership();
+        case Fault::kOldVersion:
+            return;
     }
 }
 
@@ -147,9 +167,8 @@ void Faults::boot(Process& process) {
     auto booted = process.boot();
     if (booted) {
         world_.trace(std::format("n{} is up", process.id()));
-        process.replica().set_observer([this, &process](const storage::ReplicaStatus& status) {
-            checker_.observe(process, status);
-        });
+        process.replica().set_observer(
+            [this, &process](const storage::ReplicaStatus& status) { checker_.observe(process, status); });
         checker_.look(process);
         if (process.flipped) watch_recovery(process);
         return;
@@ -172,13 +191,15 @@ void Faults::boot(Process& process) {
     world_.violate(std::format("n{} does not start: {}", process.id(), booted.error().to_string()));
 }
 
-/// A server with a flipped bit counts as whole again when it has been up for a while, caught up and without alarms.
+/// A server with a flipped bit counts as whole again when it has been up for a while, caught up and without
+/// alarms.
 void Faults::watch_recovery(Process& process) {
     const uint64_t life = process.lives();
     world_.schedule(core::milliseconds{400}, [this, &process, life] {
         if (!process.flipped || !process.up() || process.lives() != life) return;
         const storage::ReplicaStatus status = process.replica().status();
-        const bool whole = status.alarms.empty() && status.applied_index == status.commit_index && status.leader.value != 0;
+        const bool whole =
+            status.alarms.empty() && status.applied_index == status.commit_index && status.leader.value != 0;
         if (!whole) return watch_recovery(process);
         process.flipped = false;
         world_.trace(std::format("n{} is whole", process.id()));
@@ -208,14 +229,16 @@ void Faults::partition(bool one_way) {
 }
 
 bool Faults::all_whole() {
-    return std::ranges::all_of(processes_, [](const auto& entry) { return entry.second->up() && !entry.second->flipped; });
+    return std::ranges::all_of(
+        processes_, [](const auto& entry) { return entry.second->up() && !entry.second->flipped; });
 }
 
 /// One damaged disk at a time: what two of three have lost nobody can bring back.
 void Faults::flip() {
     if (!all_whole()) return;
     Process& process = any();
-    static constexpr std::array<std::string_view, 5> kParts = {"/raft/log/", "/raft/log/", "/raft/meta", "/raft/snapshots/", "/state/"};
+    static constexpr std::array<std::string_view, 5> kParts = {"/raft/log/", "/raft/log/", "/raft/meta",
+                                                               "/raft/snapshots/", "/state/"};
     const std::string_view part = kParts[world_.random().below(kParts.size())];
     process.flipped = true;
     take_down(process, world_.random().one_in(2), between(5, 500));
@@ -232,13 +255,15 @@ void Faults::change_membership() {
         for (const storage::Server& server : status.servers) {
             if (server.role == storage::ServerRole::kVoter) continue;
             note(Fault::kMembership, std::format("n{} becomes a voter", server.id.value));
-            return process->replica().assign_role(server.id, storage::ServerRole::kVoter, [](core::Result<void>) {});
+            return process->replica().assign_role(server.id, storage::ServerRole::kVoter,
+                                                  [](core::Result<void>) {});
         }
         const uint64_t whom = any().id();
         // Fewer voters make a damaged disk more than a minority.
         if (whom == id || has(Fault::kBitFlip)) return;
         note(Fault::kMembership, std::format("n{} becomes a standby", whom));
-        return process->replica().assign_role({whom}, storage::ServerRole::kStandby, [](core::Result<void>) {});
+        return process->replica().assign_role({whom}, storage::ServerRole::kStandby,
+                                              [](core::Result<void>) {});
     }
 }
 

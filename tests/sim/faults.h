@@ -9,14 +9,26 @@
 namespace smackd::sim {
 
 enum class Fault : uint8_t {
-    kPowerFailure, kPowerFailureInWrite, kKill, kPartition, kOneWay, kLoss, kPause, kClockStep, kFullDisk, kSlowDisk,
-    kBitFlip, kTransfer, kMembership, kOldVersion,
+    kPowerFailure,
+    kPowerFailureInWrite,
+    kKill,
+    kPartition,
+    kOneWay,
+    kLoss,
+    kPause,
+    kClockStep,
+    kFullDisk,
+    kSlowDisk,
+    kBitFlip,
+    kTransfer,
+    kMembership,
+    kOldVersion,
 };
 inline constexpr size_t kFaults = 14;
 const char* fault_name(Fault fault);
 
 class Faults {
-  public:
+ public:
     Faults(World& world, Network& network, Processes& processes, Checker& checker);
 
     /// Chooses the kinds of this lifetime and begins. `base` picks software versions as well.
@@ -29,7 +41,7 @@ class Faults {
     /// After each event of a process: a disk that stopped takes the server down.
     void check(Process& process);
 
-  private:
+ private:
     void schedule();
     void strike();
     void apply(Fault fault);

@@ -13,19 +13,19 @@ constexpr core::seconds kConvergeMax{60};  // virtual, after everything works ag
 constexpr uint64_t kClients = 10;
 
 class LineSink final : public core::LogSink {
-  public:
+ public:
     explicit LineSink(World& world) : world_(world) {}
     void write(core::LogLevel level, std::string_view component, std::string_view line) override {
         if (level == core::LogLevel::kDebug) return;
         world_.trace(std::format("{} {}", component, line));
     }
 
-  private:
+ private:
     World& world_;
 };
 
 class Lifetime {
-  public:
+ public:
     explicit Lifetime(const LifetimeOptions& options)
         : options_(options), world_(options.seed), network_(world_), sink_(world_), checker_(world_) {
         world_.set_trace(options.trace);
@@ -40,23 +40,28 @@ class Lifetime {
         return collect();
     }
 
-  private:
+ private:
     void build() {
         const uint64_t die = world_.random().below(8);
         const uint64_t count = die == 0 ? 1 : die < 3 ? 5 : 3;
         std::vector<storage::Server> servers;
         for (uint64_t id = 1; id <= count; ++id) {
-            servers.push_back(storage::Server{.id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kVoter});
+            servers.push_back(storage::Server{
+                .id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kVoter});
         }
         ProcessOptions process;
         process.log = &sink_;
         process.segment_bytes = (8 + world_.random().below(56)) * 1024;
         process.snapshot_log_bytes = (6 + world_.random().below(90)) * 1024;
-        network_.sniffer = [this](uint64_t from, uint64_t, core::BytesView bytes) { sniff(from, bytes); };
+        network_.sniffer = [this](uint64_t from, uint64_t to, core::BytesView bytes) {
+            sniff(from, bytes);
+            if (options_.messages) trace_message(from, to, bytes);
+        };
         for (const storage::Server& server : servers) {
             process.id = server.id.value;
             auto made = std::make_unique<Process>(world_, network_, process);
-            if (auto begun = made->bootstrap(servers); !begun) world_.violate("bootstrap: " + begun.error().to_string());
+            if (auto begun = made->bootstrap(servers); !begun)
+                world_.violate("bootstrap: " + begun.error().to_string());
             made->after_event = [this](Process& p) { after_event(p); };
             processes_[server.id.value] = std::move(made);
         }
@@ -68,6 +73,31 @@ class Lifetime {
     void after_event(Process& process) {
         if (process.disk().stopped()) return faults_->check(process);
         checker_.look(process);
+    }
+
+    void trace_message(uint64_t from, uint64_t to, core::BytesView bytes) {
+        wire::RaftMessage message;
+        if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+        std::string text = std::format("kind {}", static_cast<int>(message.body_case()));
+        if (message.has_append_entries()) {
+            const auto& append = message.append_entries();
+            text = std::format("append term {} prev {}^{} entries {} commit {}", append.term(),
+                               append.prev_log_index(), append.prev_log_term(), append.entries_size(),
+                               append.leader_commit());
+        } else if (message.has_append_entries_result()) {
+            const auto& result = message.append_entries_result();
+            text = std::format("append result term {} rejected {} last {}", result.term(), result.rejected(),
+                               result.last_log_index());
+        } else if (message.has_request_vote()) {
+            const auto& vote = message.request_vote();
+            text = std::format("vote? term {} last {}^{} pre {}", vote.term(), vote.last_log_index(),
+                               vote.last_log_term(), vote.pre_vote());
+        } else if (message.has_request_vote_result()) {
+            const auto& result = message.request_vote_result();
+            text = std::format("vote result term {} granted {} pre {}", result.term(), result.vote_granted(),
+                               result.pre_vote());
+        }
+        world_.trace(std::format("n{} > n{} {}", from, to, text));
     }
 
     /// An append request names its leader: field 3 of the message, field 1 of the request is the term.
@@ -92,7 +122,8 @@ class Lifetime {
                                    [this] { on_acknowledged(); });
         }
         const core::Instant limit = world_.now() + kWorkMax;
-        while (world_.violation().empty() && acknowledged_ < options_.operations && world_.now() < limit) world_.run_one();
+        while (world_.violation().empty() && acknowledged_ < options_.operations && world_.now() < limit)
+            world_.run_one();
         timed_out_ = true;
     }
 
@@ -125,7 +156,8 @@ class Lifetime {
             }
         }
         if (!world_.violation().empty()) return;
-        world_.violate(std::format("no convergence within {} s after everything was healed", kConvergeMax.count()));
+        world_.violate(
+            std::format("no convergence within {} s after everything was healed", kConvergeMax.count()));
     }
 
     /// For whoever reads a failure: where everybody stood.
@@ -136,12 +168,14 @@ class Lifetime {
                 continue;
             }
             const auto status = process->replica().status();
-            std::string line = std::format("n{}: role {} term {} last {} commit {} applied {} revision {}", id,
-                                           static_cast<int>(status.role), status.term.value, status.last_index.value,
-                                           status.commit_index.value, status.applied_index.value,
-                                           process->state().revision().number);
-            for (const auto& server : status.servers) line += std::format(" {}={}", server.id.value, static_cast<int>(server.role));
-            for (const auto& alarm : status.alarms) line += std::format(" [{}: {}]", alarm.name, alarm.message);
+            std::string line = std::format("n{}: role {} term {} last {} commit {} applied {} revision {}",
+                                           id, static_cast<int>(status.role), status.term.value,
+                                           status.last_index.value, status.commit_index.value,
+                                           status.applied_index.value, process->state().revision().number);
+            for (const auto& server : status.servers)
+                line += std::format(" {}={}", server.id.value, static_cast<int>(server.role));
+            for (const auto& alarm : status.alarms)
+                line += std::format(" [{}: {}]", alarm.name, alarm.message);
             world_.trace(line);
         }
     }
@@ -151,7 +185,8 @@ class Lifetime {
             if (!process->up() || process->replica().status().role != storage::ReplicaRole::kLeader) continue;
             for (const auto& server : process->replica().status().servers) {
                 if (server.role == storage::ServerRole::kVoter) continue;
-                process->replica().assign_role(server.id, storage::ServerRole::kVoter, [](core::Result<void>) {});
+                process->replica().assign_role(server.id, storage::ServerRole::kVoter,
+                                               [](core::Result<void>) {});
                 return;
             }
         }
@@ -167,7 +202,9 @@ class Lifetime {
             if (!process->up()) return false;
             const auto status = process->replica().status();
             leader = leader || (status.role == storage::ReplicaRole::kLeader && status.may_plan);
-            if (!status.alarms.empty() || status.applied_index != status.commit_index || status.last_index != status.commit_index) return false;
+            if (!status.alarms.empty() || status.applied_index != status.commit_index ||
+                status.last_index != status.commit_index)
+                return false;
             if (applied.value != 0 && status.applied_index != applied) return false;
             applied = status.applied_index;
             for (const auto& server : status.servers) {
@@ -221,6 +258,8 @@ class Lifetime {
 
 }  // namespace
 
-LifetimeResult run_lifetime(const LifetimeOptions& options) { return Lifetime(options).run(); }
+LifetimeResult run_lifetime(const LifetimeOptions& options) {
+    return Lifetime(options).run();
+}
 
 }  // namespace smackd::sim

@@ -13,6 +13,7 @@ struct LifetimeOptions {
     uint64_t seed = 1;
     uint64_t operations = 500;
     bool trace = false;
+    bool messages = false;  ///< in the trace as well
 };
 
 struct LifetimeResult {
@@ -21,8 +22,8 @@ struct LifetimeResult {
     std::array<uint64_t, kFaults> faults{};
     ClientCounts clients;
     NetworkCounts network;
-    uint64_t acknowledged = 0, elections = 0, installs = 0, snapshots = 0, lives = 0, torn = 0, lost = 0, events = 0,
-             revisions = 0, virtual_ms = 0;
+    uint64_t acknowledged = 0, elections = 0, installs = 0, snapshots = 0, lives = 0, torn = 0, lost = 0,
+             events = 0, revisions = 0, virtual_ms = 0;
 };
 
 LifetimeResult run_lifetime(const LifetimeOptions& options);

@@ -1,4 +1,5 @@
-// sim: runs seeded lifetimes of a cluster and says how many passed; a violation prints its seed and last lines.
+// sim: runs seeded lifetimes of a cluster and says how many passed; a violation prints its seed and last
+// lines.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,7 @@ struct Arguments {
     uint64_t lifetimes = 20;
     uint64_t operations = 500;
     bool trace = false;
+    bool messages = false;
     std::string bug;
 };
 
@@ -46,7 +48,8 @@ void add(LifetimeResult& sum, const LifetimeResult& one) {
 
 void print(const LifetimeResult& sum) {
     for (size_t i = 0; i < kFaults; ++i) {
-        std::printf("%-24s %llu\n", fault_name(static_cast<Fault>(i)), static_cast<unsigned long long>(sum.faults[i]));
+        std::printf("%-24s %llu\n", fault_name(static_cast<Fault>(i)),
+                    static_cast<unsigned long long>(sum.faults[i]));
     }
     const auto line = [](const char* name, uint64_t value) {
         std::printf("%-24s %llu\n", name, static_cast<unsigned long long>(value));
@@ -84,8 +87,10 @@ int run(const Arguments& arguments) {
     const auto begin = std::clock();
     for (uint64_t i = 0; i < arguments.lifetimes && failed < 5; ++i) {
         const uint64_t seed = arguments.seed + i;
-        const LifetimeResult result =
-            run_lifetime({.seed = seed, .operations = arguments.operations, .trace = arguments.trace});
+        const LifetimeResult result = run_lifetime({.seed = seed,
+                                                    .operations = arguments.operations,
+                                                    .trace = arguments.trace,
+                                                    .messages = arguments.messages});
         add(sum, result);
         if (result.violation.empty()) {
             ++passed;
@@ -99,14 +104,16 @@ int run(const Arguments& arguments) {
     std::printf("cpu_seconds_per_lifetime %.3f\n", seconds / static_cast<double>(passed + failed));
     std::printf("seeds %llu to %llu\n", static_cast<unsigned long long>(arguments.seed),
                 static_cast<unsigned long long>(arguments.seed + passed + failed - 1));
-    std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed), static_cast<unsigned long long>(failed));
+    std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed),
+                static_cast<unsigned long long>(failed));
     return failed == 0 ? 0 : 1;
 }
 
 int usage() {
     std::fprintf(stderr,
-                 "usage: sim [--seed N] [--lifetimes K] [--ops N] [--trace] [--bug NAME|all]\n"
-                 "  runs K seeded lifetimes of a simulated cluster from seed N on; --bug plants a bug by name, `all` runs\n"
+                 "usage: sim [--seed N] [--lifetimes K] [--ops N] [--trace] [--messages] [--bug NAME|all]\n"
+                 "  runs K seeded lifetimes of a simulated cluster from seed N on; --bug plants a bug by "
+                 "name, `all` runs\n"
                  "  every bug of tests/sim/planted.txt and says which are caught\n");
     return 2;
 }
@@ -121,6 +128,10 @@ int main(int argc, char** argv) {
         const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
         if (name == "--trace") {
             arguments.trace = true;
+            continue;
+        }
+        if (name == "--messages") {
+            arguments.trace = arguments.messages = true;
             continue;
         }
         if (value == nullptr) return usage();

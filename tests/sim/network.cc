@@ -32,14 +32,18 @@ void Network::send(uint64_t from, uint64_t to, core::Bytes message) {
     }
 }
 
-void Network::deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::Bytes>& message, core::Duration after) {
+void Network::deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::Bytes>& message,
+                      core::Duration after) {
     world_.schedule(after, [this, from, to, message] {
         const auto port = ports_.find(to);
         if (port == ports_.end() || !port->second.life->alive) return;
         const Port target = port->second;
-        target.life->schedule(core::Duration{0}, [target, from, message] {
-            if (*target.receiver) (*target.receiver)(core::NodeId{from}, *message);
-        }, target.life);
+        target.life->schedule(
+            core::Duration{0},
+            [target, from, message] {
+                if (*target.receiver) (*target.receiver)(core::NodeId{from}, *message);
+            },
+            target.life);
     });
 }
 

@@ -1,4 +1,5 @@
-// A network between processes that loses, delays, reorders and doubles messages, and can be cut one way or both.
+// A network between processes that loses, delays, reorders and doubles messages, and can be cut one way or
+// both.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,7 @@ struct NetworkCounts {
 };
 
 class Network {
-  public:
+ public:
     explicit Network(World& world) : world_(world) {}
 
     /// Of 1000 messages how many are lost, doubled, or delayed by up to a second.
@@ -27,17 +28,19 @@ class Network {
     void heal() { cuts_.clear(); }
     void send(uint64_t from, uint64_t to, core::Bytes message);
     /// Who takes messages for `node`; replaced at each life.
-    void attach(uint64_t node, std::shared_ptr<Life> life, std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver);
+    void attach(uint64_t node, std::shared_ptr<Life> life,
+                std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver);
     const NetworkCounts& counts() const { return counts_; }
     /// Looks at each message as it is sent.
     core::Callback<void(uint64_t from, uint64_t to, core::BytesView)> sniffer;
 
-  private:
+ private:
     struct Port {
         std::shared_ptr<Life> life;
         std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver;
     };
-    void deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::Bytes>& message, core::Duration after);
+    void deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::Bytes>& message,
+                 core::Duration after);
     World& world_;
     std::map<uint64_t, Port> ports_;
     std::set<std::pair<uint64_t, uint64_t>> cuts_;
@@ -45,19 +48,26 @@ class Network {
 };
 
 class Transport final : public core::Transport {
-  public:
+ public:
     Transport(Network& network, uint64_t self, std::shared_ptr<Life> life)
-        : network_(network), self_(self), receiver_(std::make_shared<core::Callback<void(core::NodeId, core::Bytes)>>()) {
+        : network_(network),
+          self_(self),
+          receiver_(std::make_shared<core::Callback<void(core::NodeId, core::Bytes)>>()) {
         network_.attach(self, std::move(life), receiver_);
     }
     void set_address(core::NodeId, const std::string&) override {}
-    void send(core::NodeId peer, core::Bytes message) override { network_.send(self_, peer.value, std::move(message)); }
-    void set_receiver(core::Callback<void(core::NodeId, core::Bytes)> receiver) override { *receiver_ = std::move(receiver); }
+    void send(core::NodeId peer, core::Bytes message) override {
+        network_.send(self_, peer.value, std::move(message));
+    }
+    void set_receiver(core::Callback<void(core::NodeId, core::Bytes)> receiver) override {
+        *receiver_ = std::move(receiver);
+    }
 
-  private:
+ private:
     Network& network_;
     uint64_t self_;
-    std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver_;  ///< also held by messages under way
+    std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>>
+        receiver_;  ///< also held by messages under way
 };
 
 }  // namespace smackd::sim

@@ -39,16 +39,16 @@ core::Result<void> Process::build() {
     const core::Logger logger(options_.log, std::format("n{}", options_.id));
     TRY(disk_.make_directory("/data"));
     TRY(disk_.sync_directory("/"));
-    TRY_ASSIGN(state_, storage::state::StateMachine::open(storage::state::StateOptions{
-                           .directory = "/data/state",
-                           .disk = disk_,
-                           .vfs = *vfs_,
-                           .hub = *hub_,
-                           .metrics = *metrics_,
-                           .logger = logger,
-                           .checkpoint_bytes = 256 * 1024,
-                           .checkpoint_bytes_max = 512 * 1024,
-                           .feature_level_max = options_.feature_level_max}));
+    TRY_ASSIGN(state_, storage::state::StateMachine::open(
+                           storage::state::StateOptions{.directory = "/data/state",
+                                                        .disk = disk_,
+                                                        .vfs = *vfs_,
+                                                        .hub = *hub_,
+                                                        .metrics = *metrics_,
+                                                        .logger = logger,
+                                                        .checkpoint_bytes = 256 * 1024,
+                                                        .checkpoint_bytes_max = 512 * 1024,
+                                                        .feature_level_max = options_.feature_level_max}));
     hub_->set_history(storage::state::feed_history({"/data/state", *vfs_, state_->generation()}));
     const storage::ReplicaEnvironment environment{.disk = disk_,
                                                   .clock = clock_,
@@ -126,6 +126,8 @@ void Process::crash(bool power) {
     metrics_.reset();
 }
 
-void Process::pause(core::Duration duration) { life_->paused_until = world_.now() + duration; }
+void Process::pause(core::Duration duration) {
+    life_->pause_until(world_.now() + duration, life_);
+}
 
 }  // namespace smackd::sim

@@ -26,7 +26,7 @@ struct LifeCounts {
 };
 
 class Process {
-  public:
+ public:
     Process(World& world, Network& network, ProcessOptions options);
     ~Process();
 
@@ -50,13 +50,13 @@ class Process {
     /// Ends the running life and sums all of them up.
     const LifeCounts& counts();
     ProcessOptions& options() { return options_; }
-    double slowness = 1;  ///< of its executors: 1 is a good disk
+    double slowness = 1;   ///< of its executors: 1 is a good disk
     bool flipped = false;  ///< a bit was flipped, and the server has not been whole since
     core::Callback<void(Process&)> after_event;
     /// Callbacks of clients that asked this life: they end with it.
     std::shared_ptr<Life> life() const { return life_; }
 
-  private:
+ private:
     core::Result<void> build();
     void add_counts();
     storage::ReplicaOptions replica_options() const;

@@ -50,16 +50,35 @@ void World::violate(std::string what) {
     violation_ = std::move(what);
 }
 
-uint64_t Life::schedule(core::Duration after, core::Callback<void()> callback, const std::shared_ptr<Life>& self) {
+uint64_t Life::schedule(core::Duration after, core::Callback<void()> callback,
+                        const std::shared_ptr<Life>& self) {
     return world_.schedule(after, [self, work = std::move(callback)]() mutable {
         if (!self->alive) return;
-        if (self->paused_until > self->world_.now()) {
-            self->schedule(self->paused_until - self->world_.now(), std::move(work), self);
+        if (self->paused_until_ > self->world_.now() || !self->held_.empty()) {
+            self->held_.push_back(std::move(work));
             return;
         }
-        work();
-        if (self->alive && self->after_event) self->after_event();
+        self->run(work);
     });
+}
+
+void Life::run(core::Callback<void()>& work) {
+    work();
+    if (alive && after_event) after_event();
+}
+
+void Life::pause_until(core::Instant until, const std::shared_ptr<Life>& self) {
+    paused_until_ = until;
+    const core::Duration wait = until > world_.now() ? until - world_.now() : core::Duration{0};
+    world_.schedule(wait, [self] { self->release(); });
+}
+
+void Life::release() {
+    while (alive && paused_until_ <= world_.now() && !held_.empty()) {
+        core::Callback<void()> work = std::move(held_.front());
+        held_.pop_front();
+        run(work);
+    }
 }
 
 core::TimerId Timers::start(core::Duration after, core::Callback<void()> callback) {

@@ -1,6 +1,7 @@
 // Virtual time: one queue of events, one seed, and the twins of clock, timers and executor that hang on it.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,7 +15,7 @@
 namespace smackd::sim {
 
 class World {
-  public:
+ public:
     explicit World(uint64_t seed) : random_(seed) {}
 
     core::Random& random() { return random_; }
@@ -37,7 +38,7 @@ class World {
     void violate(std::string what);
     const std::string& violation() const { return violation_; }
 
-  private:
+ private:
     core::SeededRandom random_;
     core::Instant now_;
     uint64_t next_id_ = 0;
@@ -51,54 +52,62 @@ class World {
 
 /// The clocks of one machine: monotonic time goes on over restarts, wall time can be stepped.
 class Clock final : public core::Clock {
-  public:
+ public:
     explicit Clock(World& world) : world_(world) {}
     core::Instant now() const override { return world_.now() + core::seconds{100}; }
     core::WallTime wall() const override { return core::WallTime{kStartMs + world_.now_ms() + skew_ms_}; }
     void step(int64_t milliseconds) { skew_ms_ += milliseconds; }
 
-  private:
+ private:
     static constexpr int64_t kStartMs = 1'700'000'000'000;
     World& world_;
     int64_t skew_ms_ = 0;
 };
 
-/// What one life of a process has running; when it dies nothing of it runs any more. While paused, events wait.
+/// What one life of a process has running; when it dies nothing of it runs any more. While paused, events
+/// wait.
 class Life {
-  public:
+ public:
     explicit Life(World& world) : world_(world) {}
     bool alive = true;
-    core::Instant paused_until{};
     core::Callback<void()> after_event;  ///< runs after each event, outside of it
 
-    uint64_t schedule(core::Duration after, core::Callback<void()> callback, const std::shared_ptr<Life>& self);
+    uint64_t schedule(core::Duration after, core::Callback<void()> callback,
+                      const std::shared_ptr<Life>& self);
+    /// Until then events wait, in their order.
+    void pause_until(core::Instant until, const std::shared_ptr<Life>& self);
     World& world() { return world_; }
 
-  private:
+ private:
+    void run(core::Callback<void()>& work);
+    void release();
     World& world_;
+    core::Instant paused_until_{};
+    std::deque<core::Callback<void()>> held_;
 };
 
 class Timers final : public core::Timers {
-  public:
+ public:
     explicit Timers(std::shared_ptr<Life> life) : life_(std::move(life)) {}
     core::TimerId start(core::Duration after, core::Callback<void()> callback) override;
     void cancel(core::TimerId id) override;
 
-  private:
+ private:
     std::shared_ptr<Life> life_;
     core::TimerId next_ = 0;
     std::shared_ptr<std::unordered_map<core::TimerId, uint64_t>> events_ =
         std::make_shared<std::unordered_map<core::TimerId, uint64_t>>();
 };
 
-/// Runs work after a random delay and reports after another; a crash in between loses the report, not the work.
+/// Runs work after a random delay and reports after another; a crash in between loses the report, not the
+/// work.
 class Executor final : public core::Executor {
-  public:
+ public:
     Executor(std::shared_ptr<Life> life, core::Duration delay_max, const double& slowness)
         : life_(std::move(life)), delay_max_(delay_max), slowness_(slowness) {}
     void submit(core::Callback<void()> work, core::Callback<void()> done) override;
 
-  private:
+ private:
     core::Duration delay();
     std::shared_ptr<Life> life_;
     core::Duration delay_max_;

@@ -14,7 +14,8 @@ struct Cluster {
     explicit Cluster(uint64_t count, uint64_t snapshot_log_bytes = 32 * 1024) {
         std::vector<storage::Server> servers;
         for (uint64_t id = 1; id <= count; ++id) {
-            servers.push_back({.id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kVoter});
+            servers.push_back(
+                {.id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kVoter});
         }
         for (const storage::Server& server : servers) {
             sim::ProcessOptions options;
@@ -49,8 +50,9 @@ struct Cluster {
         command.add_changes()->mutable_put_setting()->set_name(name);
         command.mutable_changes(0)->mutable_put_setting()->set_value(value);
         auto answer = std::make_shared<std::optional<core::Result<core::Bytes>>>();
-        processes[id]->replica().propose(command.SerializeAsString(),
-                                         [answer](core::Result<core::Bytes> result) { *answer = std::move(result); });
+        processes[id]->replica().propose(
+            command.SerializeAsString(),
+            [answer](core::Result<core::Bytes> result) { *answer = std::move(result); });
         for (int i = 0; i < 400 && !*answer; ++i) run(core::milliseconds{10});
         if (!*answer) return core::fail(core::Errc::kTimeout, "no answer");
         if (!**answer) return core::pass(std::move(**answer));
@@ -108,7 +110,8 @@ TEST_CASE("replica: alone, a damaged log is refused with what is lost, until rec
     CHECK(refused.error().message.contains("recover"));
     REQUIRE_FALSE(cluster[1].boot().has_value());  // nothing was changed by trying
 
-    const auto report = cluster[1].recover({.id = {1}, .address = "n1:1", .role = storage::ServerRole::kVoter});
+    const auto report =
+        cluster[1].recover({.id = {1}, .address = "n1:1", .role = storage::ServerRole::kVoter});
     REQUIRE(report.has_value());
     CHECK(report->lost.size() == 1);
     REQUIRE(cluster[1].boot().has_value());
@@ -125,7 +128,8 @@ TEST_CASE("replica: the survivor of three goes on alone after recover") {
     const auto before = cluster.put(leader, "a", "1");
     REQUIRE(before.has_value());
     for (auto& [id, process] : cluster.processes) process->crash(true);
-    const auto report = cluster[leader].recover({.id = {leader}, .address = "x:1", .role = storage::ServerRole::kVoter});
+    const auto report =
+        cluster[leader].recover({.id = {leader}, .address = "x:1", .role = storage::ServerRole::kVoter});
     REQUIRE(report.has_value());
     CHECK(report->lost.empty());
     REQUIRE(cluster[leader].boot().has_value());
@@ -158,7 +162,8 @@ TEST_CASE("replica: a server far behind is brought back by a snapshot in chunks"
     const uint64_t leader = cluster.leader();
     const uint64_t behind = leader == 3 ? 2 : 3;
     cluster[behind].crash(false);
-    for (int i = 0; i < 300; ++i) REQUIRE(cluster.put(leader, std::format("k{}", i), std::string(200, 'x')).has_value());
+    for (int i = 0; i < 300; ++i)
+        REQUIRE(cluster.put(leader, std::format("k{}", i), std::string(200, 'x')).has_value());
     REQUIRE(cluster[behind].boot().has_value());
     cluster.run(core::seconds{5});
     CHECK(cluster[behind].state().revision() == cluster[leader].state().revision());
@@ -170,7 +175,8 @@ TEST_CASE("replica: leadership is handed over on request") {
     const uint64_t first = cluster.leader();
     const uint64_t second = first == 1 ? 2 : 1;
     std::optional<core::Result<void>> outcome;
-    cluster[first].replica().transfer_leadership({second}, [&](core::Result<void> result) { outcome = std::move(result); });
+    cluster[first].replica().transfer_leadership(
+        {second}, [&](core::Result<void> result) { outcome = std::move(result); });
     cluster.run(core::seconds{2});
     REQUIRE(outcome.has_value());
     CHECK(outcome->has_value());
@@ -186,7 +192,8 @@ TEST_CASE("replica: a server joins, becomes a voter, and is removed") {
     REQUIRE(cluster[4].boot().has_value());
     std::optional<core::Result<void>> outcome;
     const auto note = [&](core::Result<void> result) { outcome = std::move(result); };
-    cluster[leader].replica().add_server({.id = {4}, .address = "n4:1", .role = storage::ServerRole::kVoter}, note);
+    cluster[leader].replica().add_server({.id = {4}, .address = "n4:1", .role = storage::ServerRole::kVoter},
+                                         note);
     cluster.run(core::seconds{5});
     REQUIRE(outcome.has_value());
     CHECK(outcome->has_value());
