@@ -104,7 +104,7 @@ class Process:
     def running(self):
         return self.child.poll() is None
 
-    def signal(self, number):
+    def send_signal(self, number):
         if self.running():
             self.child.send_signal(number)
 
@@ -116,7 +116,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM, limit=STOP_LIMIT_S):
         """The exit code after a polite signal; a process that does not listen is killed and fails the test."""
-        self.signal(number)
+        self.send_signal(number)
         try:
             return self.wait(limit)
         except subprocess.TimeoutExpired:
@@ -124,7 +124,7 @@ class Process:
             raise AssertionError(f"the process did not end within {limit} s of signal {number}\n{self.log()[-3000:]}")
 
     def kill(self):
-        self.signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         return self.wait()
 
 
@@ -251,7 +251,11 @@ class Demo:
             connection.putheader("Content-Length", str(len(data)))
         connection.endheaders(data)
         response = connection.getresponse()
-        answer = response.status, {k.lower(): v for k, v in response.getheaders()}, response.read().decode()
+        fields = {}
+        for name, value in response.getheaders():
+            name = name.lower()
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
+        answer = response.status, fields, response.read().decode()
         connection.close()
         return answer
 

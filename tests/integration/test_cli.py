@@ -10,7 +10,7 @@ from harness import SMACKD, Demo, Process, run, shared_demo, wait_until
 def test_status_and_doctor():
     demo = shared_demo()
     status = demo.must_json("status")
-    assert status["role"] == "leader" and status["servers"], status
+    assert status["node"]["role"] == "leader" and status["servers"], status
     assert "leader" in demo.must("status").out
     doctor = demo.cli("doctor", "--data-dir", demo.directory, "--json",
                       environment={"SMACKD_URL": ""})

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "auth/http_rules.h"
+#include "auth/keytab.h"
 #include "cmd/smackd/client/deadline.h"
 #include "cmd/smackd/data_directory.h"
 
@@ -35,31 +36,34 @@ core::Result<Begun> begin(const SharedCredential& credential, const std::string&
     return begun;
 }
 
+/// "alice" is alice of the keytab's own realm.
+core::Result<std::string> full_principal(const std::string& path, const std::string& principal) {
+    if (principal.empty() || principal.find('@') != std::string::npos) return principal;
+    TRY_ASSIGN(auth::Keytab keytab, auth::Keytab::read(path));
+    for (const std::string& found : keytab.principals()) {
+        if (found.starts_with(principal + "@")) return found;
+    }
+    TRY(keytab.require(principal, path));
+    return principal;
+}
+
 }  // namespace
 
 core::Result<SharedCredential> keytab_credential(const std::string& path, const std::string& principal) {
+    TRY_ASSIGN(std::string full, full_principal(path, principal));
     return run_with_deadline<SharedCredential>(
         kKerberosLimit, "getting a ticket with the keytab",
-        [path, principal] { return share(auth::ClientCredential::from_keytab(path, principal)); });
+        [path, full] { return share(auth::ClientCredential::from_keytab(path, full)); });
 }
-
-core::Result<SharedCredential> find_credential(const ServerAddress& server) {
-    auto cached = run_with_deadline<SharedCredential>(kKerberosLimit, "reading the ticket cache", [] {
-        return share(auth::ClientCredential::from_cache());
-    });
-    if (cached) return cached;
-    if (std::string path = environment("SMACKD_KEYTAB"); !path.empty()) {
-        return keytab_credential(path, environment("SMACKD_PRINCIPAL"));
-    }
-    if (!server.local_directory.empty()) {
-        std::string path = DataDirectory(server.local_directory).keytabs() + "/admin.keytab";
-        if (::access(path.c_str(), R_OK) == 0) return keytab_credential(path, {});
-    }
-    return core::fail(
-        core::Errc::kUnauthenticated,
-        "you have no ticket ({}); run kinit, or set SMACKD_KEYTAB and SMACKD_PRINCIPAL, or run 'smackd "
-        "login --user NAME'",
-        cached.error().message);
+if (!server.local_directory.empty()) {
+    std::string path = DataDirectory(server.local_directory).keytabs() + "/admin.keytab";
+    if (::access(path.c_str(), R_OK) == 0) return keytab_credential(path, {});
+}
+return core::fail(
+    core::Errc::kUnauthenticated,
+    "you have no ticket ({}); run kinit, or set SMACKD_KEYTAB and SMACKD_PRINCIPAL, or run 'smackd "
+    "login --user NAME'",
+    cached.error().message);
 }
 
 core::Result<std::string> Negotiation::first() {
