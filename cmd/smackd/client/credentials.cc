@@ -55,15 +55,24 @@ core::Result<SharedCredential> keytab_credential(const std::string& path, const 
         kKerberosLimit, "getting a ticket with the keytab",
         [path, full] { return share(auth::ClientCredential::from_keytab(path, full)); });
 }
-if (!server.local_directory.empty()) {
-    std::string path = DataDirectory(server.local_directory).keytabs() + "/admin.keytab";
-    if (::access(path.c_str(), R_OK) == 0) return keytab_credential(path, {});
-}
-return core::fail(
-    core::Errc::kUnauthenticated,
-    "you have no ticket ({}); run kinit, or set SMACKD_KEYTAB and SMACKD_PRINCIPAL, or run 'smackd "
-    "login --user NAME'",
-    cached.error().message);
+
+core::Result<SharedCredential> find_credential(const ServerAddress& server) {
+    auto cached = run_with_deadline<SharedCredential>(kKerberosLimit, "reading the ticket cache", [] {
+        return share(auth::ClientCredential::from_cache());
+    });
+    if (cached) return cached;
+    if (std::string path = environment("SMACKD_KEYTAB"); !path.empty()) {
+        return keytab_credential(path, environment("SMACKD_PRINCIPAL"));
+    }
+    if (!server.local_directory.empty()) {
+        std::string path = DataDirectory(server.local_directory).keytabs() + "/admin.keytab";
+        if (::access(path.c_str(), R_OK) == 0) return keytab_credential(path, {});
+    }
+    return core::fail(
+        core::Errc::kUnauthenticated,
+        "you have no ticket ({}); run kinit, or set SMACKD_KEYTAB and SMACKD_PRINCIPAL, or run 'smackd "
+        "login --user NAME'",
+        cached.error().message);
 }
 
 core::Result<std::string> Negotiation::first() {
