@@ -143,6 +143,7 @@ class Engine {
     void fail(const std::string& why);
 
     void written(const LogWrite& write);
+    void receive_vote_request(core::NodeId from, const wire::RaftMessage& message);
     void receive_append(core::NodeId from, AppendRequest request);
     bool skip_known(AppendRequest& request);
     void step_append(core::NodeId from, const AppendRequest& request, std::span<const LogEntry> entries,

@@ -117,11 +117,32 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
         case Body::BODY_NOT_SET:
             break;
     }
+    if (message->has_request_vote()) return receive_vote_request(from, *message);
     raft_message received = from_wire(*message, from, address_of(from));
     Step receipt;
     receipt.event.type = RAFT_RECEIVE;
     receipt.event.receive.message = &received;
     if (step(receipt) != 0) fail(std::format("libraft fails at a message of server {}", from.value));
+}
+
+/// Votes are given whatever our own configuration says of us (Ongaro 4.2.2): it may be a newer, uncommitted
+/// one that the candidate has not, and libraft, which asks it, would then refuse for ever. The candidate
+/// counts only its voters.
+void Engine::receive_vote_request(core::NodeId from, const wire::RaftMessage& message) {
+    raft_server* own = nullptr;
+    for (unsigned i = 0; i < raft_.configuration.n; ++i) {
+        raft_server& server = raft_.configuration.servers[i];
+        if (server.id == options_.self.value && server.role == RAFT_STANDBY) own = &server;
+    }
+    raft_message received = from_wire(message, from, address_of(from));
+    Step receipt;
+    receipt.event.type = RAFT_RECEIVE;
+    receipt.event.receive.message = &received;
+    const raft_server* servers = raft_.configuration.servers;
+    if (own != nullptr) own->role = RAFT_VOTER;
+    const int outcome = step(receipt);
+    if (own != nullptr && raft_.configuration.servers == servers) own->role = RAFT_STANDBY;
+    if (outcome != 0) fail(std::format("libraft fails at a vote request of server {}", from.value));
 }
 
 void Engine::note_leader_contact(core::NodeId from, core::Term message_term) {

@@ -107,9 +107,14 @@ core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
         auto folder = engine_.snapshots().copy_for_install(manifest);
         auto installed =
             folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
-        if (!installed)
-            logger_.error("snapshot cannot be used",
-                          {{"index", manifest.index()}, {"reason", installed.error().message}});
+        if (installed) continue;
+        // Only damage is a reason to look further: a full disk or an old version is to be mended, not worked
+        // around.
+        const core::Errc code = installed.error().code;
+        const bool damaged = code == core::Errc::kCorrupt || code == core::Errc::kNotFound;
+        if (!damaged) return core::pass(std::move(installed), "snapshot");
+        logger_.error("snapshot cannot be used",
+                      {{"index", manifest.index()}, {"reason", installed.error().message}});
     }
     if (fsm_.applied().next() < report.log_first) {
         TRY(engine_.discard_everything(
