@@ -9,6 +9,7 @@
 #include "auth/identity.h"
 #include "auth/keytab.h"
 #include "auth/secret_file.h"
+#include "cmd/smackd/version.h"
 #include "core/names.h"
 #include "net/system_clock.h"
 #include "services/setup/setup.h"
@@ -70,6 +71,29 @@ core::Result<RealmParts> make_realm_parts(const BootstrapPlan& plan, const Clust
     return parts;
 }
 
+std::vector<InitialVoter> voters_of(const BootstrapPlan& plan) {
+    std::vector<InitialVoter> voters{{kFirstNodeId, plan.node_name, plan.cluster_address}};
+    voters.insert(voters.end(), plan.further_voters.begin(), plan.further_voters.end());
+    return voters;
+}
+
+// The first servers are in the state from the start, as joined ones will be.
+void add_servers(wire::Command& command, const BootstrapPlan& plan) {
+    for (const InitialVoter& voter : plan.further_voters) {
+        wire::PutMachine* machine = command.add_changes()->mutable_put_machine();
+        machine->set_name(voter.name);
+        machine->add_roles("server");
+        machine->set_state(wire::MACHINE_ALLOWED);
+    }
+    for (const InitialVoter& voter : voters_of(plan)) {
+        wire::PutNode* node = command.add_changes()->mutable_put_node();
+        node->set_node_id(voter.node_id);
+        node->set_machine(voter.name);
+        node->set_address(voter.address);
+        node->set_version(std::string(kVersion));
+    }
+}
+
 core::Result<core::Bytes> make_setup(const BootstrapPlan& plan, const ClusterSecrets& secrets,
                                      const RealmParts& parts, core::BytesView wrapped_cluster_key) {
     services::ClusterSetup setup;
@@ -89,19 +113,8 @@ core::Result<core::Bytes> make_setup(const BootstrapPlan& plan, const ClusterSec
         secret.set_sealed(bytes);
     }
     TRY_ASSIGN(wire::Command command, services::make_setup_command(setup));
-    for (const InitialVoter& voter : plan.further_voters) {
-        wire::PutMachine* machine = command.add_changes()->mutable_put_machine();
-        machine->set_name(voter.name);
-        machine->add_roles("server");
-        machine->set_state(wire::MACHINE_ALLOWED);
-    }
+    add_servers(command, plan);
     return command.SerializeAsString();
-}
-
-std::vector<InitialVoter> voters_of(const BootstrapPlan& plan) {
-    std::vector<InitialVoter> voters{{kFirstNodeId, plan.node_name, plan.cluster_address}};
-    voters.insert(voters.end(), plan.further_voters.begin(), plan.further_voters.end());
-    return voters;
 }
 
 auth::Keytab http_keys(const auth::Keytab& all) {

@@ -11,7 +11,9 @@
 #include <format>
 
 #include "cmd/smackd/config.h"
+#include "core/bytes.h"
 #include "core/json.h"
+#include "net/crypto/hash.h"
 
 namespace smackd::cmd {
 namespace {
@@ -20,7 +22,8 @@ inline constexpr size_t kSmallFileBytesMax = 1024 * 1024;
 inline constexpr size_t kInitialVotersMax = 7;
 
 core::Result<void> make_one(const std::string& path, mode_t mode) {
-    if (::mkdir(path.c_str(), mode) == 0) return {};
+    // The mode is meant whatever the umask.
+    if (::mkdir(path.c_str(), mode) == 0 && ::chmod(path.c_str(), mode) == 0) return {};
     struct stat info{};
     if (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
     if (errno == EACCES || errno == EPERM) {
@@ -75,6 +78,10 @@ core::Result<InitialVoter> parse_voter(std::string_view line) {
 }
 
 }  // namespace
+
+std::string DataDirectory::mark() const {
+    return core::to_hex(net::crypto::sha256(path_)).substr(0, 12);
+}
 
 core::Result<void> DataDirectory::make() const {
     if (!path_.starts_with("/"))
@@ -135,6 +142,7 @@ core::Result<void> replace_file(const std::string& path, std::string_view bytes,
     int descriptor =
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode));
     if (descriptor < 0) return core::fail_errno(errno, std::format("making {}", temporary));
+    ::fchmod(descriptor, static_cast<mode_t>(mode));  // whatever the umask
     core::Result<void> wrote = write_and_sync(descriptor, bytes, temporary);
     ::close(descriptor);
     TRY(std::move(wrote));

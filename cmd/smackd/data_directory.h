@@ -38,6 +38,9 @@ class DataDirectory {
     std::string listeners() const { return run() + "/listeners.json"; }
     std::string api_socket() const { return run() + "/api.sock"; }
 
+    /// Twelve digits of a hash of the path: marks as ours what a node makes elsewhere on the host.
+    std::string mark() const;
+
     /// Makes the directory and the folders in it; the top is 0711 (the KDC's user passes through), the rest
     /// 0700 except run/ (0755). kDenied says when the user may not.
     core::Result<void> make() const;

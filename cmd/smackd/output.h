@@ -37,8 +37,8 @@ class Output {
     bool json_;
 };
 
-/// How a JSON value stands in a table cell: strings bare, arrays joined by ", ", objects as "NAME=VALUE, ...",
-/// null and what is empty as "-".
+/// How a JSON value stands in a table cell: strings bare, arrays joined by ", ", objects as "NAME=VALUE,
+/// ...", null and what is empty as "-".
 std::string cell_text(const core::Json& value);
 
 /// Rows of cells aligned in columns, two spaces apart, no trailing blanks. The first row is the heading.

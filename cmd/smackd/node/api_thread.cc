@@ -1,5 +1,8 @@
 #include "cmd/smackd/node/api_thread.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <format>
 
 #include "auth/identity.h"
@@ -15,6 +18,16 @@ inline constexpr uint32_t kApiSocketMode = 0660;
 net::Task<bool> close_server(net::http::Server& server) {
     co_await server.close(kRequestGrace);
     co_return true;
+}
+
+// Tickets seen are remembered in memory-backed /run: nobody could sign in while the data directory's disk is
+// full.
+std::string replay_cache(const DataDirectory& directory) {
+    std::string folder = "/run/smackd-" + directory.mark();
+    bool made = ::mkdir(folder.c_str(), 0700) == 0;
+    struct stat info{};
+    bool ours = ::lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid();
+    return (made || ours ? folder : directory.run()) + "/replays";
 }
 
 }  // namespace
@@ -43,7 +56,7 @@ core::Result<void> ApiThread::make_doors() {
     const DataDirectory& directory = options_.directory;
     const NodeIdentity& identity = options_.identity;
     std::string own = auth::http_principal(identity.name, identity.realm);
-    std::string replays = directory.run() + "/replays";
+    std::string replays = replay_cache(directory);
     std::string keytab = identity.embedded_realm ? http_keytab_path(directory) : options_.keytab;
     // The file of an embedded realm holds HTTP/ keys only; one of the site may hold others.
     std::string accepted = identity.embedded_realm ? std::string() : own;

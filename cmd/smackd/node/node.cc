@@ -1,6 +1,7 @@
 #include "cmd/smackd/node/node.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -191,6 +192,7 @@ core::Result<void> RunningNode::prepare_kerberos() {
 }
 
 core::Result<void> RunningNode::begin() {
+    ::umask(0077);  // what is not made readable on purpose is private
     TRY(read_files());
     TRY(prepare_kerberos());
     raise_descriptor_limit();
