@@ -132,15 +132,16 @@ def test_full_disk():
     filler = os.path.join(mount, "filler")
     fill(filler)
 
+    # The write that meets the full disk first may be in the log and not yet applied: its outcome is unknown until space
+    # returns. Those behind it are refused.
     def refused():
         answer = demo.cli("user", "add", f"u{random.getrandbits(40)}", "--full-name", "x" * 900)
-        return answer if answer.code != 0 else None
+        return answer.code != 0 and "disk" in answer.err and "full" in answer.err
 
-    answer = wait_until(refused, 60, "a refusal for the full disk")
-    assert "disk" in answer.err and ("full" in answer.err or "space" in answer.err), answer
+    wait_until(refused, 90, "a refusal that names the full disk")
     assert demo.must_json("group", "show", "before")["name"] == "before", "reads must go on"
     alarms = wait_until(lambda: demo.must_json("status")["alarms"], 10, "an alarm")
-    assert any("disk" in alarm["name"] for alarm in alarms), alarms
+    assert any("disk" in json.dumps(alarm) for alarm in alarms), alarms
     os.unlink(filler)
     wait_until(lambda: demo.cli("group", "add", "after").code == 0, 30, "writes after space came back")
     wait_until(lambda: not demo.must_json("status")["alarms"], 10, "the end of the alarm")
