@@ -105,6 +105,9 @@ void Membership::poll() {
         }
     }
     changed();
+    if (transfer_ && ++transfer_->polls > kTransferPollsMax) {
+        end_transfer(core::fail(core::Errc::kTimeout, "no other server has taken over in time"));
+    }
     const bool goes_on = transfer_ || (change_ && change_->promotee.value != 0);
     if (goes_on && timer_ == 0)
         timer_ = timers_.start(kMembershipPoll, [this] {

@@ -9,6 +9,7 @@
 namespace smackd::storage {
 
 inline constexpr core::milliseconds kMembershipPoll{50};
+inline constexpr unsigned kTransferPollsMax = 30;  ///< then the others are taken to be gone
 
 class Membership {
  public:
@@ -41,6 +42,7 @@ class Membership {
         core::NodeId to;
         core::Term term;
         Done done;
+        unsigned polls = 0;
     };
     void submit(const std::vector<Server>& servers, Done done);
     void promote(core::NodeId id);

@@ -101,17 +101,30 @@ void Proposals::applied(core::Index index, core::Term term, std::vector<core::By
 }
 
 void Proposals::leadership_lost(core::Index commit, const core::Error& error) {
+    end_above(commit, error,
+              core::Error{core::Errc::kUnknownOutcome,
+                          "leadership was lost before the command was known to be stored", 0});
+}
+
+/// What waits was not done; what is in an entry above `index` may be.
+void Proposals::end_above(core::Index index, const core::Error& not_done, const core::Error& unknown) {
     std::vector<Command> waiting;
     for (Command& command : waiting_) waiting.push_back(std::move(command));
     waiting_.clear();
-    std::vector<Command> unknown;
-    for (auto group = in_flight_.upper_bound(commit.value); group != in_flight_.end();) {
-        for (Command& command : group->second.commands) unknown.push_back(std::move(command));
+    std::vector<Command> sent;
+    for (auto group = in_flight_.upper_bound(index.value); group != in_flight_.end();) {
+        for (Command& command : group->second.commands) sent.push_back(std::move(command));
         group = in_flight_.erase(group);
     }
-    end(std::move(waiting), error);
-    end(std::move(unknown), core::Error{core::Errc::kUnknownOutcome,
-                                        "leadership was lost before the command was known to be stored", 0});
+    end(std::move(waiting), not_done);
+    end(std::move(sent), unknown);
+}
+
+void Proposals::stalled(const core::Error& error) {
+    const core::Error unknown{core::Errc::kUnknownOutcome,
+                              error.message + "; this change may be in the log and then takes effect later",
+                              0};
+    end_above(core::Index{0}, error, unknown);
 }
 
 void Proposals::overtaken(core::Index index) {

@@ -40,6 +40,9 @@ class Proposals {
     void applied(core::Index index, core::Term term, std::vector<core::Bytes> results);
     /// No longer leader: what waits ends with `error`, what is in flight above `commit` with kUnknownOutcome.
     void leadership_lost(core::Index commit, const core::Error& error);
+    /// The state machine cannot write: what waits ends with `error`, what is in flight with kUnknownOutcome
+    /// and the same reason, since it is in the log and takes effect when the trouble is over.
+    void stalled(const core::Error& error);
     /// A snapshot has passed them by.
     void overtaken(core::Index index);
     void fail_all(const core::Error& error);
@@ -53,6 +56,7 @@ class Proposals {
         core::Term term;
         std::vector<Command> commands;
     };
+    void end_above(core::Index index, const core::Error& not_done, const core::Error& unknown);
     void release(const std::vector<Command>& commands);
     void end(std::vector<Command> commands, const core::Error& error);
 

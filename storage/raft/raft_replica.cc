@@ -164,16 +164,24 @@ core::Result<void> RaftReplica::may_propose(size_t bytes) const {
                           kCommandBytesMax);
     }
     if (engine_.role() != ReplicaRole::kLeader) return std::unexpected(not_leader());
-    for (const auto& trouble : {engine_.disk_trouble(), applier_.trouble()}) {
-        if (!trouble) continue;
-        if (trouble->code == core::Errc::kDiskFull) {
-            return core::fail(core::Errc::kDiskFull,
-                              "the disk of the leader (server {}) is full: free space there",
-                              options_.self.value);
-        }
-        return core::fail(core::Errc::kUnavailable, "the leader cannot store changes: {}", trouble->message);
-    }
+    if (auto refusal = trouble(); refusal) return std::unexpected(std::move(*refusal));
     return proposals_.admit(bytes);
+}
+
+/// Why this server cannot store or apply changes now.
+std::optional<core::Error> RaftReplica::trouble() const {
+    for (const auto& found : {engine_.disk_trouble(), applier_.trouble()}) {
+        if (!found) continue;
+        if (found->code != core::Errc::kDiskFull) {
+            return core::Error{core::Errc::kUnavailable, "the leader cannot store changes: " + found->message,
+                               0};
+        }
+        return core::Error{
+            core::Errc::kDiskFull,
+            std::format("the disk of the leader (server {}) is full: free space there", options_.self.value),
+            0};
+    }
+    return std::nullopt;
 }
 
 void RaftReplica::propose(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) {
@@ -394,6 +402,7 @@ void RaftReplica::apply_refused(core::Index index, const core::Error* error) {
     if (error->code == core::Errc::kCorrupt) advice = "; restart this server, it then takes a snapshot";
     logger_.error("applying stopped", {{"index", index.value}, {"reason", error->to_string()}});
     step_aside();
+    if (auto refusal = trouble(); refusal) proposals_.stalled(*refusal);
     alarm("apply_stopped",
           std::format("entry {} cannot be applied: {}{}", index.value, error->message, advice));
 }

@@ -51,6 +51,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     core::Result<void> prepare_state(const EngineReport& report);
     bool may_plan() const;
     core::Result<void> may_propose(size_t bytes) const;
+    std::optional<core::Error> trouble() const;
     core::Error not_leader() const;
     void post(core::Callback<void()> work);
     void schedule_flush();

@@ -126,6 +126,22 @@ void Consensus::set_committed(core::Callback<core::Revision()> committed) {
     });
 }
 
+namespace {
+
+/// An error on the way to the leader says so: whoever asked did not name that server.
+core::Callback<void(core::Result<core::Bytes>)> by_leader(
+    const storage::Server& leader, core::Callback<void(core::Result<core::Bytes>)> done) {
+    std::string context = std::format("asking the leader (server {})", leader.id.value);
+    return [context = std::move(context), done = std::move(done)](core::Result<core::Bytes> answer) mutable {
+        const bool unreachable = !answer && (answer.error().code == core::Errc::kUnavailable ||
+                                             answer.error().code == core::Errc::kIo ||
+                                             answer.error().code == core::Errc::kTimeout);
+        done(unreachable ? core::pass(std::move(answer), context) : std::move(answer));
+    };
+}
+
+}  // namespace
+
 bool Consensus::is_leader() const {
     return replica_ && replica_->status().role == storage::ReplicaRole::kLeader;
 }
@@ -139,7 +155,8 @@ void Consensus::propose(core::Bytes command, core::Callback<void(core::Result<co
                 return replica_->propose(std::move(command), std::move(done));
             const storage::Server* leader = find_server(status, status.leader);
             if (leader == nullptr) return done(no_leader());
-            peers_->call(leader->id, leader->address, "propose", std::move(command), std::move(done));
+            peers_->call(leader->id, leader->address, "propose", std::move(command),
+                         by_leader(*leader, std::move(done)));
         },
         "propose");
 }
