@@ -30,6 +30,12 @@ void Applier::restart_behind(core::Index index) {
     if (!queue_.empty()) schedule(core::Duration{0});
 }
 
+void Applier::replay_behind(core::Index index) {
+    queue_.clear();
+    position_ = index;
+    restart_behind(index);
+}
+
 void Applier::stop(const core::Error& error) {
     trouble_ = error;
     stopped_ = true;

@@ -43,6 +43,8 @@ class Applier {
     void push(const LogEntry& entry);
     /// A snapshot has replaced the state: what is queued at or below `index` is void.
     void restart_behind(core::Index index);
+    /// The state is back at `index`: everything queued is void and comes again.
+    void replay_behind(core::Index index);
     /// Nothing is applied from here on; the state lacks what the queue builds on.
     void stop(const core::Error& error);
     /// The last index handled, commands or not.

@@ -83,6 +83,9 @@ class Engine {
     core::Result<void> transfer(core::NodeId to);
     bool transferring() const { return raft_transferee(&raft_) != 0; }
 
+    /// Hands out the entries behind `index` again, as far as they were delivered; false when they are not in
+    /// memory.
+    bool deliver_again(core::Index index);
     /// Records a snapshot made by the owner: durable, verified, in the store's list. Cuts log and memory
     /// behind it.
     void snapshot_taken(const wire::SnapshotManifest& manifest);

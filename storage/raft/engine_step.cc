@@ -161,6 +161,14 @@ void Engine::deliver_committed() {
     }
 }
 
+bool Engine::deliver_again(core::Index index) {
+    if (raft_.snapshot.installing || failed_ || !running_) return false;
+    if (index < delivered_ && !memory_.contains(index.next())) return false;
+    for (core::Index next = index.next(); next <= delivered_; next = next.next())
+        events_.committed(memory_.get(next));
+    return true;
+}
+
 void Engine::confirm_configuration(core::Index index, const core::Bytes& payload) {
     Step confirmed;
     confirmed.event.type = RAFT_CONFIGURATION;

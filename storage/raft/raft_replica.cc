@@ -48,6 +48,7 @@ RaftReplica::~RaftReplica() {
     *alive_ = false;
     environment_.timers.cancel(snapshot_retry_);
     environment_.timers.cancel(aside_retry_);
+    environment_.timers.cancel(rebuild_retry_);
     if (started_ && !closed_) environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
 }
 
@@ -133,7 +134,8 @@ void RaftReplica::close(core::Callback<void()> done) {
     environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
     environment_.timers.cancel(snapshot_retry_);
     environment_.timers.cancel(aside_retry_);
-    snapshot_retry_ = aside_retry_ = 0;
+    environment_.timers.cancel(rebuild_retry_);
+    snapshot_retry_ = aside_retry_ = rebuild_retry_ = 0;
     const core::Error cancelled{core::Errc::kCancelled, "this server is stopping", 0};
     proposals_.fail_all(cancelled);
     fail_barriers(cancelled);
@@ -399,12 +401,47 @@ void RaftReplica::apply_refused(core::Index index, const core::Error* error) {
     if (error->code == core::Errc::kDiskFull)
         advice = "; free space on the disk, it is tried again every second";
     if (error->code == core::Errc::kUnsupported) advice = "; install that version here and start again";
-    if (error->code == core::Errc::kCorrupt) advice = "; restart this server, it then takes a snapshot";
+    if (error->code == core::Errc::kCorrupt) advice = "; it is rebuilt from the newest snapshot and the log";
     logger_.error("applying stopped", {{"index", index.value}, {"reason", error->to_string()}});
     step_aside();
     if (auto refusal = trouble(); refusal) proposals_.stalled(*refusal);
+    if (error->code == core::Errc::kCorrupt) rebuild_state();
     alarm("apply_stopped",
           std::format("entry {} cannot be applied: {}{}", index.value, error->message, advice));
+}
+
+/// The databases turned out damaged while in use: the newest snapshot replaces them, or nothing where the log
+/// reaches back to its first entry, and what comes after is applied again. Done on the loop: this server is
+/// of no use before.
+void RaftReplica::rebuild_state() {
+    if (rebuild_retry_ != 0) return;
+    rebuild_retry_ = environment_.timers.start(kApplyRetry, [this] {
+        rebuild_retry_ = 0;
+        const bool damaged = applier_.trouble() && applier_.trouble()->code == core::Errc::kCorrupt;
+        if (closed_ || !damaged) return;
+        const auto& snapshots = engine_.snapshots().list();
+        const core::Index index{snapshots.empty() ? 0 : snapshots.front().index()};
+        core::Result<void> rebuilt;
+        if (snapshots.empty()) {
+            rebuilt = fsm_.reset();
+        } else {
+            auto folder = engine_.snapshots().copy_for_install(snapshots.front());
+            rebuilt =
+                folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
+        }
+        if (!rebuilt) {
+            logger_.error("the state cannot be rebuilt yet", {{"reason", rebuilt.error().to_string()}});
+            return rebuild_state();
+        }
+        logger_.warning("the state was damaged and is rebuilt", {{"from", index.value}});
+        applier_.replay_behind(index);
+        if (!engine_.deliver_again(index)) {
+            const core::Error gap{core::Errc::kCorrupt, "the log behind the newest snapshot is not at hand",
+                                  0};
+            applier_.stop(gap);
+            rebuild_state();
+        }
+    });
 }
 
 // ---- snapshots ----

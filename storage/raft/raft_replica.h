@@ -64,6 +64,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void snapshot_done(SnapshotJob& job);
     void observe();
     void step_aside();
+    void rebuild_state();
 
     const ReplicaOptions options_;
     ReplicaEnvironment environment_;
@@ -92,6 +93,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     bool snapshot_wanted_ = false;
     core::TimerId snapshot_retry_ = 0;
     core::TimerId aside_retry_ = 0;
+    core::TimerId rebuild_retry_ = 0;
 
     std::map<std::string, std::string, std::less<>> alarms_;
     core::Callback<void(const ReplicaStatus&)> observer_;

@@ -11,8 +11,14 @@ namespace smackd::storage::sqlite {
 namespace {
 
 constexpr int kPagesPerCopyStep = 256;
+// Another process (the KDC) holds realm.db's locks for microseconds; a writer that meets it there waits and
+// does not fail.
+constexpr int kBusyWaitMs = 100;
 
 core::Errc errc_of(int code) {
+    // A reader that came while the WAL's index must be made anew, which only the writer may do: a moment
+    // later it is.
+    if (code == SQLITE_READONLY_RECOVERY || code == SQLITE_READONLY_CANTINIT) return core::Errc::kBusy;
     if (code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_CORRUPTFS) return core::Errc::kCorrupt;
     switch (code & 0xFF) {
         case SQLITE_FULL:
@@ -188,6 +194,7 @@ core::Result<Database> Database::open_handle(const Vfs& vfs, const std::string& 
     sqlite3* handle = connection->handle;
     int reserved = kPageReservedBytes;
     sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+    sqlite3_busy_timeout(handle, kBusyWaitMs);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);

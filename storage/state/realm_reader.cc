@@ -3,8 +3,16 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace smackd::storage::state {
+namespace {
+
+constexpr int kBusyAttemptsMax = 100;
+constexpr std::chrono::milliseconds kBusyPause{10};
+
+}  // namespace
 
 core::Result<sqlite::Database*> RealmReader::open() {
     struct stat now = {};
@@ -19,6 +27,15 @@ core::Result<sqlite::Database*> RealmReader::open() {
 }
 
 core::Result<std::optional<core::Bytes>> RealmReader::get(std::string_view name) {
+    for (int attempt = 1;; ++attempt) {
+        auto found = get_once(name);
+        const bool busy = !found && found.error().code == core::Errc::kBusy;
+        if (!busy || attempt == kBusyAttemptsMax) return found;
+        std::this_thread::sleep_for(kBusyPause);
+    }
+}
+
+core::Result<std::optional<core::Bytes>> RealmReader::get_once(std::string_view name) {
     TRY_ASSIGN(sqlite::Database * database, open());
     TRY_ASSIGN(auto cursor, database->query("SELECT record FROM principals WHERE name = ?", {name}));
     TRY_ASSIGN(const bool found, cursor.next());

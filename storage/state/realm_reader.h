@@ -19,13 +19,15 @@ class RealmReader {
     /// `path` is realm.db. It may be absent yet: then get() and iterate() are kNotFound.
     RealmReader(const sqlite::Vfs& vfs, std::string path) : vfs_(vfs), path_(std::move(path)) {}
 
-    /// The serialized wire::PrincipalRecord of "name@REALM", or nothing.
+    /// The serialized wire::PrincipalRecord of "name@REALM", or nothing. Waits up to a second while the
+    /// writer is just setting the file up: never on a loop.
     core::Result<std::optional<core::Bytes>> get(std::string_view name);
     /// All principals by name, until `each` returns false.
     core::Result<void> iterate(
         const std::function<bool(std::string_view name, core::BytesView record)>& each);
 
  private:
+    core::Result<std::optional<core::Bytes>> get_once(std::string_view name);
     core::Result<sqlite::Database*> open();
 
     const sqlite::Vfs& vfs_;

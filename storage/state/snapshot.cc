@@ -18,6 +18,9 @@ core::Result<void> copy_one(sqlite::Database& source, core::Disk& disk, const sq
         return removed;
     TRY_ASSIGN(auto copy, sqlite::Database::open_copy(vfs, path));
     TRY(source.copy_to(copy));
+    // Pages may each be sound and not fit together; such a state must not become the one that others start
+    // from.
+    TRY(copy.verify_structure());
     if (SMACK_BUG("snapshot_misses_table")) TRY(copy.execute("DELETE FROM settings"));
     source.rollback();  // lets the WAL be reset as soon as this file is copied
     return {};

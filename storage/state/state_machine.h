@@ -68,7 +68,7 @@ class StateMachine final : public Fsm {
     /// What open() found damaged; empty when all was well.
     const std::string& damage() const { return damage_; }
     /// Gives up the files (as *.damaged) and starts from nothing; for damage that shows while running.
-    core::Result<void> reset();
+    core::Result<void> reset() override;
     /// A hash over every replicated row of the three files, for comparing servers at the same applied index.
     /// kBusy while a file is ahead of state.db after a crash.
     core::Result<std::string> digest();

@@ -105,9 +105,11 @@ void TestRealm::replace_database() {
 
 void TestRealm::put(const std::vector<PrincipalRow>& rows) {
     for (const PrincipalRow& row : rows) {
-        REQUIRE(database_->run(
+        const auto written = database_->run(
             "INSERT INTO principals VALUES(?, ?, 1) ON CONFLICT(name) DO UPDATE SET record = excluded.record",
-            {row.name, storage::sqlite::Blob{row.record}}));
+            {row.name, storage::sqlite::Blob{row.record}});
+        INFO((written ? "written" : written.error().to_string()));
+        REQUIRE(written);
         std::erase_if(rows_, [&](const PrincipalRow& old) { return old.name == row.name; });
         rows_.push_back(row);
     }
