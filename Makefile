@@ -128,7 +128,7 @@ test: ## every test; the last line is the sum: N passed, N failed
 	    'layers=scripts/check/layers' 'layers_test=scripts/check/layers_test' 'deps_test=scripts/deps/test' \
 	    $(foreach unit,$(UNITS),$(if $(TESTS_$(unit)),'unit_$(unit)=$(MAKE) unit_$(unit)')) \
 	    $(if $(SIM_SOURCES),'sim_fixed=$(MAKE) sim SEED=1 N=20' \
-	        $(KEPT_SEEDS:%='sim_kept_%=$(MAKE) sim SEED=% N=1') 'sim_fresh=$(MAKE) sim SEED=$(FRESH_SEED) N=5') \
+	        $(foreach seed,$(KEPT_SEEDS),'sim_kept_$(seed)=$(MAKE) sim SEED=$(seed) N=1') 'sim_fresh=$(MAKE) sim SEED=$(FRESH_SEED) N=5') \
 	    $(if $(wildcard tests/integration/run),'integration=$(MAKE) integration')
 
 check: ## what must hold before a commit: format, tidy, layers, tests
