@@ -35,6 +35,7 @@ namespace {
 
 inline constexpr core::Duration kRequestLimit = core::seconds(15);
 inline constexpr core::Duration kRetryPause = core::milliseconds(20);
+inline constexpr size_t kValueBytes = 200;  // the number, then blanks
 
 struct Options {
     std::vector<cmd::ServerAddress> servers;
@@ -137,7 +138,8 @@ net::Task<void> write_for_ever(net::TlsEngine& tls, const Options& options, size
         std::string name = std::format("load-{}-{}", number, turn % options.names);
         value = std::max(value + 1, unix_ns());
         core::Json body;
-        body.set("description", std::to_string(value)).set("members", core::Json::array());
+        body.set("description", std::format("{:<{}}", value, kValueBytes))
+            .set("members", core::Json::array());
         core::Instant began = clock.now();
         auto answer = co_await client.request("PUT", "/smack/v1/groups/" + name, body.dump());
         if (answer && (answer->status == 200 || answer->status == 201)) {
