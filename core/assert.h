@@ -12,9 +12,9 @@ namespace smackd::core {
 
 }  // namespace smackd::core
 
-#define SMACK_ASSERT(condition)                                                      \
-    do {                                                                             \
-        if (!(condition)) [[unlikely]] {                                             \
-            ::smackd::core::assertion_failed(#condition, __FILE__, __LINE__);        \
-        }                                                                            \
+#define SMACK_ASSERT(condition)                                               \
+    do {                                                                      \
+        if (!(condition)) [[unlikely]] {                                      \
+            ::smackd::core::assertion_failed(#condition, __FILE__, __LINE__); \
+        }                                                                     \
     } while (false)

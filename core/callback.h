@@ -16,7 +16,7 @@ class Callback;
 /// Owns one callable; empty when default-made or moved from. Calling an empty one is a bug.
 template <class R, class... Args>
 class Callback<R(Args...)> {
-  public:
+ public:
     Callback() = default;
     Callback(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
 
@@ -31,7 +31,7 @@ class Callback<R(Args...)> {
     }
     explicit operator bool() const { return held_ != nullptr; }
 
-  private:
+ private:
     struct Base {
         Base() = default;
         Base(const Base&) = delete;

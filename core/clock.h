@@ -23,7 +23,7 @@ struct WallTime {
 };
 
 class Clock {
-  public:
+ public:
     virtual ~Clock() = default;
     virtual Instant now() const = 0;
     virtual WallTime wall() const = 0;
@@ -34,7 +34,7 @@ using TimerId = uint64_t;
 
 /// One-shot timers of one loop. Callbacks run on that loop's thread, never inside start() or cancel().
 class Timers {
-  public:
+ public:
     virtual ~Timers() = default;
     /// Runs `callback` once, `after` from now (0 is the next turn of the loop).
     virtual TimerId start(Duration after, Callback<void()> callback) = 0;

@@ -2,7 +2,8 @@
 //
 // Calls block; whoever must not block runs them on an Executor. Durability is the caller's business:
 // bytes written are safe after File::sync, and a created, renamed or removed name is safe after
-// Disk::sync_directory of its folder. Errors: kDiskFull, kNotFound, kIo (and kCorrupt never: checks are the caller's).
+// Disk::sync_directory of its folder. Errors: kDiskFull, kNotFound, kIo (and kCorrupt never: checks are the
+// caller's).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@
 namespace smackd::core {
 
 class File {
-  public:
+ public:
     virtual ~File() = default;
     /// Reads up to `length` bytes at `offset` into `buffer`; fewer only at the end of the file.
     virtual Result<size_t> read_at(uint64_t offset, char* buffer, size_t length) = 0;
@@ -31,14 +32,14 @@ class File {
 };
 
 enum class OpenMode : uint8_t {
-    kRead,        ///< must exist
-    kReadWrite,   ///< must exist
-    kCreate,      ///< read and write; made (mode 0600) when absent
-    kCreateNew,   ///< read and write; kConflict when it exists
+    kRead,       ///< must exist
+    kReadWrite,  ///< must exist
+    kCreate,     ///< read and write; made (mode 0600) when absent
+    kCreateNew,  ///< read and write; kConflict when it exists
 };
 
 class Disk {
-  public:
+ public:
     virtual ~Disk() = default;
     virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
     /// Removing what does not exist is kNotFound.

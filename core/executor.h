@@ -6,7 +6,7 @@
 namespace smackd::core {
 
 class Executor {
-  public:
+ public:
     virtual ~Executor() = default;
     /// Runs `work` elsewhere, then `done` on the owner's loop. One executor runs its work in order, one at a
     /// time. Work submitted and not begun when the owner dies is dropped (a crash in the simulator).

@@ -43,5 +43,7 @@ struct Revision {
 
 template <class Tag>
 struct std::hash<smackd::core::Number<Tag>> {
-    size_t operator()(const smackd::core::Number<Tag>& id) const noexcept { return std::hash<uint64_t>{}(id.value); }
+    size_t operator()(const smackd::core::Number<Tag>& id) const noexcept {
+        return std::hash<uint64_t>{}(id.value);
+    }
 };

@@ -19,7 +19,7 @@ inline constexpr size_t kJsonBytesMax = 8 * 1024 * 1024;
 inline constexpr size_t kJsonDepthMax = 64;
 
 class Json {
-  public:
+ public:
     using Array = std::vector<Json>;
     using Member = std::pair<std::string, Json>;
     using Object = std::vector<Member>;
@@ -40,7 +40,8 @@ class Json {
     static Json array() { return Json(Array{}); }
     static Json object() { return Json(Object{}); }
 
-    /// kInvalid with the byte offset and the rule; at most kJsonBytesMax bytes, kJsonDepthMax levels, UTF-8 only.
+    /// kInvalid with the byte offset and the rule; at most kJsonBytesMax bytes, kJsonDepthMax levels, UTF-8
+    /// only.
     static Result<Json> parse(std::string_view text);
     std::string dump() const;
     std::string dump_pretty() const;
@@ -76,7 +77,7 @@ class Json {
 
     bool operator==(const Json&) const = default;
 
-  private:
+ private:
     std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> value_;
 };
 

@@ -17,7 +17,7 @@ std::string_view log_level_name(LogLevel level);
 
 /// Where lines go; must be callable from any thread.
 class LogSink {
-  public:
+ public:
     virtual ~LogSink() = default;
     virtual void write(LogLevel level, std::string_view component, std::string_view line) = 0;
 };
@@ -36,7 +36,7 @@ struct LogField {
 
 /// A component's handle to a sink; cheap to copy. The sink outlives it.
 class Logger {
-  public:
+ public:
     Logger() = default;  ///< logs nowhere
     Logger(LogSink* sink, std::string_view component) : sink_(sink), component_(component) {}
 
@@ -47,7 +47,7 @@ class Logger {
     void warning(std::string_view text, std::initializer_list<LogField> fields = {}) const;
     void error(std::string_view text, std::initializer_list<LogField> fields = {}) const;
 
-  private:
+ private:
     void write(LogLevel level, std::string_view text, std::initializer_list<LogField> fields) const;
 
     LogSink* sink_ = nullptr;

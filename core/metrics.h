@@ -18,32 +18,32 @@
 namespace smackd::core {
 
 class Counter {
-  public:
+ public:
     void add(uint64_t amount = 1) { value_.fetch_add(amount, std::memory_order_relaxed); }
     uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
-  private:
+ private:
     std::atomic<uint64_t> value_{0};
 };
 
 class Gauge {
-  public:
+ public:
     void set(int64_t value) { value_.store(value, std::memory_order_relaxed); }
     void add(int64_t amount) { value_.fetch_add(amount, std::memory_order_relaxed); }
     int64_t value() const { return value_.load(std::memory_order_relaxed); }
 
-  private:
+ private:
     std::atomic<int64_t> value_{0};
 };
 
 /// Durations in buckets of powers of two from 16 us to 8.4 s; longer ones count in +Inf.
 class Histogram {
-  public:
+ public:
     static constexpr size_t kBuckets = 20;
     void observe(Duration duration);
     uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
-  private:
+ private:
     friend class MetricRegistry;
     std::array<std::atomic<uint64_t>, kBuckets + 1> buckets_{};
     std::atomic<uint64_t> count_{0};
@@ -51,9 +51,9 @@ class Histogram {
 };
 
 class MetricRegistry {
-  public:
-    /// `name` matches [a-z_][a-z0-9_]*, a counter's ends in _total, a histogram's in _seconds; each name once.
-    /// `labels` is empty or of the form `key="value"`.
+ public:
+    /// `name` matches [a-z_][a-z0-9_]*, a counter's ends in _total, a histogram's in _seconds; each name
+    /// once. `labels` is empty or of the form `key="value"`.
     Counter& counter(std::string_view name, std::string_view help, std::string_view labels = {});
     Gauge& gauge(std::string_view name, std::string_view help, std::string_view labels = {});
     Histogram& histogram(std::string_view name, std::string_view help, std::string_view labels = {});
@@ -61,7 +61,7 @@ class MetricRegistry {
     /// All instruments in the order they were made, as Prometheus text.
     std::string render() const;
 
-  private:
+ private:
     enum class Kind : uint8_t { kCounter, kGauge, kHistogram };
     struct Entry {
         Kind kind;

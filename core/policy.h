@@ -15,12 +15,12 @@
 namespace smackd::core {
 
 enum class Action : uint8_t {
-    kView = 1,     ///< see that it exists, its state and logs
-    kLaunch = 2,   ///< create
-    kChange = 4,   ///< update, scale, restart
-    kKill = 8,     ///< stop, remove
-    kExec = 16,    ///< run something inside
-    kAdmin = 32,   ///< people, machines, rules, settings; includes all others
+    kView = 1,    ///< see that it exists, its state and logs
+    kLaunch = 2,  ///< create
+    kChange = 4,  ///< update, scale, restart
+    kKill = 8,    ///< stop, remove
+    kExec = 16,   ///< run something inside
+    kAdmin = 32,  ///< people, machines, rules, settings; includes all others
 };
 
 /// "view|launch|change|kill|exec|admin"; kInvalid lists them.
@@ -29,10 +29,10 @@ std::string_view action_name(Action action);
 
 struct Rule {
     std::string id;
-    std::string subject;   ///< "user:NAME", "group:NAME" or "user:*" for everybody signed in
-    uint8_t actions = 0;   ///< bits of Action
-    std::string tenant;    ///< "*" is every tenant
-    std::string path;      ///< "/" is everything; a prefix on component borders
+    std::string subject;  ///< "user:NAME", "group:NAME" or "user:*" for everybody signed in
+    uint8_t actions = 0;  ///< bits of Action
+    std::string tenant;   ///< "*" is every tenant
+    std::string path;     ///< "/" is everything; a prefix on component borders
 
     /// kInvalid names the field and the rule it breaks.
     Result<void> check() const;
@@ -40,7 +40,7 @@ struct Rule {
 
 /// Whoever asks, after authentication, with the groups the state knows for them.
 struct Subject {
-    std::string user;                  ///< user name, without realm
+    std::string user;  ///< user name, without realm
     std::vector<std::string> groups;
 };
 

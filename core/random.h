@@ -7,7 +7,7 @@
 namespace smackd::core {
 
 class Random {
-  public:
+ public:
     virtual ~Random() = default;
     virtual uint64_t next() = 0;
     /// Uniform in [0, limit); limit > 0.
@@ -20,11 +20,11 @@ class Random {
 
 /// xoshiro256** (Blackman, Vigna 2018), seeded by splitmix64: one seed, one sequence, on every machine.
 class SeededRandom final : public Random {
-  public:
+ public:
     explicit SeededRandom(uint64_t seed);
     uint64_t next() override;
 
-  private:
+ private:
     std::array<uint64_t, 4> state_{};
 };
 

@@ -77,18 +77,19 @@ template <class T>
 #define SMACK_CONCAT_(a, b) a##b
 #define SMACK_CONCAT(a, b) SMACK_CONCAT_(a, b)
 
-/// Returns the error of `expression` from the enclosing function (not for coroutines: see CO_TRY in net/task.h).
-#define TRY(expression)                                                         \
-    do {                                                                        \
-        if (auto try_result_ = (expression); !try_result_) [[unlikely]] {       \
-            return std::unexpected(std::move(try_result_.error()));             \
-        }                                                                       \
+/// Returns the error of `expression` from the enclosing function (not for coroutines: see CO_TRY in
+/// net/task.h).
+#define TRY(expression)                                                   \
+    do {                                                                  \
+        if (auto try_result_ = (expression); !try_result_) [[unlikely]] { \
+            return std::unexpected(std::move(try_result_.error()));       \
+        }                                                                 \
     } while (false)
 
 /// `TRY_ASSIGN(auto value, compute());` declares or assigns, or returns the error.
-#define TRY_ASSIGN(target, expression)                                          \
-    auto SMACK_CONCAT(try_result_, __LINE__) = (expression);                    \
-    if (!SMACK_CONCAT(try_result_, __LINE__)) [[unlikely]] {                    \
+#define TRY_ASSIGN(target, expression)                                                  \
+    auto SMACK_CONCAT(try_result_, __LINE__) = (expression);                            \
+    if (!SMACK_CONCAT(try_result_, __LINE__)) [[unlikely]] {                            \
         return std::unexpected(std::move(SMACK_CONCAT(try_result_, __LINE__).error())); \
-    }                                                                           \
+    }                                                                                   \
     target = std::move(*SMACK_CONCAT(try_result_, __LINE__))

@@ -10,7 +10,7 @@ namespace smackd::core {
 /// Sends messages to peers known by id. Delivery is best effort: a message may be lost, late, doubled or
 /// out of order with others, but never damaged (the stream authenticates it) nor from somebody else.
 class Transport {
-  public:
+ public:
     virtual ~Transport() = default;
     /// Tells the address of a peer ("host:port"), replacing an earlier one. Simulated transports ignore it.
     virtual void set_address(NodeId peer, const std::string& address) = 0;

@@ -21,7 +21,7 @@ struct SnapshotTask {
 };
 
 class Fsm {
-  public:
+ public:
     virtual ~Fsm() = default;
 
     /// Applies the commands of one log entry inside the open transaction (begun when there is none).
@@ -51,7 +51,9 @@ class Fsm {
     virtual core::Result<void> install_snapshot(const std::string& directory) = 0;
 
     /// Replaces the state by an empty one at index 0, for a log that reaches back to its first entry.
-    virtual core::Result<void> reset() { return core::fail(core::Errc::kUnsupported, "the state cannot be reset"); }
+    virtual core::Result<void> reset() {
+        return core::fail(core::Errc::kUnsupported, "the state cannot be reset");
+    }
 
     /// Reads back every page; kCorrupt names file and what is damaged.
     virtual core::Result<void> check_integrity() = 0;

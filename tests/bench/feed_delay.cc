@@ -1,9 +1,9 @@
 // How late a change reaches those who watch: WATCHERS event streams, one writer at a fixed pace.
 //
 // Usage: SMACKD_TOKEN=... feed_delay PORT WATCHERS WRITES WRITES_PER_SECOND    (plain HTTP on 127.0.0.1)
-// Prints: events received, events expected, then milliseconds p50 and p99 from the acknowledgement of a write to
-// its arrival at a watcher (0 when it arrived before the writer had its answer), and the same from the sending of
-// the write. The token comes by the environment so that it is on no command line.
+// Prints: events received, events expected, then milliseconds p50 and p99 from the acknowledgement of a write
+// to its arrival at a watcher (0 when it arrived before the writer had its answer), and the same from the
+// sending of the write. The token comes by the environment so that it is on no command line.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -34,7 +34,9 @@ struct Arrival {
     Clock::time_point at;
 };
 
-double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+double milliseconds(Clock::duration duration) {
+    return std::chrono::duration<double, std::milli>(duration).count();
+}
 
 int connect_to(uint16_t port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -57,7 +59,8 @@ void send_all(int fd, const std::string& bytes) {
 }
 
 std::string head(const std::string& line, const std::string& token, uint16_t port) {
-    return std::format("{} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: Bearer {}\r\n", line, port, token);
+    return std::format("{} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: Bearer {}\r\n", line, port,
+                       token);
 }
 
 /// Takes whole lines out of a watcher's stream and notes each that names one of our writes.
@@ -76,13 +79,14 @@ void scan(std::string& buffer, Clock::time_point now, std::vector<Arrival>& arri
 }
 
 class Bench {
-  public:
+ public:
     Bench(uint16_t port, std::string token, size_t watchers, size_t writes)
         : port_(port), token_(std::move(token)), buffers_(watchers), writes_(writes) {
         epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
         for (size_t i = 0; i < watchers; ++i) {
             const int fd = connect_to(port_);
-            send_all(fd, head("GET /smack/v1/events?from=now", token_, port_) + "Accept: text/event-stream\r\n\r\n");
+            send_all(fd, head("GET /smack/v1/events?from=now", token_, port_) +
+                             "Accept: text/event-stream\r\n\r\n");
             epoll_event event{.events = EPOLLIN, .data = {.u64 = i}};
             fds_.push_back(fd);
             ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
@@ -93,7 +97,8 @@ class Bench {
     }
 
     void run(double writes_per_second) {
-        const auto pace = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / writes_per_second));
+        const auto pace =
+            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / writes_per_second));
         turn_until(Clock::now() + std::chrono::milliseconds(500));
         const Clock::time_point begin = Clock::now();
         for (size_t i = 0; i < writes_.size(); ++i) {
@@ -111,11 +116,12 @@ class Bench {
             from_ack.push_back(std::max(0.0, milliseconds(arrival.at - writes_[arrival.write].acknowledged)));
             from_send.push_back(milliseconds(arrival.at - writes_[arrival.write].sent));
         }
-        std::printf("%zu %zu %.3f %.3f %.3f %.3f\n", from_ack.size(), writes_.size() * fds_.size(), percentile(from_ack, 50),
-                    percentile(from_ack, 99), percentile(from_send, 50), percentile(from_send, 99));
+        std::printf("%zu %zu %.3f %.3f %.3f %.3f\n", from_ack.size(), writes_.size() * fds_.size(),
+                    percentile(from_ack, 50), percentile(from_ack, 99), percentile(from_send, 50),
+                    percentile(from_send, 99));
     }
 
-  private:
+ private:
     static double percentile(std::vector<double> values, size_t percent) {
         if (values.empty()) return -1;
         std::sort(values.begin(), values.end());
@@ -126,7 +132,8 @@ class Bench {
         const std::string body = std::format(R"({{"description":"write {}","members":[]}})", i);
         writes_[i].sent = Clock::now();
         send_all(writer_, head(std::format("PUT /smack/v1/groups/feedbench-{}", i), token_, port_) +
-                              std::format("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+                              std::format("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+                                          body.size(), body));
         waiting_for_ = i;
         while (waiting_for_ == i) turn(1000);
     }
@@ -187,8 +194,8 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: SMACKD_TOKEN=... feed_delay PORT WATCHERS WRITES WRITES_PER_SECOND\n");
         return 2;
     }
-    Bench bench(static_cast<uint16_t>(std::strtoul(argv[1], nullptr, 10)), token, std::strtoul(argv[2], nullptr, 10),
-                std::strtoul(argv[3], nullptr, 10));
+    Bench bench(static_cast<uint16_t>(std::strtoul(argv[1], nullptr, 10)), token,
+                std::strtoul(argv[2], nullptr, 10), std::strtoul(argv[3], nullptr, 10));
     bench.run(std::strtod(argv[4], nullptr));
     bench.print();
     return 0;

@@ -1,7 +1,7 @@
 // API requests per second with a fresh Negotiate token each: the cost of a client that keeps no session.
 //
-// Usage: SMACKD_KEYTAB=... SMACKD_PRINCIPAL=... KRB5_CONFIG=... negotiate_load http://localhost:PORT THREADS SECONDS
-// Client and server share the machine: the client's own GSS work is part of the figure.
+// Usage: SMACKD_KEYTAB=... SMACKD_PRINCIPAL=... KRB5_CONFIG=... negotiate_load http://localhost:PORT THREADS
+// SECONDS Client and server share the machine: the client's own GSS work is part of the figure.
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,7 +39,8 @@ int connect_to(uint16_t port) {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) die("cannot connect");
+    if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        die("cannot connect");
     return fd;
 }
 
@@ -63,7 +64,8 @@ int read_answer(int fd, std::string& buffer) {
     return static_cast<int>(std::strtol(buffer.c_str() + 9, nullptr, 10));
 }
 
-void run(const std::string& host, uint16_t port, std::chrono::steady_clock::time_point end, std::atomic<uint64_t>& done) {
+void run(const std::string& host, uint16_t port, std::chrono::steady_clock::time_point end,
+         std::atomic<uint64_t>& done) {
     const char* keytab = std::getenv("SMACKD_KEYTAB");
     const char* principal = std::getenv("SMACKD_PRINCIPAL");
     if (keytab == nullptr || principal == nullptr) die("SMACKD_KEYTAB and SMACKD_PRINCIPAL are needed");
@@ -71,11 +73,13 @@ void run(const std::string& host, uint16_t port, std::chrono::steady_clock::time
     const int fd = connect_to(port);
     std::string answer;
     while (std::chrono::steady_clock::now() < end) {
-        auth::GssInitiator initiator = must(auth::GssInitiator::open(credential, {.service = "HTTP@" + host}));
+        auth::GssInitiator initiator =
+            must(auth::GssInitiator::open(credential, {.service = "HTTP@" + host}));
         const std::string request =
-            std::format("GET /smack/v1/whoami HTTP/1.1\r\nHost: {}:{}\r\nAuthorization: Negotiate {}\r\n\r\n", host, port,
-                        core::to_base64(must(initiator.step())));
-        if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) die("send");
+            std::format("GET /smack/v1/whoami HTTP/1.1\r\nHost: {}:{}\r\nAuthorization: Negotiate {}\r\n\r\n",
+                        host, port, core::to_base64(must(initiator.step())));
+        if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+            die("send");
         const int status = read_answer(fd, answer);
         if (status != 200) die(std::format("status {}: {}", status, answer));
         done.fetch_add(1, std::memory_order_relaxed);
@@ -88,7 +92,8 @@ void run(const std::string& host, uint16_t port, std::chrono::steady_clock::time
 int main(int argc, char** argv) {
     const std::string url = argc == 4 ? argv[1] : "";
     const size_t colon = url.rfind(':');
-    if (!url.starts_with("http://") || colon < 7) die("usage: negotiate_load http://HOST:PORT THREADS SECONDS");
+    if (!url.starts_with("http://") || colon < 7)
+        die("usage: negotiate_load http://HOST:PORT THREADS SECONDS");
     const std::string host = url.substr(7, colon - 7);
     const auto port = static_cast<uint16_t>(std::strtoul(url.c_str() + colon + 1, nullptr, 10));
     const long seconds = std::strtol(argv[3], nullptr, 10);
@@ -99,6 +104,7 @@ int main(int argc, char** argv) {
         threads.emplace_back([&] { run(host, port, end, done); });
     }
     for (std::thread& thread : threads) thread.join();
-    std::printf("%.0f/s with %zu clients\n", static_cast<double>(done.load()) / static_cast<double>(seconds), threads.size());
+    std::printf("%.0f/s with %zu clients\n", static_cast<double>(done.load()) / static_cast<double>(seconds),
+                threads.size());
     return 0;
 }

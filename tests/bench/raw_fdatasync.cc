@@ -1,4 +1,5 @@
-// The floor under every durable write: append 512 bytes, fdatasync, again; for a given time in a given folder.
+// The floor under every durable write: append 512 bytes, fdatasync, again; for a given time in a given
+// folder.
 //
 // Usage: raw_fdatasync FOLDER SECONDS
 #include <fcntl.h>
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
     ::close(file);
     ::unlink(path.c_str());
     std::sort(took_ms.begin(), took_ms.end());
-    std::printf("%.0f %.3f %.3f\n", static_cast<double>(took_ms.size()) / (limit_ms / 1000), took_ms[took_ms.size() / 2],
-                took_ms[took_ms.size() * 99 / 100]);
+    std::printf("%.0f %.3f %.3f\n", static_cast<double>(took_ms.size()) / (limit_ms / 1000),
+                took_ms[took_ms.size() / 2], took_ms[took_ms.size() * 99 / 100]);
     return 0;
 }
