@@ -105,9 +105,7 @@ core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
         applier_.raise_time(manifest.time_ms());
         if (fsm_.applied().next() >= report.log_first) continue;
         if (manifest.index() + 1 < report.log_first.value) break;
-        auto folder = engine_.snapshots().copy_for_install(manifest);
-        auto installed =
-            folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
+        auto installed = install_own(manifest);
         if (installed) continue;
         // Only damage is a reason to look further: a full disk or an old version is to be mended, not worked
         // around.
@@ -127,6 +125,12 @@ core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
     }
     if (!engine_.snapshots().list().empty()) applier_.restart_behind(core::Index{report.log_first.value - 1});
     return {};
+}
+
+/// Puts a snapshot that is in the store in the state's place. Copies on the calling thread.
+core::Result<void> RaftReplica::install_own(const wire::SnapshotManifest& manifest) {
+    TRY_ASSIGN(const std::string folder, engine_.snapshots().copy_for_install(manifest));
+    return fsm_.install_snapshot(folder);
 }
 
 void RaftReplica::close(core::Callback<void()> done) {
@@ -421,14 +425,7 @@ void RaftReplica::rebuild_state() {
         if (closed_ || !damaged) return;
         const auto& snapshots = engine_.snapshots().list();
         const core::Index index{snapshots.empty() ? 0 : snapshots.front().index()};
-        core::Result<void> rebuilt;
-        if (snapshots.empty()) {
-            rebuilt = fsm_.reset();
-        } else {
-            auto folder = engine_.snapshots().copy_for_install(snapshots.front());
-            rebuilt =
-                folder ? fsm_.install_snapshot(*folder) : core::Result<void>(core::pass(std::move(folder)));
-        }
+        auto rebuilt = snapshots.empty() ? fsm_.reset() : install_own(snapshots.front());
         if (!rebuilt) {
             logger_.error("the state cannot be rebuilt yet", {{"reason", rebuilt.error().to_string()}});
             return rebuild_state();

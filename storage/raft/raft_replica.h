@@ -49,6 +49,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void apply_refused(core::Index index, const core::Error* error) override;
 
     core::Result<void> prepare_state(const EngineReport& report);
+    core::Result<void> install_own(const wire::SnapshotManifest& manifest);
     bool may_plan() const;
     core::Result<void> may_propose(size_t bytes) const;
     std::optional<core::Error> trouble() const;
