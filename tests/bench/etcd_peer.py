@@ -42,12 +42,29 @@ def build_benchmark(cache):
     return tool
 
 
-class Etcd:
-    """`count` etcd members on loopback with their data below `folder`."""
+def make_certificate(folder):
+    """A self-signed certificate that is its own authority, for every member."""
+    cert = os.path.join(folder, "cert.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    "2", "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                    os.path.join(folder, "key.pem"), "-out", cert], check=True, capture_output=True)
+    return cert
 
-    def __init__(self, folder, count):
-        peers = [f"http://127.0.0.1:{free_port()}" for _ in range(count)]
-        self.clients = [f"http://127.0.0.1:{free_port()}" for _ in range(count)]
+
+class Etcd:
+    """`count` etcd members on loopback with their data below `folder`; with `tls` they know each other by
+    certificates and clients come over TLS, as with smackd's servers."""
+
+    def __init__(self, folder, count, tls=False):
+        scheme = "https" if tls else "http"
+        peers = [f"{scheme}://127.0.0.1:{free_port()}" for _ in range(count)]
+        self.clients = [f"{scheme}://127.0.0.1:{free_port()}" for _ in range(count)]
+        self.ca = make_certificate(folder) if tls else None
+        secure = []
+        if tls:
+            cert, key = self.ca, os.path.join(folder, "key.pem")
+            secure = ["--cert-file", cert, "--key-file", key, "--peer-cert-file", cert, "--peer-key-file", key,
+                      "--peer-trusted-ca-file", cert, "--peer-client-cert-auth"]
         initial = ",".join(f"m{i}={url}" for i, url in enumerate(peers))
         self.processes = []
         for i in range(count):
@@ -55,19 +72,23 @@ class Etcd:
             self.processes.append(subprocess.Popen(
                 ["etcd", "--name", f"m{i}", "--data-dir", data, "--listen-peer-urls", peers[i],
                  "--initial-advertise-peer-urls", peers[i], "--listen-client-urls", self.clients[i],
-                 "--advertise-client-urls", self.clients[i], "--initial-cluster", initial, "--log-level", "error"],
+                 "--advertise-client-urls", self.clients[i], "--initial-cluster", initial, "--log-level", "error",
+                 *secure],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         self.wait_healthy()
 
     def endpoints(self):
-        return ",".join(url.removeprefix("http://") for url in self.clients)
+        return ",".join(self.clients)
+
+    def environment(self):
+        """For etcdctl."""
+        return {**os.environ, "ETCDCTL_API": "3", **({"ETCDCTL_CACERT": self.ca} if self.ca else {})}
 
     def wait_healthy(self):
         deadline = time.monotonic() + START_TIMEOUT_S
-        environment = {**os.environ, "ETCDCTL_API": "3"}
         while time.monotonic() < deadline:
             probe = subprocess.run(["etcdctl", "--endpoints", self.endpoints(), "endpoint", "health"],
-                                   env=environment, capture_output=True)
+                                   env=self.environment(), capture_output=True)
             if probe.returncode == 0:
                 return
             time.sleep(0.2)
@@ -86,19 +107,20 @@ class Etcd:
 
 def leader_first(etcd):
     """Puts the leader's endpoint alone in use, as a client that knows it would."""
-    environment = {**os.environ, "ETCDCTL_API": "3"}
     for url in etcd.clients:
-        status = subprocess.run(["etcdctl", "--endpoints", url, "endpoint", "status"], env=environment,
+        status = subprocess.run(["etcdctl", "--endpoints", url, "endpoint", "status"], env=etcd.environment(),
                                 capture_output=True, text=True).stdout
         if ", true," in status:
-            return url.removeprefix("http://")
+            return url
     return etcd.endpoints()
 
 
-def run_benchmark(tool, endpoints, clients, operation, total, value_bytes=200):
+def run_benchmark(tool, endpoints, clients, operation, total, value_bytes=200, ca=None):
     """One run of the tool; returns (operations per second, p50 ms, p99 ms)."""
     connections = min(clients, 64)
     command = [tool, "--endpoints", endpoints, "--conns", str(connections), "--clients", str(clients)]
+    if ca:
+        command += ["--cacert", ca]
     if operation == "put":
         command += ["put", "--key-size", "16", "--val-size", str(value_bytes), "--total", str(total),
                     "--sequential-keys", "--key-space-size", "10000"]

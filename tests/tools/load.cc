@@ -18,6 +18,7 @@
 #include <format>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -129,9 +130,14 @@ void record_ack(int descriptor, const std::string& name, int64_t value, const st
         die("cannot write the acks");
 }
 
-net::Task<void> write_for_ever(net::TlsEngine& tls, const Options& options, size_t number, int ack,
-                               core::Instant end, Totals& totals) {
-    Client client(tls, options, number);
+/// Connects, so that handshakes are not measured as writes; a server that is down is found by the writes.
+net::Task<void> warm_up(Client& client) {
+    auto answer = co_await client.request("GET", "/ping", "");
+    static_cast<void>(answer);
+}
+
+net::Task<void> write_for_ever(net::TlsEngine& tls, const Options& options, Client& client, size_t number,
+                               int ack, core::Instant end, Totals& totals) {
     net::SystemClock clock;
     int64_t value = 0;
     for (size_t turn = 0; clock.now() < end; ++turn) {
@@ -158,11 +164,18 @@ net::Task<void> write_for_ever(net::TlsEngine& tls, const Options& options, size
 }
 
 net::Task<void> run_all(net::TlsEngine& tls, const Options& options, int ack, Totals& totals) {
-    net::Scope scope(tls.loop());
+    std::vector<std::unique_ptr<Client>> clients;
+    net::Scope warming(tls.loop());
+    for (size_t i = 0; i < options.clients; ++i) {
+        clients.push_back(std::make_unique<Client>(tls, options, i));
+        warming.spawn(warm_up(*clients.back()));
+    }
+    co_await warming.join();
+    net::Scope writing(tls.loop());
     core::Instant end = net::SystemClock().now() + core::seconds(options.seconds);
     for (size_t i = 0; i < options.clients; ++i)
-        scope.spawn(write_for_ever(tls, options, i, ack, end, totals));
-    co_await scope.join();
+        writing.spawn(write_for_ever(tls, options, *clients[i], i, ack, end, totals));
+    co_await writing.join();
 }
 
 double percentile_ms(const std::vector<int64_t>& sorted, double share) {
