@@ -51,7 +51,7 @@ bool is_blank(const char* at) {
 Sector inspect_sector(const char* at) {
     Sector sector;
     const bool whole = core::get_u32(at) == core::crc32c(core::BytesView(at + 4, kSectorBytes - 4)) ||
-                       SMACK_BUG("log_skip_sector_checksum");
+                       SMACK_BUG("log_skip_checksums");
     if (whole && core::get_u32(at + 4) == kMagic) {
         sector.state = SectorState::kSealed;
         sector.batch = core::get_u32(at + 8);

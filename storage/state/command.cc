@@ -60,6 +60,7 @@ Outcome<void> check_expected(sqlite::Database& state, const wire::Command& comma
 }
 
 core::Result<void> write_audit(Writer& writer, const wire::Command& command) {
+    if (SMACK_BUG("audit_forgotten")) return {};
     const Position& position = writer.position();
     const char* kind = "system";
     if (command.actor().kind() == wire::Actor::USER) kind = "user";
@@ -120,6 +121,7 @@ core::Result<core::Bytes> apply_command(Writer& writer, const CommandRules& rule
     }
     Position& position = writer.position();
     position.time_ms = std::max(position.time_ms, command.time_ms());
+    if (SMACK_BUG("time_runs_backwards")) position.time_ms = command.time_ms();
     if (SMACK_BUG("apply_not_deterministic"))
         position.time_ms += static_cast<int64_t>(rules.skew_for_planted_bug);
 

@@ -1,9 +1,13 @@
 #include "tests/sim/bugs.h"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -14,27 +18,40 @@ namespace smackd::sim {
 namespace {
 
 constexpr const char* kList = "tests/sim/planted.txt";
-constexpr unsigned long long kSearch = 400;  // seeds tried when the one on the list no longer catches its bug
+constexpr unsigned long long kSearch = 300;  // seeds tried when the one on the list no longer catches its bug
+constexpr rlim_t kCpuSecondsMax = 20;        // of one lifetime; a hundred times what it needs
 
-/// Whether a lifetime fails, in a child: a bug may well end in a failed assertion, which counts as noticed.
-bool fails(const std::string& name, unsigned long long seed) {
+/// How a lifetime with the bug ends; empty: well. In a child, since a bug may also end in a failed assertion
+/// or in a loop without end.
+std::string failure(const std::string& name, unsigned long long seed) {
     std::fflush(stdout);
+    std::array<int, 2> ends{};
+    if (::pipe(ends.data()) != 0) std::abort();
     const pid_t child = ::fork();
     if (child == 0) {
         std::freopen("/dev/null", "w", stderr);
+        const rlimit limit{kCpuSecondsMax, kCpuSecondsMax};
+        ::setrlimit(RLIMIT_CPU, &limit);
         plant(name);
         const LifetimeResult result =
             run_lifetime({.seed = seed, .operations = 500, .trace = false, .messages = false});
-        ::_exit(result.violation.empty() ? 0 : 1);
+        const std::string what = result.violation.substr(0, 200);
+        ::_exit(::write(ends[1], what.data(), what.size()) == static_cast<ssize_t>(what.size()) ? 0 : 1);
     }
+    ::close(ends[1]);
+    std::array<char, 256> what{};
+    const ssize_t count = ::read(ends[0], what.data(), what.size());
+    ::close(ends[0]);
     int status = 0;
     ::waitpid(child, &status, 0);
-    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    if (!WIFEXITED(status)) return WTERMSIG(status) == SIGXCPU ? "it never ends" : "an assertion fails";
+    return count > 0 ? std::string(what.data(), static_cast<size_t>(count)) : std::string();
 }
 
-/// Only a seed that passes without the bug proves anything.
-bool caught(const std::string& name, unsigned long long seed) {
-    return fails(name, seed) && !fails("", seed);
+/// Only a seed that passes without the bug proves anything. Returns what noticed the bug, or nothing.
+std::string caught(const std::string& name, unsigned long long seed) {
+    std::string what = failure(name, seed);
+    return what.empty() || !failure("", seed).empty() ? std::string() : what;
 }
 
 }  // namespace
@@ -48,13 +65,6 @@ bool plant(const std::string& name) {
 #endif
 }
 
-unsigned long long find_seed(const std::string& name, unsigned long long from, unsigned long long count) {
-    for (unsigned long long seed = from; seed < from + count; ++seed) {
-        if (caught(name, seed)) return seed;
-    }
-    return 0;
-}
-
 int run_all_bugs() {
     if (!plant("")) return 2;
     std::ifstream list(kList);
@@ -62,26 +72,27 @@ int run_all_bugs() {
         std::fprintf(stderr, "sim: %s not found: run it from the top of the tree\n", kList);
         return 2;
     }
-    int passed = 0;
-    int failed = 0;
+    int found = 0;
+    int missed = 0;
     for (std::string line; std::getline(list, line);) {
         std::istringstream words(line);
         std::string name;
-        unsigned long long seed = 0;
+        unsigned long long listed = 0;
         if (line.starts_with('#') || !(words >> name)) continue;
-        words >> seed;
-        if (seed != 0 && caught(name, seed)) {
-            ++passed;
-            std::printf("caught %-32s seed %llu\n", name.c_str(), seed);
-            continue;
+        words >> listed;
+        unsigned long long seed = listed;
+        std::string what = listed == 0 ? std::string() : caught(name, listed);
+        for (unsigned long long i = 1; what.empty() && i <= kSearch; ++i) what = caught(name, seed = i);
+        ++(what.empty() ? missed : found);
+        if (what.empty()) {
+            std::printf("MISSED %-32s by seed %llu and seeds 1 to %llu\n", name.c_str(), listed, kSearch);
+        } else {
+            std::printf("caught %-32s seed %llu%s: %s\n", name.c_str(), seed,
+                        seed == listed ? "" : " (put it on the list)", what.c_str());
         }
-        const unsigned long long found = find_seed(name, 1, kSearch);
-        ++(found != 0 ? passed : failed);
-        std::printf("%s %-32s seed %llu%s\n", found != 0 ? "caught" : "MISSED", name.c_str(), found,
-                    found != 0 ? " (put it on the list)" : "");
     }
-    std::printf("%d passed, %d failed\n", passed, failed);
-    return failed == 0 ? 0 : 1;
+    std::printf("planted bugs: %d caught, %d missed\n", found, missed);
+    return missed == 0 ? 0 : 1;
 }
 
 }  // namespace smackd::sim

@@ -11,7 +11,4 @@ bool plant(const std::string& name);
 /// Runs each line of tests/sim/planted.txt ("NAME SEED") and prints caught or missed; 0 when all are caught.
 int run_all_bugs();
 
-/// The first seed from `from` on, among `count`, whose lifetime notices the bug; 0 when none does.
-unsigned long long find_seed(const std::string& name, unsigned long long from, unsigned long long count);
-
 }  // namespace smackd::sim

@@ -126,7 +126,10 @@ core::Result<void> Disk::step() {
 bool Disk::grow(Node& node, uint64_t size) {
     if (size <= node.live.size()) return true;
     const uint64_t more = size - node.live.size();
-    if (capacity_ != 0 && used_ + more > capacity_) return false;
+    if (capacity_ != 0 && used_ + more > capacity_) {
+        ++full_writes_;
+        return false;
+    }
     used_ += more;
     return true;
 }

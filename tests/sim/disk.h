@@ -53,6 +53,8 @@ class Disk final : public core::Disk {
     uint64_t syncs() const { return syncs_; }
     uint64_t torn_writes() const { return torn_writes_; }
     uint64_t lost_writes() const { return lost_writes_; }
+    /// Writes refused for want of space.
+    uint64_t full_writes() const { return full_writes_; }
 
     struct Node;
 
@@ -83,6 +85,7 @@ class Disk final : public core::Disk {
     uint64_t syncs_ = 0;
     uint64_t torn_writes_ = 0;
     uint64_t lost_writes_ = 0;
+    uint64_t full_writes_ = 0;
 };
 
 }  // namespace smackd::sim

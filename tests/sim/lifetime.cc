@@ -4,11 +4,12 @@
 
 #include "core/wire/command.pb.h"
 #include "core/wire/raft.pb.h"
+#include "tests/sim/subscriber.h"
 
 namespace smackd::sim {
 namespace {
 
-constexpr core::seconds kWorkMax{240};     // virtual; a lifetime under heavy faults is cut short here
+constexpr core::seconds kFaultsMax{120};   // virtual; whoever has not done its work by then does it without
 constexpr core::seconds kConvergeMax{60};  // virtual, after everything works again
 constexpr uint64_t kClients = 10;
 
@@ -52,6 +53,7 @@ class Lifetime {
         ProcessOptions process;
         process.log = &sink_;
         process.segment_bytes = (8 + world_.random().below(56)) * 1024;
+        process.feed_ring_records = 2 + world_.random().below(60);
         process.snapshot_log_bytes = (6 + world_.random().below(90)) * 1024;
         network_.sniffer = [this](uint64_t from, uint64_t to, core::BytesView bytes) {
             sniff(from, bytes);
@@ -118,13 +120,25 @@ class Lifetime {
     void work() {
         for (uint64_t i = 1; i <= kClients; ++i) {
             clients_.push_back(std::make_unique<Client>(world_, processes_, checker_, i));
-            clients_.back()->start([this] { return acknowledged_ >= options_.operations || timed_out_; },
+            clients_.back()->start([this] { return acknowledged_ >= options_.operations; },
                                    [this] { on_acknowledged(); });
         }
-        const core::Instant limit = world_.now() + kWorkMax;
+        for (const char* kind : {"", "user"}) {
+            subscribers_.push_back(std::make_unique<Subscriber>(world_, processes_, checker_, kind));
+            subscribers_.back()->start();
+        }
+        if (work_until(world_.now() + kFaultsMax)) return;
+        faults_->heal();
+        if (work_until(world_.now() + kConvergeMax) || !world_.violation().empty()) return;
+        world_.violate(
+            std::format("only {} of {} operations are acknowledged {} s after everything was healed",
+                        acknowledged_, options_.operations, kConvergeMax.count()));
+    }
+
+    bool work_until(core::Instant limit) {
         while (world_.violation().empty() && acknowledged_ < options_.operations && world_.now() < limit)
             world_.run_one();
-        timed_out_ = true;
+        return acknowledged_ >= options_.operations;
     }
 
     void on_acknowledged() {
@@ -151,13 +165,24 @@ class Lifetime {
             next_look = world_.now() + core::milliseconds{50};
             promote_standbys();
             if (converged()) {
-                checker_.compare_all(processes_);
+                compare();
                 return;
             }
         }
         if (!world_.violation().empty()) return;
         world_.violate(
             std::format("no convergence within {} s after everything was healed", kConvergeMax.count()));
+    }
+
+    void compare() {
+        checker_.compare_all(processes_);
+        Process& one = *processes_.begin()->second;
+        for (const auto& subscriber : subscribers_) {
+            subscriber->visit(one);
+            if (subscriber->position() != one.state().revision().number)
+                world_.violate(std::format("a watch ends at revision {}, the state at {}",
+                                           subscriber->position(), one.state().revision().number));
+        }
     }
 
     /// For whoever reads a failure: where everybody stood.
@@ -220,7 +245,9 @@ class Lifetime {
         result.lines = world_.lines();
         result.faults = faults_->counts();
         result.network = network_.counts();
+        result.servers = processes_.size();
         result.acknowledged = acknowledged_;
+        for (const auto& subscriber : subscribers_) result.feed_visits += subscriber->visits();
         result.events = world_.events();
         result.virtual_ms = static_cast<uint64_t>(world_.now_ms());
         result.revisions = checker_.revisions();
@@ -230,11 +257,13 @@ class Lifetime {
             result.clients.retries += client->counts().retries;
             result.clients.unknown += client->counts().unknown;
             result.clients.refused += client->counts().refused;
+            result.clients.invalid += client->counts().invalid;
         }
         for (auto& [id, process] : processes_) {
             result.lives += process->lives();
             result.torn += process->disk().torn_writes();
             result.lost += process->disk().lost_writes();
+            result.full_writes += process->disk().full_writes();
             checker_.forget_life(*process);
             const LifeCounts& counts = process->counts();
             result.elections += counts.elections;
@@ -252,8 +281,8 @@ class Lifetime {
     Processes processes_;
     std::unique_ptr<Faults> faults_;
     std::vector<std::unique_ptr<Client>> clients_;
+    std::vector<std::unique_ptr<Subscriber>> subscribers_;
     uint64_t acknowledged_ = 0;
-    bool timed_out_ = false;
 };
 
 }  // namespace

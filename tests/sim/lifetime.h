@@ -22,8 +22,8 @@ struct LifetimeResult {
     std::array<uint64_t, kFaults> faults{};
     ClientCounts clients;
     NetworkCounts network;
-    uint64_t acknowledged = 0, elections = 0, installs = 0, snapshots = 0, lives = 0, torn = 0, lost = 0,
-             events = 0, revisions = 0, virtual_ms = 0;
+    uint64_t servers = 0, acknowledged = 0, elections = 0, installs = 0, snapshots = 0, lives = 0, torn = 0,
+             lost = 0, events = 0, revisions = 0, virtual_ms = 0, feed_visits = 0, full_writes = 0;
 };
 
 LifetimeResult run_lifetime(const LifetimeOptions& options);

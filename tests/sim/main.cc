@@ -1,9 +1,11 @@
 // sim: runs seeded lifetimes of a cluster and says how many passed; a violation prints its seed and last
 // lines.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
 
 #include "core/planted.h"
@@ -23,16 +25,27 @@ struct Arguments {
     std::string bug;
 };
 
-void add(LifetimeResult& sum, const LifetimeResult& one) {
+struct Sum : LifetimeResult {
+    std::map<uint64_t, uint64_t> lifetimes;  ///< that passed, by number of servers
+    uint64_t acknowledged_min = UINT64_MAX;
+};
+
+void add(Sum& sum, const LifetimeResult& one) {
+    if (one.violation.empty()) {
+        ++sum.lifetimes[one.servers];
+        sum.acknowledged_min = std::min(sum.acknowledged_min, one.acknowledged);
+    }
     for (size_t i = 0; i < kFaults; ++i) sum.faults[i] += one.faults[i];
     sum.clients.writes += one.clients.writes;
     sum.clients.reads += one.clients.reads;
     sum.clients.retries += one.clients.retries;
     sum.clients.unknown += one.clients.unknown;
     sum.clients.refused += one.clients.refused;
+    sum.clients.invalid += one.clients.invalid;
     sum.network.sent += one.network.sent;
     sum.network.dropped += one.network.dropped;
     sum.network.doubled += one.network.doubled;
+    sum.network.reordered += one.network.reordered;
     sum.network.delayed += one.network.delayed;
     sum.network.cut += one.network.cut;
     sum.acknowledged += one.acknowledged;
@@ -42,11 +55,17 @@ void add(LifetimeResult& sum, const LifetimeResult& one) {
     sum.lives += one.lives;
     sum.torn += one.torn;
     sum.lost += one.lost;
+    sum.full_writes += one.full_writes;
+    sum.feed_visits += one.feed_visits;
     sum.events += one.events;
     sum.virtual_ms += one.virtual_ms;
 }
 
-void print(const LifetimeResult& sum) {
+void print(const Sum& sum) {
+    for (const auto& [servers, count] : sum.lifetimes) {
+        std::printf("lifetimes_of_%llu_servers   %llu\n", static_cast<unsigned long long>(servers),
+                    static_cast<unsigned long long>(count));
+    }
     for (size_t i = 0; i < kFaults; ++i) {
         std::printf("%-24s %llu\n", fault_name(static_cast<Fault>(i)),
                     static_cast<unsigned long long>(sum.faults[i]));
@@ -56,19 +75,24 @@ void print(const LifetimeResult& sum) {
     };
     line("writes_torn", sum.torn);
     line("writes_lost", sum.lost);
+    line("writes_without_space", sum.full_writes);
     line("messages", sum.network.sent);
     line("messages_dropped", sum.network.dropped);
     line("messages_doubled", sum.network.doubled);
     line("messages_delayed", sum.network.delayed);
+    line("messages_reordered", sum.network.reordered);
     line("messages_cut", sum.network.cut);
     line("lives", sum.lives);
     line("elections", sum.elections);
     line("snapshots", sum.snapshots);
     line("snapshot_installs", sum.installs);
     line("acknowledged", sum.acknowledged);
+    line("acknowledged_min", sum.acknowledged_min);
     line("writes", sum.clients.writes);
     line("consistent_reads", sum.clients.reads);
     line("conflicts_refused", sum.clients.refused);
+    line("invalid_refused", sum.clients.invalid);
+    line("feed_visits", sum.feed_visits);
     line("retries", sum.clients.retries);
     line("unknown_outcomes", sum.clients.unknown);
     line("virtual_seconds", sum.virtual_ms / 1000);
@@ -81,7 +105,7 @@ void print_failure(uint64_t seed, const LifetimeResult& result) {
 }
 
 int run(const Arguments& arguments) {
-    LifetimeResult sum;
+    Sum sum;
     uint64_t passed = 0;
     uint64_t failed = 0;
     const auto begin = std::clock();

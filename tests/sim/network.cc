@@ -1,5 +1,7 @@
 #include "tests/sim/network.h"
 
+#include <algorithm>
+
 namespace smackd::sim {
 
 void Network::attach(uint64_t node, std::shared_ptr<Life> life,
@@ -34,7 +36,10 @@ void Network::send(uint64_t from, uint64_t to, core::Bytes message) {
 
 void Network::deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::Bytes>& message,
                       core::Duration after) {
-    world_.schedule(after, [this, from, to, message] {
+    world_.schedule(after, [this, from, to, message, number = counts_.sent] {
+        uint64_t& newest = newest_[{from, to}];
+        if (number < newest) ++counts_.reordered;
+        newest = std::max(newest, number);
         const auto port = ports_.find(to);
         if (port == ports_.end() || !port->second.life->alive) return;
         const Port target = port->second;

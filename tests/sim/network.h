@@ -2,7 +2,6 @@
 // both.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <set>
 
@@ -12,7 +11,7 @@
 namespace smackd::sim {
 
 struct NetworkCounts {
-    uint64_t sent = 0, dropped = 0, doubled = 0, delayed = 0, cut = 0;
+    uint64_t sent = 0, dropped = 0, doubled = 0, delayed = 0, reordered = 0, cut = 0;
 };
 
 class Network {
@@ -42,6 +41,7 @@ class Network {
     void deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::Bytes>& message,
                  core::Duration after);
     World& world_;
+    std::map<std::pair<uint64_t, uint64_t>, uint64_t> newest_;  ///< message delivered, by way
     std::map<uint64_t, Port> ports_;
     std::set<std::pair<uint64_t, uint64_t>> cuts_;
     NetworkCounts counts_;

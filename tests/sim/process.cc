@@ -3,8 +3,6 @@
 #include <cstdlib>
 #include <format>
 
-#include "storage/state/reader.h"
-
 namespace smackd::sim {
 namespace {
 
@@ -35,7 +33,8 @@ core::Result<void> Process::build() {
     transport_ = std::make_unique<Transport>(network_, options_.id, life_);
     random_ = std::make_unique<core::SeededRandom>(world_.random().next());
     vfs_ = storage::sqlite::Vfs::over_disk(disk_);
-    hub_ = std::make_unique<storage::feed::Hub>(storage::feed::HubLimits{}, *metrics_);
+    hub_ = std::make_unique<storage::feed::Hub>(
+        storage::feed::HubLimits{.ring_records = options_.feed_ring_records}, *metrics_);
     const core::Logger logger(options_.log, std::format("n{}", options_.id));
     TRY(disk_.make_directory("/data"));
     TRY(disk_.sync_directory("/"));
@@ -93,6 +92,14 @@ core::Result<void> Process::boot() {
     return booted;
 }
 
+storage::state::StateReader& Process::reader() {
+    if (!reader_) {
+        reader_ = std::make_unique<storage::state::StateReader>(
+            storage::state::ReaderOptions{"/data/state", *vfs_, state_->generation()});
+    }
+    return *reader_;
+}
+
 void Process::add_counts() {
     if (!metrics_) return;
     const std::string text = metrics_->render();
@@ -115,6 +122,7 @@ void Process::crash(bool power) {
         disk_.kill();
     }
     replica_.reset();
+    reader_.reset();
     state_.reset();
     hub_.reset();
     vfs_.reset();

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "storage/replica.h"
+#include "storage/state/reader.h"
 #include "storage/state/state_machine.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/network.h"
@@ -16,6 +17,7 @@ struct ProcessOptions {
     uint64_t id = 0;
     uint64_t segment_bytes = 32 * 1024;
     uint64_t snapshot_log_bytes = 32 * 1024;
+    size_t feed_ring_records = 64;  ///< few, so that watches read from state.db as well
     uint32_t feature_level_max = storage::state::kFeatureLevelMax;
     core::LogSink* log = nullptr;
 };
@@ -45,6 +47,8 @@ class Process {
     storage::Replica& replica() { return *replica_; }
     storage::state::StateMachine& state() { return *state_; }
     storage::feed::Hub& hub() { return *hub_; }
+    /// Reads its tables as the doors do.
+    storage::state::StateReader& reader();
     Disk& disk() { return disk_; }
     Clock& clock() { return clock_; }
     /// Ends the running life and sums all of them up.
@@ -78,6 +82,7 @@ class Process {
     std::unique_ptr<storage::sqlite::Vfs> vfs_;
     std::unique_ptr<storage::feed::Hub> hub_;
     std::unique_ptr<storage::state::StateMachine> state_;
+    std::unique_ptr<storage::state::StateReader> reader_;
     std::unique_ptr<storage::Replica> replica_;
 };
 
