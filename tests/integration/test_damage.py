@@ -91,6 +91,11 @@ def copy_owned(source, target):
                      follow_symlinks=False)
 
 
+def whole_again(output):
+    """Ready, and refilled by the others if its log had lost something."""
+    return "ready" in output and ("not voting" not in output or "log is complete again" in output)
+
+
 def test_bit_flips_on_three_nodes():
     cluster = Cluster(3).start()
     assert cluster.cli(cluster.servers[0], "login").code == 0
@@ -105,7 +110,8 @@ def test_bit_flips_on_three_nodes():
         victim.process.stop()
         place = flip(victim.directory)
         victim.start()
-        wait_until(lambda v=victim: v.process.running() and "ready" in v.process.output(), READY_LIMIT_S,
+        # Two of three damaged at once are no majority any more: that is for `recover`, not for this test.
+        wait_until(lambda v=victim: v.process.running() and whole_again(v.process.output()), READY_LIMIT_S,
                    f"{victim.name} coming back after a flip of {place}")
     load.wait_for_more(50)
     load.stop()
