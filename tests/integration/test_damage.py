@@ -91,9 +91,10 @@ def copy_owned(source, target):
                      follow_symlinks=False)
 
 
-def whole_again(output):
+def whole_again(process):
     """Ready, and refilled by the others if its log had lost something."""
-    return "ready" in output and ("not voting" not in output or "log is complete again" in output)
+    log = process.log()
+    return "ready" in process.output() and ("not voting" not in log or "log is complete again" in log)
 
 
 def test_bit_flips_on_three_nodes():
@@ -111,7 +112,7 @@ def test_bit_flips_on_three_nodes():
         place = flip(victim.directory)
         victim.start()
         # Two of three damaged at once are no majority any more: that is for `recover`, not for this test.
-        wait_until(lambda v=victim: v.process.running() and whole_again(v.process.output()), READY_LIMIT_S,
+        wait_until(lambda v=victim: v.process.running() and whole_again(v.process), READY_LIMIT_S,
                    f"{victim.name} coming back after a flip of {place}")
     load.wait_for_more(50)
     load.stop()
