@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <format>
 
+#include "core/wire/command.pb.h"
 #include "core/wire/feed.pb.h"
 
 namespace smackd::sim {
@@ -10,6 +11,14 @@ namespace {
 
 constexpr uint64_t kDigestEvery = 16;  // applied indexes at which states are compared in passing
 constexpr uint32_t kAuditRowsMax = 100'000;
+
+template <class Put>
+const std::string& key_of(const Put& put) {
+    return put.name();
+}
+const std::string& key_of(const wire::PutRule& rule) {
+    return rule.id();
+}
 
 }  // namespace
 
@@ -88,6 +97,8 @@ void Checker::learn(uint64_t node, uint64_t revision, const storage::feed::Recor
         }
     }
     world_.trace(std::format("n{} first to show {}: {} {}", node, revision, record.kind, record.key));
+    wire::RaiseFeatureLevel level;
+    if (record.kind == "level" && level.ParseFromString(change.row())) feature_level_ = level.level();
     changes_[{record.kind, record.key}].insert(revision);
     history_.push_back(
         Shown{{record.kind, record.key, change.row(), record.removed}, record.encoded, change.time_ms()});
@@ -209,7 +220,7 @@ core::Result<void> Checker::compare_tables(Process& process) {
     TRY_ASSIGN(auto view, process.reader().view());
     const auto compare = [&](const std::string& kind, const auto& rows) {
         std::map<std::string, std::pair<core::Bytes, uint64_t>> found;
-        for (const auto& row : rows) found[row.put.name()] = {row.put.SerializeAsString(), row.version};
+        for (const auto& row : rows) found[key_of(row.put)] = {row.put.SerializeAsString(), row.version};
         compare_rows(kind, found);
     };
     TRY_ASSIGN(const auto settings, view.settings());
@@ -218,6 +229,8 @@ core::Result<void> Checker::compare_tables(Process& process) {
     compare("user", users);
     TRY_ASSIGN(const auto groups, view.groups());
     compare("group", groups);
+    TRY_ASSIGN(const auto rules, view.rules());
+    compare("rule", rules);
     TRY_ASSIGN(const auto audit, view.audit(0, kAuditRowsMax));
     check_audit(audit);
     return {};

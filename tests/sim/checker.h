@@ -52,6 +52,8 @@ class Checker {
 
     /// The highest revision that some client knows of.
     uint64_t known() const { return known_; }
+    /// Of the cluster, as of the last revision shown.
+    uint32_t feature_level() const { return feature_level_; }
     /// Version of a setting as of the last revision shown; 0: none.
     uint64_t version_of(const std::string& key) const;
     /// Revisions shown in (after, upto], of all kinds or of one.
@@ -96,6 +98,7 @@ class Checker {
     std::map<uint64_t, uint64_t> leaders_;     ///< by term
     std::map<uint64_t, std::string> digests_;  ///< by applied index
     uint64_t known_ = 0;
+    uint32_t feature_level_ = 1;
 };
 
 }  // namespace smackd::sim

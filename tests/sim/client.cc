@@ -6,6 +6,7 @@ namespace smackd::sim {
 namespace {
 
 constexpr uint64_t kKeys = 12;
+constexpr uint64_t kRules = 6;
 constexpr core::milliseconds kTimeout{1500};
 
 core::Duration hop(World& world) {
@@ -26,7 +27,8 @@ Client::Kind Client::draw(uint64_t die) {
     if (die < 6) return Kind::kWriteTwo;
     if (die < 8) return Kind::kExpect;
     if (die < 10) return Kind::kPeople;
-    return die < 11 ? Kind::kInvalid : Kind::kWrite;
+    if (die < 11) return Kind::kRule;
+    return die < 12 ? Kind::kInvalid : Kind::kWrite;
 }
 
 void Client::next() {
@@ -58,6 +60,8 @@ void Client::make_command() {
     changes_.clear();
     if (kind_ == Kind::kPeople) {
         add_people(command);
+    } else if (kind_ == Kind::kRule) {
+        add_rule(command);
     } else {
         add_setting(command);
     }
@@ -109,6 +113,21 @@ void Client::add_people(wire::Command& command) {
     group_ = group.SerializeAsString();
     changes_.push_back({"user", user_name, user.SerializeAsString()});
     changes_.push_back({"group", group.name(), group_});
+}
+
+/// With a note as soon as the cluster's feature level has notes.
+void Client::add_rule(wire::Command& command) {
+    wire::PutRule& rule = *command.add_changes()->mutable_put_rule();
+    rule.set_id(std::format("r{}", world_.random().below(kRules)));
+    rule.set_subject("group:ops");
+    rule.add_actions("view");
+    rule.set_tenant("*");
+    rule.set_path(std::format("/c-{}-{}", id_, sequence_));
+    if (checker_.feature_level() >= 2) {
+        command.set_feature_level(2);
+        rule.set_note(value_);
+    }
+    changes_.push_back({"rule", rule.id(), rule.SerializeAsString()});
 }
 
 /// Whatever comes before the part that is refused must not be seen.

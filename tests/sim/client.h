@@ -30,13 +30,14 @@ class Client {
     const ClientCounts& counts() const { return counts_; }
 
  private:
-    enum class Kind : uint8_t { kWrite, kWriteTwo, kExpect, kPeople, kInvalid, kRead, kUrgent };
+    enum class Kind : uint8_t { kWrite, kWriteTwo, kExpect, kPeople, kRule, kInvalid, kRead, kUrgent };
     static Kind draw(uint64_t die);
     void next();
     void make_command();
     void add_setting(wire::Command& command);
     void add_secret(wire::Command& command);
     void add_people(wire::Command& command);
+    void add_rule(wire::Command& command);
     void add_invalid(wire::Command& command);
     void attempt();
     void send_write(Process& process, uint64_t attempt);
