@@ -154,7 +154,7 @@ void Engine::receive_append(core::NodeId from, AppendRequest request) {
         return fail(std::format("server {} claims to lead term {} as well", from.value, request.term.value));
     }
     const core::Term request_term = request.term;
-    if (request.term >= term() && !SMACK_BUG("append_below_commit") && !skip_known(request)) return;
+    if (request.term >= term() && !skip_known(request)) return;
     // libraft takes a configuration for the first entry of a message, so each one gets to be that.
     std::span<const LogEntry> rest(request.entries);
     core::Index prev = request.prev_index;
