@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/token.h"
 #include "core/logger.h"
 #include "core/result.h"
 
@@ -23,8 +24,12 @@ struct Config {
     std::string advertise_address;           ///< what others dial; empty: node_name and the cluster port
     std::string kdc_address = "0.0.0.0:88";  ///< embedded realm only
     std::vector<std::string> host_names;     ///< further names the API answers to (Host header)
+    int64_t token_life_s = auth::kTokenLifeSeconds;    ///< of tokens given at sign-in
     std::string keytab = "/etc/smackd/smackd.keytab";  ///< realms of the site only
 };
+
+/// How a value is written in the file.
+enum class ConfigForm : uint8_t { kText, kTexts, kNumber };
 
 /// One key of the file, for checking, help and documentation.
 struct ConfigKey {
@@ -32,7 +37,7 @@ struct ConfigKey {
     std::string_view form;  ///< "HOST:PORT"
     std::string_view summary;
     core::Result<void> (*set)(Config& config, const std::vector<std::string>& values);
-    bool list = false;  ///< takes an array of strings
+    ConfigForm written = ConfigForm::kText;
 };
 
 const std::vector<ConfigKey>& config_keys();

@@ -44,7 +44,8 @@ struct ApiOptions {
     std::string cluster_id;  ///< issuer of tokens
     auth::HostRules hosts;   ///< names this door answers to
     SignInRules sign_in;
-    std::vector<auth::TokenKey> token_keys;  ///< the first one signs; all are accepted
+    std::vector<auth::TokenKey> token_keys;          ///< the first one signs; all are accepted
+    int64_t token_life_s = auth::kTokenLifeSeconds;  ///< 1 to kTokenLifeSecondsMax
     std::vector<std::string> kdcs;  ///< HOST:PORT of the embedded realm's KDCs, for GET /smack/v1/realm
     core::Duration event_heartbeat = kEventHeartbeat;
 };

@@ -86,7 +86,8 @@ Task<Result<auth::IssuedToken>> issue(Call& call, std::string principal) {
     // A copy: the keys may be rotated while the worker signs.
     const auth::TokenKey key = api.options.token_keys.front();
     auto issued = co_await api.environment.workers.run<auth::IssuedToken>(api.environment.loop, [&] {
-        return auth::issue_token(key, api.options.cluster_id, principal, api.environment.clock.wall());
+        return auth::issue_token(key, api.options.cluster_id, principal, api.environment.clock.wall(),
+                                 api.options.token_life_s);
     });
     if (issued) api.metrics.tokens_issued.add();
     co_return issued;
@@ -108,7 +109,8 @@ Answer login(Call& call) {
     Response response = json_reply(200, json);
     if (cookie) {
         const bool tls = call.connection.tls != nullptr;
-        response.headers.add("Set-Cookie", auth::session_cookie(issued.text, auth::kTokenLifeSeconds, tls));
+        response.headers.add("Set-Cookie",
+                             auth::session_cookie(issued.text, call.api.options.token_life_s, tls));
     }
     co_return response;
 }

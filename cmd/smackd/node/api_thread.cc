@@ -77,6 +77,7 @@ services::ApiOptions ApiThread::api_options() const {
     options.hosts.names = options_.host_names;
     options.sign_in.identities.home_realm = options_.identity.realm;
     options.token_keys = {environment_.secrets.token_key};
+    options.token_life_s = options_.token_life_s;
     options.kdcs = options_.kdcs;
     return options;
 }

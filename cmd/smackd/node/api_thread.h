@@ -25,6 +25,7 @@ struct ApiThreadOptions {
     std::string listen;                   ///< HOST:PORT
     std::vector<std::string> host_names;  ///< the Host headers that are answered
     bool plain_http = false;
+    int64_t token_life_s = auth::kTokenLifeSeconds;
     std::string keytab;             ///< of the site's realm; unused with an embedded realm
     std::vector<std::string> kdcs;  ///< HOST:PORT, embedded realm
 };

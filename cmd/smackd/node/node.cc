@@ -243,6 +243,7 @@ core::Result<void> RunningNode::start_api() {
     options.listen = options_.config.api_address;
     options.host_names = bracketed(host_names_of(options_.config, identity_));
     options.plain_http = options_.plain_http;
+    options.token_life_s = options_.config.token_life_s;
     options.keytab = options_.config.keytab;
     if (identity_.embedded_realm) options.kdcs = {kdc_for_clients(options_.config, identity_)};
     ApiThreadEnvironment environment{disk_,

@@ -27,6 +27,7 @@ cluster = "10.0.0.1:5055"
 kdc = "10.0.0.1:88"
 [api]
 host_names = ["cloud.example.org", "c"]
+token_life_s = 600
 [kerberos]
 keytab = "/etc/krb5.keytab"
 )",
@@ -38,6 +39,7 @@ keytab = "/etc/krb5.keytab"
     CHECK(config.advertise_address == "10.0.0.1:5055");
     CHECK(config.api_address == "[::]:5050");
     CHECK(config.host_names == std::vector<std::string>{"cloud.example.org", "c"});
+    CHECK(config.token_life_s == 600);
     CHECK(config.keytab == "/etc/krb5.keytab");
 }
 
@@ -48,7 +50,15 @@ TEST_CASE("a mistake names file, line, key and rule") {
     CHECK(error_of("data_dir = \"srv\"\n") == "x.toml line 1: data_dir: 'srv' is not an absolute path");
     CHECK(error_of("[listen]\napi = \"nowhere\"\n").contains("must be HOST:PORT"));
     CHECK(error_of("[api]\nhost_names = [1]\n").contains("must be an array of strings"));
+    const std::string range = "x.toml line 2: api.token_life_s: {} is not within 1 to 43200 seconds";
+    for (const char* life : {"0", "-5", "43201", "9223372036854775807"}) {
+        CHECK(error_of(std::format("[api]\ntoken_life_s = {}\n", life)) ==
+              std::vformat(range, std::make_format_args(life)));
+    }
+    CHECK(error_of("[api]\ntoken_life_s = \"60\"\n").ends_with("must be a whole number without quotes"));
     CHECK(error_of("x = \n").starts_with("x.toml line 1: "));
+    for (const char* letter : {"\u00e9", "\u0179", "\u2100", "\ufffd"})
+        CHECK(error_of(std::format("data_dir = {} \"/a\"\n", letter)).starts_with("x.toml line 1: "));
     CHECK(error_of("[log]\nlevel = \"loud\"\n").contains("known are debug, info, warning, error"));
 }
 
