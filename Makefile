@@ -95,12 +95,20 @@ FUZZERS := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 BENCHES := $(patsubst tests/bench/%.cc,%,$(wildcard tests/bench/*.cc))
 TOOLS := $(patsubst tests/tools/%.cc,%,$(wildcard tests/tools/*.cc))
 
+# Of these layers the fuzz targets get the parsers and what those need, or all of smackd would be compiled once more.
+PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,http/message.cc http/parser.cc rpc/frame.cc system_clock.cc)
+PARSERS_fuzz_storage := $(filter-out storage/raft/%,$(SOURCES_storage)) storage/raft/configuration.cc storage/raft/message.cc
+PARSERS_fuzz_auth := $(addprefix auth/,cluster_ca.cc http_rules.cc identity.cc keytab.cc krb5_handles.cc secret_file.cc \
+    ticket_diagnosis.cc token.cc)
+PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc fields.cc row_json.cc)
+
 # A file taken away must rebuild what it was part of: these files change with the lists.
 list = build/lists/$(subst /,_,$(1))
 track = $(if $(PREFIX),$(if $(and $(wildcard $(call list,$(1))),$(if $(subst x$(file <$(call list,$(1)))x,,x$(2)x),,same)),,\
     $(file >$(call list,$(1)),$(2))))
 $(foreach layer,$(LAYERS) cmd,$(call track,$(layer),$(SOURCES_$(layer)) $(if $(filter core,$(layer)),$(PROTOS))))
 $(foreach layer,$(UNITS),$(call track,tests_$(layer),$(TESTS_$(layer))))
+$(foreach layer,$(LAYERS),$(call track,fuzz_$(layer),$(PARSERS_fuzz_$(layer))))
 $(call track,sim,$(SIM_SOURCES))
 $(call track,web,$(WEB_FILES))
 
@@ -223,13 +231,13 @@ build/$(1)/obj/%.o: %.cc build/deps.key | $(PREFIX) $(GENERATED)
 	@echo "$(1) $$<"
 	@$(CCACHE) $(CXX) $(CXXFLAGS) $(CXXFLAGS_$(1)) $(WARNINGS) -MMD -MP -c $$< -o $$@
 
-$(foreach layer,$(LAYERS),$(eval OBJECTS_$(1)_$(layer) := $(call objects,$(1),$(SOURCES_$(layer)))))
+$(foreach layer,$(LAYERS),$(eval OBJECTS_$(1)_$(layer) := $(call objects,$(1),$(or $(PARSERS_$(1)_$(layer)),$(SOURCES_$(layer))))))
 OBJECTS_$(1)_core += $(PROTO_CC:build/gen/%.cc=build/$(1)/obj/gen/%.o)
 OBJECTS_$(1)_services += build/$(1)/obj/gen/web/assets.o
 endef
 
 define library_of_mode
-build/$(1)/lib$(2).a: $$(OBJECTS_$(1)_$(2)) $(call list,$(2))
+build/$(1)/lib$(2).a: $$(OBJECTS_$(1)_$(2)) $(call list,$(2)) $(if $(filter fuzz,$(1)),$(call list,fuzz_$(2)))
 	@mkdir -p $$(@D)
 	@new=$$@.$$$$$$$$; $(AR) rcs $$$$new $$(filter %.o,$$^) && mv $$$$new $$@
 endef
@@ -257,7 +265,22 @@ UNIT_MODE ?= debug
 $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 	@scripts/check/unit $<
 
-$(foreach name,$(FUZZERS),$(eval $(call program,build/fuzz/$(name),fuzz,tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))
+# A fuzz target links the layer of its parser and what that needs; of cmd, the parser alone.
+FUZZERS_core := json
+FUZZERS_net := certificate http_body http_head rpc_frame
+FUZZERS_storage := command log_segment raft_message
+FUZZERS_auth := keytab negotiate_header principal token
+FUZZERS_services := api_body conditions
+FUZZERS_cmd := config
+$(foreach layer,core net storage,$(eval FUZZ_BELOW_$(layer) := $(BELOW_$(layer))))
+FUZZ_BELOW_auth := auth net core
+FUZZ_BELOW_services := services auth net core
+FUZZ_BELOW_cmd := services auth net core
+FUZZ_CMD := cmd/smackd/config.cc cmd/smackd/nearest.cc
+$(foreach layer,$(UNITS),$(foreach name,$(FUZZERS_$(layer)),$(eval $(call program,build/fuzz/$(name),fuzz,\
+    tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc $(if $(filter cmd,$(layer)),$(FUZZ_CMD)),$(FUZZ_BELOW_$(layer))))))
+FUZZERS_UNPLACED := $(filter-out $(foreach layer,$(UNITS),$(FUZZERS_$(layer))),$(FUZZERS))
+$(if $(FUZZERS_UNPLACED),$(error tests/fuzz: list $(FUZZERS_UNPLACED) in FUZZERS_LAYER of the Makefile))
 $(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))
 $(foreach name,$(TOOLS),$(eval $(call program,build/release/tools/$(name),release,\
     tests/tools/$(name).cc $(CMD_TESTED),$(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))

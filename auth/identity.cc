@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/names.h"
+#include "core/planted.h"
 
 namespace smackd::auth {
 namespace {
@@ -51,7 +52,7 @@ Result<Principal> Principal::parse(std::string_view text) {
     bool in_realm = false;
     for (size_t i = 0; i < text.size(); i++) {
         char c = text[i];
-        const bool escaped = c == '\\';
+        const bool escaped = c == '\\' && !SMACK_BUG("fuzz_principal");
         if (escaped) {
             if (++i == text.size()) return fail(Errc::kInvalid, "principal: ends in a backslash");
             c = text[i];

@@ -1,4 +1,6 @@
 // What an HTTP client may write into Authorization, Host and Cookie, and the GSS token inside.
+#include <algorithm>
+#include <cctype>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -44,5 +46,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)auth::find_cookie(value, auth::kSessionCookie);
     const bool ours = auth::check_host(value, {{"localhost", "[::1]"}, 5050}).has_value();
     SMACK_ASSERT(!ours || value.size() <= 16);
+    // A change is taken from our own page only (or from no page: no Origin).
+    const auto origin = auth::check_cross_site({.method = "PUT",
+                                                .content_type = "application/json",
+                                                .origin = value,
+                                                .host = "localhost:5050",
+                                                .has_body = true});
+    const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+    SMACK_ASSERT(!origin || value.empty() ||
+                 std::ranges::equal(value, std::string_view("http://localhost:5050"), same));
     return 0;
 }
