@@ -265,20 +265,17 @@ UNIT_MODE ?= debug
 $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 	@scripts/check/unit $<
 
-# A fuzz target links the layer of its parser and what that needs; of cmd, the parser alone.
+# A fuzz target links the layer of its parser and what that needs.
 FUZZERS_core := json
 FUZZERS_net := certificate http_body http_head rpc_frame
 FUZZERS_storage := command log_segment raft_message
 FUZZERS_auth := keytab negotiate_header principal token
 FUZZERS_services := api_body conditions
-FUZZERS_cmd := config
 $(foreach layer,core net storage,$(eval FUZZ_BELOW_$(layer) := $(BELOW_$(layer))))
 FUZZ_BELOW_auth := auth net core
 FUZZ_BELOW_services := services auth net core
-FUZZ_BELOW_cmd := services auth net core
-FUZZ_CMD := cmd/smackd/config.cc cmd/smackd/nearest.cc
 $(foreach layer,$(UNITS),$(foreach name,$(FUZZERS_$(layer)),$(eval $(call program,build/fuzz/$(name),fuzz,\
-    tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc $(if $(filter cmd,$(layer)),$(FUZZ_CMD)),$(FUZZ_BELOW_$(layer))))))
+    tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc,$(FUZZ_BELOW_$(layer))))))
 FUZZERS_UNPLACED := $(filter-out $(foreach layer,$(UNITS),$(FUZZERS_$(layer))),$(FUZZERS))
 $(if $(FUZZERS_UNPLACED),$(error tests/fuzz: list $(FUZZERS_UNPLACED) in FUZZERS_LAYER of the Makefile))
 $(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))

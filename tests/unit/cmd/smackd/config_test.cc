@@ -57,6 +57,7 @@ TEST_CASE("a mistake names file, line, key and rule") {
     }
     CHECK(error_of("[api]\ntoken_life_s = \"60\"\n").ends_with("must be a whole number without quotes"));
     CHECK(error_of("x = \n").starts_with("x.toml line 1: "));
+    CHECK(error_of("\n[\x0b\na") == "x.toml line 2: has a control character");
     for (const char* letter : {"\u00e9", "\u0179", "\u2100", "\ufffd"})
         CHECK(error_of(std::format("data_dir = {} \"/a\"\n", letter)).starts_with("x.toml line 1: "));
     CHECK(error_of("[log]\nlevel = \"loud\"\n").contains("known are debug, info, warning, error"));
