@@ -3,10 +3,12 @@
 #include <array>
 #include <cstring>
 #include <format>
+#include <memory>
 
 #include "core/assert.h"
 #include "storage/sqlite/page.h"
 #include "storage/sqlite/vfs.h"
+#include "storage/sqlite/wal.h"
 
 namespace smackd::storage::sqlite {
 namespace {
@@ -17,7 +19,9 @@ enum class Kind : int { kOther, kDatabase, kWal };
 struct ShimFile {
     sqlite3_file base;
     const char* path;  // SQLite keeps it alive as long as the file
+    sqlite3_vfs* below;
     Kind kind;
+    int refusal;  // why nothing may be copied from the WAL now; SQLITE_OK: it may
     bool sync_failed;
 };
 static_assert(sizeof(ShimFile) % 8 == 0);
@@ -94,6 +98,41 @@ int read_database(sqlite3_file* file, char* buffer, int amount, sqlite3_int64 of
     return rc == SQLITE_OK && whole ? check_page(shim(file), buffer, offset / amount) : rc;
 }
 
+/// What a checkpoint that begins says in the WAL index (walformat.html, sections 2.1 and 2.2).
+int read_backfill(sqlite3_file* file, BackfillMark& mark) {
+    constexpr int kRegionBytes = 32768;
+    constexpr size_t kSalts = 32;
+    constexpr size_t kBackfillAttempted = 128;
+    void volatile* region = nullptr;
+    const int rc = real(file)->pMethods->xShmMap(real(file), 0, kRegionBytes, 0, &region);
+    if (rc != SQLITE_OK) return rc;
+    if (region == nullptr) return SQLITE_IOERR_SHMMAP;
+    // Neither changes while this connection holds the checkpoint's locks.
+    const char* bytes = static_cast<const char*>(const_cast<void*>(region));
+    std::memcpy(mark.salts.data(), bytes + kSalts, mark.salts.size());
+    std::memcpy(&mark.frames, bytes + kBackfillAttempted, sizeof mark.frames);
+    return SQLITE_OK;
+}
+
+/// The WAL was synced, its pages are about to be copied: from here on it is needed up to where they come
+/// from.
+int mark_backfill(sqlite3_file* file) {
+    BackfillMark mark;
+    int rc = read_backfill(file, mark);
+    if (rc != SQLITE_OK) return rc;
+    sqlite3_vfs* vfs = shim(file)->below;
+    const std::string path = std::string(shim(file)->path) + kBackfillMarkSuffix;
+    const auto storage = std::make_unique<char[]>(static_cast<size_t>(vfs->szOsFile));
+    auto* out = reinterpret_cast<sqlite3_file*>(storage.get());
+    constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_JOURNAL;
+    rc = vfs->xOpen(vfs, path.c_str(), out, kFlags, nullptr);
+    const core::Bytes bytes = encode_backfill_mark(mark);
+    if (rc == SQLITE_OK) rc = out->pMethods->xWrite(out, bytes.data(), static_cast<int>(bytes.size()), 0);
+    if (rc == SQLITE_OK) rc = out->pMethods->xSync(out, SQLITE_SYNC_NORMAL);
+    if (out->pMethods != nullptr) out->pMethods->xClose(out);
+    return rc;
+}
+
 int shim_close(sqlite3_file* file) {
     return real(file)->pMethods->xClose(real(file));
 }
@@ -110,6 +149,7 @@ int shim_write(sqlite3_file* file, const void* buffer, int amount, sqlite3_int64
     if (shim(file)->kind != Kind::kDatabase) {
         return real(file)->pMethods->xWrite(real(file), buffer, amount, offset);
     }
+    if (shim(file)->refusal != SQLITE_OK) return shim(file)->refusal;
     if (amount != static_cast<int>(kPageBytes) || offset % amount != 0) return SQLITE_IOERR_WRITE;
     std::array<char, kPageBytes> page;
     std::memcpy(page.data(), buffer, page.size());
@@ -143,6 +183,8 @@ int shim_check_reserved(sqlite3_file* file, int* out) {
     return real(file)->pMethods->xCheckReservedLock(real(file), out);
 }
 int shim_control(sqlite3_file* file, int operation, void* argument) {
+    // SQLite does not look at the answer, so a failure shows in the writes that follow.
+    if (operation == SQLITE_FCNTL_CKPT_START) shim(file)->refusal = mark_backfill(file);
     return real(file)->pMethods->xFileControl(real(file), operation, argument);
 }
 int shim_sector_size(sqlite3_file* file) {
@@ -191,6 +233,8 @@ int vfs_open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags, 
     ShimFile* self = shim(file);
     self->base.pMethods = nullptr;
     self->path = path;
+    self->below = base_of(vfs);
+    self->refusal = SQLITE_OK;
     self->sync_failed = false;
     self->kind = Kind::kOther;
     if ((flags & SQLITE_OPEN_MAIN_DB) != 0) self->kind = Kind::kDatabase;

@@ -53,6 +53,15 @@ bool page_is_sound(const char* page, uint32_t number) {
     return sealed || all_zero(page);
 }
 
+bool wal_header_is_sound(const char* header) {
+    constexpr uint32_t kMagicLittleEndian = 0x377f0682;
+    constexpr size_t kSummed = kWalHeaderBytes - 8;
+    WalSum sum{0, 0};
+    sum.add(header, kSummed);
+    return big_endian(header) == kMagicLittleEndian && big_endian(header + 8) == kPageBytes &&
+           sum.first == big_endian(header + kSummed) && sum.second == big_endian(header + kSummed + 4);
+}
+
 bool frame_is_sound(const char* previous, const char* frame_header, const char* page) {
     WalSum sum{big_endian(previous), big_endian(previous + 4)};
     sum.add(frame_header, 8);

@@ -23,6 +23,9 @@ inline constexpr size_t kWalHeaderBytes = 32;
 inline constexpr size_t kWalFrameHeaderBytes = 24;
 inline constexpr size_t kWalFrameBytes = kWalFrameHeaderBytes + kPageBytes;
 
+/// True when the header of a WAL of our page size checks (section 4.1).
+bool wal_header_is_sound(const char* header);
+
 /// True when the frame's own checksum fits (file format, section 4.2). `previous` are the 8 checksum bytes
 /// before it: of the frame before or of the WAL header. SQLite checks them at recovery only, we at each read.
 bool frame_is_sound(const char* previous, const char* frame_header, const char* page);

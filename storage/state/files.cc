@@ -1,5 +1,6 @@
 #include "storage/state/files.h"
 
+#include "storage/sqlite/wal.h"
 #include "storage/state/schema.h"
 
 namespace smackd::storage::state {
@@ -19,8 +20,9 @@ core::Result<void> settle(sqlite::Database& database) {
     return {};
 }
 
-core::Result<sqlite::Database> open_one(const sqlite::Vfs& vfs, const std::string& path,
+core::Result<sqlite::Database> open_one(core::Disk& disk, const sqlite::Vfs& vfs, const std::string& path,
                                         core::Result<void> (*create)(sqlite::Database&)) {
+    TRY(sqlite::check_wal(disk, path));
     TRY_ASSIGN(auto database, sqlite::Database::open(vfs, path, sqlite::Access::kCreate));
     TRY(create(database));
     TRY(settle(database));
@@ -39,9 +41,9 @@ std::array<StateFiles::Place, 3> StateFiles::places() const {
 core::Result<OpenFiles> StateFiles::open() {
     TRY(disk_.make_directory(directory_ + "/realm"));
     TRY(finish_install());
-    TRY_ASSIGN(auto realm, open_one(vfs_, realm_path(), create_realm_schema));
-    TRY_ASSIGN(auto secrets, open_one(vfs_, secrets_path(), create_secrets_schema));
-    TRY_ASSIGN(auto state, open_one(vfs_, state_path(), create_state_schema));
+    TRY_ASSIGN(auto realm, open_one(disk_, vfs_, realm_path(), create_realm_schema));
+    TRY_ASSIGN(auto secrets, open_one(disk_, vfs_, secrets_path(), create_secrets_schema));
+    TRY_ASSIGN(auto state, open_one(disk_, vfs_, state_path(), create_state_schema));
     // state.db is not synced at a commit (the log is), these two are: it must never be ahead of them.
     TRY(realm.execute("PRAGMA synchronous=FULL"));
     TRY(secrets.execute("PRAGMA synchronous=FULL"));
@@ -108,6 +110,7 @@ core::Result<void> StateFiles::move_in(const std::string& directory) {
         // The old WAL must be gone before the new file can be seen, or SQLite would replay it over that file.
         TRY(remove_if_there(place.path + "-wal"));
         TRY(remove_if_there(place.path + "-shm"));
+        TRY(remove_if_there(place.path + sqlite::kBackfillMarkSuffix));
         vfs_.forget(place.path);
         vfs_.forget(place.path + "-wal");
         const std::string from = directory + "/" + place.name;
@@ -127,6 +130,7 @@ core::Result<void> StateFiles::set_aside() {
             if (there) TRY(disk_.rename(path, path + ".damaged"));
         }
         TRY(remove_if_there(place.path + "-shm"));
+        TRY(remove_if_there(place.path + sqlite::kBackfillMarkSuffix));
     }
     TRY(remove_if_there(note_path()));
     return sync_folders();
