@@ -7,6 +7,7 @@
 
 #include "auth/kdc_process.h"
 #include "cmd/smackd/command_line.h"
+#include "core/wire/serialize.h"
 
 namespace smackd::cmd {
 namespace {
@@ -38,6 +39,7 @@ int run(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of its write, not the end of the process
+    smackd::wire::silence_library();
     std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
     if (!words.empty() && words[0] == "kdc") return smackd::auth::kdc_main({words.begin() + 1, words.end()});
     int code = smackd::cmd::run(words);

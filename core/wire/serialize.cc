@@ -3,8 +3,13 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message_lite.h>
+#include <google/protobuf/stubs/logging.h>
 
 namespace smackd::wire {
+
+void silence_library() {
+    google::protobuf::SetLogHandler(nullptr);
+}
 
 core::Bytes serialize(const google::protobuf::MessageLite& message) {
     core::Bytes bytes;
