@@ -67,6 +67,7 @@ struct Alarm {
 struct ReplicaStatus {
     ReplicaRole role = ReplicaRole::kUnavailable;
     core::Term term;
+    uint64_t epoch = 0;      ///< new beginnings by recover() on this disk
     core::NodeId leader;     ///< 0 when unknown
     core::Index last_index;  ///< last entry in the log
     core::Index commit_index;
@@ -77,12 +78,15 @@ struct ReplicaStatus {
     std::vector<Alarm> alarms;
 };
 
-/// What recover() found, to be told to the operator before the server starts.
+/// What recovery finds on this disk, to be told to the operator.
 struct RecoveryReport {
     std::vector<std::string> lost;  ///< ranges of entries and files that were damaged; empty: nothing known
-    core::Index last;               ///< where the log goes on from
+    std::vector<Server> servers;    ///< of the newest configuration here; empty when none can be read
+    core::Index snapshot;           ///< of the newest snapshot; 0: there is none
+    core::Index last;               ///< the last entry that is kept
     core::Index applied;            ///< what the state held
-    core::Term term;                ///< the new term
+    core::Term term;                ///< of the last entry (survey), or the new one (recover)
+    core::Revision revision;        ///< after recover(): the first of the new epoch
 };
 
 class Replica {
@@ -91,9 +95,13 @@ class Replica {
                                                        Fsm& fsm);
     virtual ~Replica() = default;
 
+    /// Offline: what recover() would go on from. Changes no more than a start would. Blocks. kNotFound when
+    /// nothing is here, kCorrupt when term and vote are unreadable.
+    static core::Result<RecoveryReport> survey(const ReplicaOptions& options, core::Disk& disk);
     /// Offline: makes `self` the only voter on what is on this disk, and accepts what is lost of it. Entries
-    /// the log holds count as committed. The caller raises the epoch by a command after start(). Blocks.
-    /// kNotFound when nothing is here, kCorrupt when neither log nor state is usable.
+    /// the log holds count as committed and are applied; the last of them raises the epoch. Messages of
+    /// servers that know nothing of it are refused from then on. May be repeated when it was interrupted.
+    /// Blocks. kNotFound when nothing is here, kCorrupt when neither log nor state is usable.
     static core::Result<RecoveryReport> recover(const ReplicaOptions& options, core::Disk& disk, Fsm& fsm,
                                                 const Server& self);
 

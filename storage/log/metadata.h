@@ -17,7 +17,7 @@ struct Metadata {
     core::NodeId vote;       ///< 0: none in this term
     uint64_t voters = 0;     ///< voters of the newest configuration seen; 0 before the first
     core::Term damage_term;  ///< acknowledged entries of terms up to here may be missing; 0: none are
-    uint64_t epoch = 0;      ///< how often `recover` accepted a loss here
+    uint64_t epoch = 0;      ///< new beginnings by `recover`; peers with another number are refused
     bool operator==(const Metadata&) const = default;
 };
 

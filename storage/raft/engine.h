@@ -106,6 +106,8 @@ class Engine {
     core::Duration since_leader_contact() const;
     /// Non-zero: entries acknowledged here in terms up to this may be missing; no vote is given.
     core::Term damage_term() const { return metadata_->value().damage_term; }
+    /// New beginnings by `recover`.
+    uint64_t epoch() const { return metadata_->value().epoch; }
     const std::optional<core::Error>& disk_trouble() const { return writer_->trouble(); }
     uint64_t log_bytes() const { return memory_.bytes(); }
     SnapshotStore& snapshots() { return snapshots_; }
@@ -155,6 +157,7 @@ class Engine {
     void install_fetched(core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest);
     void receive_chunk_request(core::NodeId from, const wire::ChunkRequest& request);
     void send(core::NodeId to, const wire::RaftMessage& message);
+    bool accept_epoch(core::NodeId from, uint64_t epoch);
     void note_leader_contact(core::NodeId from, core::Term message_term);
     const char* address_of(core::NodeId id);
     std::vector<Server> from_configuration() const;
@@ -183,7 +186,8 @@ class Engine {
     core::Term last_term_;
     core::NodeId last_leader_;
     core::Instant leader_contact_;
-    std::map<uint64_t, std::string> addresses_;  ///< as libraft wants them: stable C strings
+    std::map<uint64_t, std::string> addresses_;    ///< as libraft wants them: stable C strings
+    std::map<uint64_t, uint64_t> refused_epochs_;  ///< by server: the epoch it was refused for, logged once
     std::optional<wire::SnapshotManifest> installing_;
     raft_configuration installing_configuration_{};
     std::string install_folder_;

@@ -1,6 +1,7 @@
 // What the engine hears from and says to its peers.
 #include <algorithm>
 #include <format>
+#include <utility>
 
 #include "core/assert.h"
 #include "core/planted.h"
@@ -17,7 +18,48 @@ const char* Engine::address_of(core::NodeId id) {
 }
 
 void Engine::send(core::NodeId to, const wire::RaftMessage& message) {
-    environment_.transport.send(to, message.SerializeAsString());
+    const uint64_t epoch = metadata_->value().epoch;
+    core::Bytes bytes = message.SerializeAsString();
+    if (epoch != 0) {
+        wire::RaftMessage stamp;
+        stamp.set_epoch(epoch);
+        bytes += stamp.SerializeAsString();  // one message behind another is their union
+    }
+    environment_.transport.send(to, std::move(bytes));
+}
+
+/// Two sides of a `recover` have committed different things under the same indexes: neither may hear the
+/// other. A server that holds nothing yet joins whichever side asks it in.
+bool Engine::accept_epoch(core::NodeId from, uint64_t epoch) {
+    const uint64_t own = metadata_->value().epoch;
+    if (epoch == own) return true;
+    const bool blank =
+        metadata_->value().voters == 0 && memory_.last().value == 0 && snapshots_.list().empty();
+    if (epoch > own && blank) {
+        Metadata next = metadata_->value();
+        next.epoch = epoch;
+        if (auto written = write_metadata(next); !written)
+            logger_.error("the epoch cannot be stored", {{"reason", written.error().message}});
+        return metadata_->value().epoch == epoch;
+    }
+    if (epoch > own) {
+        events_.alarm(
+            "older_epoch",
+            std::format("the cluster was recovered without this server (server {} has epoch {}, here it "
+                        "is {}): what is on this disk is of before; empty the data directory and join anew",
+                        from.value, epoch, own));
+    }
+    uint64_t& refused = refused_epochs_[from.value];
+    const uint64_t told = epoch + 1;  // 0: nothing yet
+    if (std::exchange(refused, told) != told) {
+        logger_.warning(
+            "messages refused",
+            {{"from", from.value},
+             {"reason", epoch < own ? "older epoch: it was left behind by recover" : "newer epoch"},
+             {"epoch", epoch},
+             {"own", own}});
+    }
+    return false;
 }
 
 void Engine::send_messages(const raft_update& update) {
@@ -97,6 +139,7 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
         logger_.warning("message refused", {{"from", from.value}, {"reason", message.error().message}});
         return;
     }
+    if (!accept_epoch(from, message->epoch())) return;
     using Body = wire::RaftMessage;
     switch (message->body_case()) {
         case Body::kAppendEntries:

@@ -8,9 +8,12 @@
 namespace smackd::storage {
 namespace {
 
-constexpr core::milliseconds kSnapshotRetry{5000};
 constexpr core::milliseconds kStepAsideRetry{1500};  // a full disk may pass
 constexpr uint32_t kNoLeaderRetryMs = 200;
+
+core::Error leadership_lost() {
+    return {core::Errc::kUnavailable, "leadership was lost", kNoLeaderRetryMs};
+}
 
 }  // namespace
 
@@ -48,7 +51,7 @@ RaftReplica::~RaftReplica() {
     *alive_ = false;
     environment_.timers.cancel(snapshot_retry_);
     environment_.timers.cancel(aside_retry_);
-    environment_.timers.cancel(rebuild_retry_);
+    environment_.timers.cancel(restore_timer_);
     if (started_ && !closed_) environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
 }
 
@@ -76,73 +79,16 @@ core::Result<void> RaftReplica::start() {
     return {};
 }
 
-/// Snapshots are read once after a start: damage shows now, and not when they are needed.
-void RaftReplica::check_snapshots() {
-    struct Check {
-        std::vector<wire::SnapshotManifest> manifests;
-        std::vector<std::string> damaged;
-    };
-    auto check = std::make_shared<Check>();
-    check->manifests = engine_.snapshots().list();
-    environment_.snapshot_executor.submit(
-        [check, &store = engine_.snapshots()] {
-            for (const wire::SnapshotManifest& manifest : check->manifests) {
-                auto sound = store.verify(manifest);
-                // A folder that is gone was pruned meanwhile.
-                if (!sound && sound.error().code == core::Errc::kCorrupt)
-                    check->damaged.push_back(sound.error().message);
-            }
-        },
-        [this, check, alive = alive_] {
-            if (!*alive || closed_) return;
-            for (const std::string& what : check->damaged) snapshot_lost(what);
-        });
-}
-
-/// The state machine must reach at least to where the log begins; a snapshot fills the gap.
-core::Result<void> RaftReplica::prepare_state(const EngineReport& report) {
-    for (const wire::SnapshotManifest& manifest : engine_.snapshots().list()) {
-        applier_.raise_time(manifest.time_ms());
-        if (fsm_.applied().next() >= report.log_first) continue;
-        if (manifest.index() + 1 < report.log_first.value) break;
-        auto installed = install_own(manifest);
-        if (installed) continue;
-        // Only damage is a reason to look further: a full disk or an old version is to be mended, not worked
-        // around.
-        const core::Errc code = installed.error().code;
-        const bool damaged = code == core::Errc::kCorrupt || code == core::Errc::kNotFound;
-        if (!damaged) return core::pass(std::move(installed), "snapshot");
-        logger_.error("snapshot cannot be used",
-                      {{"index", manifest.index()}, {"reason", installed.error().message}});
-    }
-    if (fsm_.applied().next() < report.log_first) {
-        TRY(engine_.discard_everything(
-            std::format("the state ends at entry {}, the log begins at {} and no snapshot fills the gap",
-                        fsm_.applied().value, report.log_first.value)));
-    }
-    for (const wire::SnapshotManifest& manifest : engine_.snapshots().list()) {
-        configurations_[manifest.configuration_index()] = manifest.configuration();
-    }
-    if (!engine_.snapshots().list().empty()) applier_.restart_behind(core::Index{report.log_first.value - 1});
-    return {};
-}
-
-/// Puts a snapshot that is in the store in the state's place. Copies on the calling thread.
-core::Result<void> RaftReplica::install_own(const wire::SnapshotManifest& manifest) {
-    TRY_ASSIGN(const std::string folder, engine_.snapshots().copy_for_install(manifest));
-    return fsm_.install_snapshot(folder);
-}
-
 void RaftReplica::close(core::Callback<void()> done) {
     closed_ = true;
     environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
     environment_.timers.cancel(snapshot_retry_);
     environment_.timers.cancel(aside_retry_);
-    environment_.timers.cancel(rebuild_retry_);
-    snapshot_retry_ = aside_retry_ = rebuild_retry_ = 0;
+    environment_.timers.cancel(restore_timer_);
+    snapshot_retry_ = aside_retry_ = restore_timer_ = 0;
     const core::Error cancelled{core::Errc::kCancelled, "this server is stopping", 0};
     proposals_.fail_all(cancelled);
-    fail_barriers(cancelled);
+    barriers_.fail_all(cancelled);
     membership_.fail_all(cancelled);
     engine_.close(std::move(done));
 }
@@ -236,7 +182,7 @@ bool RaftReplica::may_plan() const {
 
 // ---- barriers ----
 
-void RaftReplica::barrier(BarrierDone done) {
+void RaftReplica::barrier(Barriers::Done done) {
     if (closed_ || engine_.role() != ReplicaRole::kLeader) {
         auto error =
             closed_ ? core::Error{core::Errc::kCancelled, "this server is stopping", 0} : not_leader();
@@ -245,30 +191,17 @@ void RaftReplica::barrier(BarrierDone done) {
     if (SMACK_BUG("read_without_barrier")) {
         return post([done = std::move(done), index = applier_.position()]() mutable { done(index); });
     }
-    next_barrier_.push_back(std::move(done));
-    if (!barrier_ && next_barrier_.size() == 1) post([this] { send_barrier(); });
+    const bool first = !barriers_.may_send();
+    barriers_.wait(std::move(done));
+    if (first && barriers_.may_send()) post([this] { send_barrier(); });
 }
 
-/// Those that came before the entry is made ride on it; later ones wait for the next.
 void RaftReplica::send_barrier() {
-    if (closed_ || barrier_ || next_barrier_.empty()) return;
+    if (closed_ || !barriers_.may_send()) return;
     const core::Term term = engine_.term();
     auto index = engine_.submit(EntryType::kBarrier, std::make_shared<const core::Bytes>(8, '\0'));
-    if (!index) {
-        return fail_barriers(not_leader());
-    }
-    barrier_ = Barrier{.index = *index, .term = term, .waiters = std::move(next_barrier_)};
-    next_barrier_.clear();
-}
-
-void RaftReplica::fail_barriers(const core::Error& error) {
-    std::vector<BarrierDone> waiters = std::move(next_barrier_);
-    next_barrier_.clear();
-    if (barrier_) {
-        std::ranges::move(barrier_->waiters, std::back_inserter(waiters));
-        barrier_.reset();
-    }
-    for (BarrierDone& done : waiters) done(std::unexpected(error));
+    if (!index) return barriers_.fail_all(not_leader());
+    barriers_.sent(*index, term);
 }
 
 // ---- what the engine says ----
@@ -282,7 +215,7 @@ void RaftReplica::changed() {
     const bool leads = engine_.role() == ReplicaRole::kLeader;
     if (led_ && (!leads || engine_.term() != led_term_)) {
         proposals_.leadership_lost(engine_.commit_index(), not_leader());
-        fail_barriers(core::Error{core::Errc::kUnavailable, "leadership was lost", kNoLeaderRetryMs});
+        barriers_.fail_all(leadership_lost());
     }
     if (leads && (!led_ || engine_.term() != led_term_)) elections_total_.add();
     led_ = leads;
@@ -290,46 +223,6 @@ void RaftReplica::changed() {
     step_aside();
     membership_.changed();
     observe();
-}
-
-void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, const std::string& folder) {
-    const core::Index index{manifest.index()};
-    if (installing_ != index) installs_total_.add();
-    installing_ = index;
-    if (index > fsm_.applied()) {
-        if (auto installed = fsm_.install_snapshot(folder); !installed)
-            return retry_install(manifest, installed.error());
-    }
-    alarm("state_install", "");
-    configurations_.clear();
-    configurations_[manifest.configuration_index()] = manifest.configuration();
-    bytes_since_snapshot_ = 0;
-    applier_.raise_time(manifest.time_ms());
-    applier_.restart_behind(index);
-    proposals_.overtaken(index);
-    observe();
-}
-
-/// The snapshot was verified, so the disk refuses. Until it is in place nothing may be applied to the old
-/// state.
-void RaftReplica::retry_install(const wire::SnapshotManifest& manifest, const core::Error& error) {
-    logger_.error("snapshot not in place", {{"index", manifest.index()}, {"reason", error.to_string()}});
-    alarm("state_install", error.message + "; it is tried again every second");
-    applier_.stop(error);
-    environment_.timers.start(kApplyRetry, [this, manifest, alive = alive_] {
-        if (!*alive || closed_ || manifest.index() != installing_.value) return;
-        // Copied on the loop: this server cannot do anything useful before.
-        auto folder = engine_.snapshots().copy_for_install(manifest);
-        if (!folder) return retry_install(manifest, folder.error());
-        snapshot_installed(manifest, *folder);
-    });
-}
-
-void RaftReplica::snapshot_lost(const std::string& what) {
-    logger_.error("snapshot damaged, a new one will be taken", {{"what", what}});
-    alarm("snapshot_damaged", what + "; a new one is being taken");
-    snapshot_wanted_ = true;
-    take_snapshot();
 }
 
 void RaftReplica::alarm(std::string_view name, std::string message) {
@@ -373,19 +266,8 @@ void RaftReplica::applied(const LogEntry& entry, std::vector<core::Bytes> result
     if (entry.type == EntryType::kConfiguration) configurations_[entry.index.value] = *entry.payload;
     proposals_.applied(entry.index, entry.term, std::move(results));
     membership_.applied(entry.index, entry.term);
-    if (!barrier_ || barrier_->index > entry.index) return;
-    Barrier barrier = std::move(*barrier_);
-    barrier_.reset();
-    const bool kept = barrier.index == entry.index && barrier.term == entry.term;
-    for (BarrierDone& done : barrier.waiters) {
-        if (kept) {
-            done(entry.index);
-        } else {
-            done(std::unexpected(
-                core::Error{core::Errc::kUnavailable, "leadership was lost", kNoLeaderRetryMs}));
-        }
-    }
-    if (!next_barrier_.empty()) post([this] { send_barrier(); });
+    barriers_.applied(entry, leadership_lost());
+    if (barriers_.may_send()) post([this] { send_barrier(); });
 }
 
 void RaftReplica::turn_over() {
@@ -397,6 +279,7 @@ void RaftReplica::turn_over() {
 
 void RaftReplica::apply_refused(core::Index index, const core::Error* error) {
     if (error == nullptr) {
+        stopped_line_.reset();
         alarm("apply_stopped", "");
         if (proposals_.waiting()) schedule_flush();
         return;
@@ -406,100 +289,13 @@ void RaftReplica::apply_refused(core::Index index, const core::Error* error) {
         advice = "; free space on the disk, it is tried again every second";
     if (error->code == core::Errc::kUnsupported) advice = "; install that version here and start again";
     if (error->code == core::Errc::kCorrupt) advice = "; it is rebuilt from the newest snapshot and the log";
-    logger_.error("applying stopped", {{"index", index.value}, {"reason", error->to_string()}});
+    if (stopped_line_.due(error->to_string(), environment_.clock.now()))
+        logger_.error("applying stopped", {{"index", index.value}, {"reason", error->to_string()}});
     step_aside();
     if (auto refusal = trouble(); refusal) proposals_.stalled(*refusal);
-    if (error->code == core::Errc::kCorrupt) rebuild_state();
+    if (error->code == core::Errc::kCorrupt) restore_later();
     alarm("apply_stopped",
           std::format("entry {} cannot be applied: {}{}", index.value, error->message, advice));
-}
-
-/// The databases turned out damaged while in use: the newest snapshot replaces them, or nothing where the log
-/// reaches back to its first entry, and what comes after is applied again. Done on the loop: this server is
-/// of no use before.
-void RaftReplica::rebuild_state() {
-    if (rebuild_retry_ != 0) return;
-    rebuild_retry_ = environment_.timers.start(kApplyRetry, [this] {
-        rebuild_retry_ = 0;
-        const bool damaged = applier_.trouble() && applier_.trouble()->code == core::Errc::kCorrupt;
-        if (closed_ || !damaged) return;
-        const auto& snapshots = engine_.snapshots().list();
-        const core::Index index{snapshots.empty() ? 0 : snapshots.front().index()};
-        auto rebuilt = snapshots.empty() ? fsm_.reset() : install_own(snapshots.front());
-        if (!rebuilt) {
-            logger_.error("the state cannot be rebuilt yet", {{"reason", rebuilt.error().to_string()}});
-            return rebuild_state();
-        }
-        logger_.warning("the state was damaged and is rebuilt", {{"from", index.value}});
-        applier_.replay_behind(index);
-        if (!engine_.deliver_again(index)) {
-            const core::Error gap{core::Errc::kCorrupt, "the log behind the newest snapshot is not at hand",
-                                  0};
-            applier_.stop(gap);
-            rebuild_state();
-        }
-    });
-}
-
-// ---- snapshots ----
-
-struct RaftReplica::SnapshotJob {
-    SnapshotTask task;
-    wire::SnapshotManifest manifest;
-    core::Result<void> outcome;
-};
-
-void RaftReplica::take_snapshot() {
-    const core::Index index = fsm_.applied();
-    if (snapshotting_ || closed_ || snapshot_retry_ != 0 || applier_.position() < index) return;
-    const bool replaces = snapshot_wanted_ && engine_.may_replace_snapshot(index);
-    if (!replaces && !engine_.may_snapshot(index)) return;
-    auto task = fsm_.begin_snapshot();
-    if (!task) {
-        alarm("snapshot_failed", task.error().message);
-        return;
-    }
-    auto job = std::make_shared<SnapshotJob>();
-    job->task = std::move(*task);
-    job->manifest.set_index(job->task.index.value);
-    job->manifest.set_term(engine_.term_of(job->task.index).value);
-    job->manifest.set_time_ms(applier_.time_ms());
-    const auto configuration = std::prev(configurations_.upper_bound(index.value));
-    job->manifest.set_configuration_index(configuration->first);
-    job->manifest.set_configuration(configuration->second);
-    snapshotting_ = true;
-    snapshot_wanted_ = false;
-    environment_.snapshot_executor.submit(
-        [job, &store = engine_.snapshots()] {
-            job->outcome = [&]() -> core::Result<void> {
-                TRY_ASSIGN(const std::string folder, store.begin_taking());
-                TRY(job->task.copy(folder));
-                TRY(store.finish_taking(job->manifest));
-                return store.verify(job->manifest);
-            }();
-        },
-        [this, job, alive = alive_] {
-            if (*alive) snapshot_done(*job);
-        });
-}
-
-void RaftReplica::snapshot_done(SnapshotJob& job) {
-    snapshotting_ = false;
-    if (closed_) return;
-    if (!job.outcome) {
-        alarm("snapshot_failed", job.outcome.error().message + "; it is tried again");
-        snapshot_retry_ = environment_.timers.start(kSnapshotRetry, [this] {
-            snapshot_retry_ = 0;
-            take_snapshot();
-        });
-        return;
-    }
-    alarm("snapshot_failed", "");
-    alarm("snapshot_damaged", "");
-    snapshots_total_.add();
-    bytes_since_snapshot_ = 0;
-    configurations_.erase(configurations_.begin(), configurations_.find(job.manifest.configuration_index()));
-    engine_.snapshot_taken(job.manifest);
 }
 
 // ---- membership and status ----
@@ -525,6 +321,7 @@ ReplicaStatus RaftReplica::status() const {
     if (!started_) return status;
     status.role = engine_.role();
     status.term = engine_.term();
+    status.epoch = engine_.epoch();
     status.leader = engine_.leader();
     status.last_index = engine_.last_index();
     status.commit_index = engine_.commit_index();

@@ -4,9 +4,11 @@
 #include <map>
 
 #include "storage/raft/applier.h"
+#include "storage/raft/barriers.h"
 #include "storage/raft/engine.h"
 #include "storage/raft/membership.h"
 #include "storage/raft/proposals.h"
+#include "storage/raft/repeated_line.h"
 
 namespace smackd::storage {
 
@@ -31,12 +33,6 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     }
 
  private:
-    using BarrierDone = core::Callback<void(core::Result<core::Index>)>;
-    struct Barrier {
-        core::Index index;
-        core::Term term;
-        std::vector<BarrierDone> waiters;
-    };
     struct SnapshotJob;
 
     void committed(const LogEntry& entry) override;
@@ -58,14 +54,16 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void schedule_flush();
     void flush();
     void send_barrier();
-    void fail_barriers(const core::Error& error);
-    void retry_install(const wire::SnapshotManifest& manifest, const core::Error& error);
+    void await_install(const wire::SnapshotManifest& manifest, const core::Error& error);
     void check_snapshots();
     void take_snapshot();
     void snapshot_done(SnapshotJob& job);
     void observe();
     void step_aside();
-    void rebuild_state();
+    void restore_later();
+    void restore_state();
+    bool rebuild_state();
+    void restore_failed(std::string_view what, core::Index from, const core::Error& error);
 
     const ReplicaOptions options_;
     ReplicaEnvironment environment_;
@@ -81,20 +79,21 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
 
     int64_t stamped_ms_ = 0;  ///< highest time this leader has put into an entry
     bool flush_due_ = false;
-    std::optional<Barrier> barrier_;         ///< in the log
-    std::vector<BarrierDone> next_barrier_;  ///< wait for the one after it
+    Barriers barriers_;
     bool led_ = false;
     core::Term led_term_;
 
     std::map<uint64_t, core::Bytes>
-        configurations_;      ///< applied ones by index, from the newest snapshot's on
-    core::Index installing_;  ///< the snapshot that came last from a leader
+        configurations_;                             ///< applied ones by index, from the newest snapshot's on
+    std::optional<wire::SnapshotManifest> awaited_;  ///< came from a leader and is not in place yet
     uint64_t bytes_since_snapshot_ = 0;
     bool snapshotting_ = false;
     bool snapshot_wanted_ = false;
     core::TimerId snapshot_retry_ = 0;
     core::TimerId aside_retry_ = 0;
-    core::TimerId rebuild_retry_ = 0;
+    core::TimerId restore_timer_ = 0;
+    RepeatedLine stopped_line_;
+    RepeatedLine restore_line_;
 
     std::map<std::string, std::string, std::less<>> alarms_;
     core::Callback<void(const ReplicaStatus&)> observer_;

@@ -7,7 +7,8 @@
 
 namespace smackd::cmd {
 
-std::vector<Command> daemon_commands();   ///< demo, start, recover
+std::vector<Command> daemon_commands();  ///< demo, start
+std::vector<Command> recover_commands();
 std::vector<Command> session_commands();  ///< login, logout, whoami
 std::vector<Command> status_commands();   ///< status, doctor
 std::vector<Command> realm_commands();

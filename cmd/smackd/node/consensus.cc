@@ -176,20 +176,27 @@ void Consensus::barrier(core::Callback<void(core::Result<core::Revision>)> done)
             storage::ReplicaStatus status = replica_->status();
             const storage::Server* leader = find_server(status, status.leader);
             if (leader == nullptr) return done(no_leader());
-            peers_->call(leader->id, leader->address, "barrier", {},
-                         [done = std::move(done)](core::Result<core::Bytes> answer) mutable {
-                             if (!answer) return done(core::pass(std::move(answer)));
-                             done(core::Revision::parse(*answer));
-                         });
+            auto parsed = [done = std::move(done)](core::Result<core::Bytes> answer) mutable {
+                if (!answer) return done(core::pass(std::move(answer)));
+                done(core::Revision::parse(*answer));
+            };
+            peers_->call(leader->id, leader->address, "barrier", {}, by_leader(*leader, std::move(parsed)));
         },
         "barrier");
 }
 
 core::Result<void> Consensus::check_peer(core::NodeId node) {
-    if (!replica_ || find_server(replica_->status(), node) == nullptr) {
-        return core::fail(core::Errc::kDenied, "node {} is no server of this cluster", node.value);
+    if (!replica_) return core::fail(core::Errc::kDenied, "node {} comes too early", node.value);
+    const storage::ReplicaStatus status = replica_->status();
+    if (find_server(status, node) != nullptr) return {};
+    if (status.epoch > 0) {
+        return core::fail(
+            core::Errc::kDenied,
+            "node {} is no server of this cluster since it was recovered (older epoch): empty its "
+            "data directory and join it anew",
+            node.value);
     }
-    return {};
+    return core::fail(core::Errc::kDenied, "node {} is no server of this cluster", node.value);
 }
 
 void Consensus::peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) {

@@ -114,6 +114,7 @@ TEST_CASE("replica: alone, a damaged log is refused with what is lost, until rec
         cluster[1].recover({.id = {1}, .address = "n1:1", .role = storage::ServerRole::kVoter});
     REQUIRE(report.has_value());
     CHECK(report->lost.size() == 1);
+    CHECK(report->revision.epoch == 2);
     REQUIRE(cluster[1].boot().has_value());
     REQUIRE(cluster.leader() == 1);
     const auto after = cluster.put(1, "b", "new");
@@ -132,10 +133,120 @@ TEST_CASE("replica: the survivor of three goes on alone after recover") {
         cluster[leader].recover({.id = {leader}, .address = "x:1", .role = storage::ServerRole::kVoter});
     REQUIRE(report.has_value());
     CHECK(report->lost.empty());
+    CHECK(report->servers.size() == 3);
+    CHECK(report->revision.epoch == before->epoch() + 1);
+    CHECK(report->revision.number == before->revision() + 1);
     REQUIRE(cluster[leader].boot().has_value());
     REQUIRE(cluster.leader() == leader);
-    CHECK(cluster[leader].state().revision().number >= before->revision());
+    CHECK(cluster[leader].state().revision() == report->revision);
     CHECK(cluster[leader].replica().status().servers.size() == 1);
+}
+
+TEST_CASE("replica: a majority left behind by recover cannot pull the recovered server back") {
+    Cluster cluster(3);
+    const uint64_t leader = cluster.leader();
+    const uint64_t alone = leader == 1 ? 2 : 1;
+    REQUIRE(cluster.put(leader, "a", "1").has_value());
+    cluster.run(core::seconds{1});
+    for (auto& [id, process] : cluster.processes) process->crash(true);
+    REQUIRE(cluster[alone].recover({.id = {alone}, .address = "x:1", .role = storage::ServerRole::kVoter}));
+    for (auto& [id, process] : cluster.processes) REQUIRE(process->boot().has_value());
+    cluster.run(core::seconds{5});
+    // The others elect one of them and send it entries; it hears none of that.
+    const auto own = cluster.put(alone, "b", "own");
+    REQUIRE(own.has_value());
+    CHECK(own->epoch() == 2);
+    uint64_t theirs = 0;
+    for (auto& [id, process] : cluster.processes) {
+        if (id != alone && process->replica().status().may_plan) theirs = id;
+    }
+    REQUIRE(theirs != 0);
+    for (int i = 0; i < 20; ++i) REQUIRE(cluster.put(theirs, "c", std::to_string(i)).has_value());
+    cluster.run(core::seconds{5});
+    CHECK(cluster[alone].replica().status().role == storage::ReplicaRole::kLeader);
+    CHECK(cluster[alone].replica().status().epoch == 1);
+    CHECK(cluster[alone].state().revision().number == own->revision());
+
+    // Asked in with its old data, one of them refuses and says so; with an empty disk it joins.
+    std::optional<core::Result<void>> outcome;
+    const auto note = [&](core::Result<void> result) { outcome = std::move(result); };
+    cluster[alone].replica().add_server(
+        {.id = {theirs}, .address = "y:1", .role = storage::ServerRole::kVoter}, note);
+    cluster.run(core::seconds{3});
+    CHECK(has_alarm(cluster[theirs], "older_epoch"));
+    CHECK(cluster[theirs].state().revision().epoch == 1);
+}
+
+TEST_CASE("replica: an empty server joins a recovered one") {
+    Cluster cluster(3);
+    const uint64_t leader = cluster.leader();
+    for (auto& [id, process] : cluster.processes) process->crash(true);
+    REQUIRE(cluster[leader].recover({.id = {leader}, .address = "x:1", .role = storage::ServerRole::kVoter}));
+    REQUIRE(cluster[leader].boot().has_value());
+    REQUIRE(cluster.leader() == leader);
+    sim::ProcessOptions options;
+    options.id = 4;
+    cluster.processes[4] = std::make_unique<sim::Process>(cluster.world, cluster.network, options);
+    REQUIRE(cluster[4].boot().has_value());
+    std::optional<core::Result<void>> outcome;
+    cluster[leader].replica().add_server({.id = {4}, .address = "n4:1", .role = storage::ServerRole::kVoter},
+                                         [&](core::Result<void> result) { outcome = std::move(result); });
+    cluster.run(core::seconds{5});
+    REQUIRE(outcome.has_value());
+    CHECK(outcome->has_value());
+    CHECK(cluster[4].replica().status().epoch == 1);
+    cluster[4].crash(true);
+    REQUIRE(cluster[4].boot().has_value());
+    cluster.run(core::seconds{2});
+    CHECK(cluster[4].state().revision() == cluster[leader].state().revision());
+}
+
+TEST_CASE("replica: recover goes on from the newest snapshot when the state is lost") {
+    Cluster cluster(1, 8 * 1024);
+    REQUIRE(cluster.leader() == 1);
+    uint64_t revision = 0;
+    for (int i = 0; i < 300; ++i) {
+        const auto put = cluster.put(1, std::format("k{}", i), std::string(200, 'x'));
+        REQUIRE(put.has_value());
+        revision = put->revision();
+    }
+    cluster[1].crash(true);
+    for (const char* name : {"state.db", "state.db-wal", "secrets.db", "realm/realm.db"})
+        (void)cluster[1].disk().remove(std::format("/data/state/{}", name));
+    const auto report =
+        cluster[1].recover({.id = {1}, .address = "x:1", .role = storage::ServerRole::kVoter});
+    REQUIRE(report.has_value());
+    CHECK(report->applied == core::Index{0});
+    CHECK(report->snapshot.value > 0);
+    CHECK(report->revision == core::Revision{2, revision + 1});
+    REQUIRE(cluster[1].boot().has_value());
+    REQUIRE(cluster.leader() == 1);
+    CHECK(cluster[1].state().revision() == report->revision);
+}
+
+TEST_CASE("replica: recover keeps a state that is ahead of a damaged log, also when it is repeated") {
+    Cluster cluster(1, 1 << 20U);
+    REQUIRE(cluster.leader() == 1);
+    uint64_t revision = 0;
+    for (int i = 0; i < 20; ++i) revision = cluster.put(1, "a", std::to_string(i))->revision();
+    cluster[1].crash(false);  // the state's files keep what the log is about to lose
+    auto file = cluster[1].disk().open("/data/raft/log/log-00000000000000000001", core::OpenMode::kReadWrite);
+    REQUIRE(file.has_value());
+    REQUIRE((*file)->write_at(512 * 9 + 100, "damage").has_value());
+    REQUIRE_FALSE(cluster[1].boot().has_value());
+    const storage::Server self{.id = {1}, .address = "n1:1", .role = storage::ServerRole::kVoter};
+    const auto report = cluster[1].recover(self);
+    REQUIRE(report.has_value());
+    CHECK(report->lost.size() == 1);
+    CHECK(report->applied == report->last);
+    CHECK(report->revision == core::Revision{2, revision + 1});
+    const auto again = cluster[1].recover(self);
+    REQUIRE(again.has_value());
+    CHECK(again->lost.empty());
+    CHECK(again->revision == core::Revision{3, revision + 2});
+    REQUIRE(cluster[1].boot().has_value());
+    REQUIRE(cluster.leader() == 1);
+    CHECK(cluster.put(1, "b", "new").has_value());
 }
 
 TEST_CASE("replica: a follower names the leader, and another leads when it is gone") {
