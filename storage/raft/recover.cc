@@ -134,21 +134,27 @@ core::Result<void> replay(const Parts& parts, Fsm& fsm) {
 /// The state as a snapshot, so that the log can begin behind it. Where it begins.
 core::Result<core::Index> begin_behind_state(Parts& parts, Fsm& fsm, const core::Bytes& configuration,
                                              int64_t time_ms) {
-    TRY_ASSIGN(SnapshotTask task, fsm.begin_snapshot());
+    auto task = fsm.begin_snapshot();
+    if (!task) {
+        return core::pass(
+            std::move(task),
+            "what is left of the log does not bring the databases to one moment (recover on another "
+            "server, or restore a backup)");
+    }
     TRY_ASSIGN(const std::string folder, parts.snapshots.begin_taking());
-    TRY(task.copy(folder));
+    TRY(task->copy(folder));
     wire::SnapshotManifest manifest;
-    manifest.set_index(task.index.value);
+    manifest.set_index(task->index.value);
     manifest.set_term(parts.metadata.value().term.value);
     manifest.set_time_ms(time_ms);
     manifest.set_configuration(configuration);
-    manifest.set_configuration_index(task.index.value);
+    manifest.set_configuration_index(task->index.value);
     TRY(parts.snapshots.finish_taking(manifest));
     TRY(parts.snapshots.verify(manifest));
     parts.snapshots.adopt(manifest);
     TRY(parts.snapshots.prune(1));
-    TRY(parts.log->reset(task.index.next()));
-    return task.index.next();
+    TRY(parts.log->reset(task->index.next()));
+    return task->index.next();
 }
 
 /// True when snapshot, log and state go over into each other, so that a start needs nothing else.
