@@ -192,6 +192,16 @@ struct GssExchange::State {
     std::shared_ptr<GssAcceptor::State> acceptor;
     GssContext context;
 
+    std::string own_name() const {
+        GssName name;
+        OM_uint32 minor = 0;
+        if (GSS_ERROR(gss_inquire_context(&minor, context.get(), nullptr, name.out(), nullptr, nullptr,
+                                          nullptr, nullptr, nullptr))) {
+            return {};
+        }
+        return display(name.get()).value_or(std::string());
+    }
+
     AcceptOutcome completed(gss_name_t source, OM_uint32 flags, OM_uint32 lifetime, Bytes token) const {
         auto principal = display(source);
         if (!principal)
@@ -200,6 +210,7 @@ struct GssExchange::State {
         outcome.state = AcceptOutcome::State::kComplete;
         outcome.token = std::move(token);
         outcome.peer.principal = std::move(*principal);
+        outcome.peer.service = own_name();
         outcome.peer.mutual = (flags & GSS_C_MUTUAL_FLAG) != 0;
         outcome.peer.channel_bound = (flags & GSS_C_CHANNEL_BOUND_FLAG) != 0;
         // The library counts the clock skew it would forgive as life.
@@ -207,6 +218,13 @@ struct GssExchange::State {
         return outcome;
     }
 };
+
+Result<Bytes> GssExchange::seal(BytesView plain) {
+    return gss_seal(state_->context.get(), plain);
+}
+Result<Bytes> GssExchange::open(BytesView sealed) {
+    return gss_open(state_->context.get(), sealed);
+}
 
 GssExchange::GssExchange(std::unique_ptr<State> state) : state_(std::move(state)) {}
 GssExchange::GssExchange(GssExchange&&) noexcept = default;

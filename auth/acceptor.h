@@ -44,6 +44,7 @@ std::string_view refusal_reason_name(RefusalReason reason);
 
 struct GssPeer {
     std::string principal;       ///< "alice@REALM"
+    std::string service;         ///< whose key of ours the ticket was for: "HTTP/host@REALM"
     bool mutual = false;         ///< the reply proves us to the client
     bool channel_bound = false;  ///< both ends gave the same channel binding
     int64_t lifetime_s = 0;      ///< until the ticket ends
@@ -66,6 +67,9 @@ class GssExchange {
     ~GssExchange();
     /// `channel_binding` is application data such as "tls-exporter:" + 32 bytes; empty: none.
     AcceptOutcome step(core::BytesView token, core::BytesView channel_binding = {});
+    /// After kComplete: encrypts for, and decrypts from, the peer under the session's key.
+    core::Result<core::Bytes> seal(core::BytesView plain);
+    core::Result<core::Bytes> open(core::BytesView sealed);
 
  private:
     friend class GssAcceptor;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <format>
 
+#include "auth/registry.h"
 #include "net/crypto/certificate.h"
 #include "net/crypto/key.h"
 
@@ -79,6 +80,8 @@ Result<IssuedCertificate> ClusterCa::issue_node(const NodeCertificateRequest& re
     what.names.dns.insert(what.names.dns.begin(), request.machine);
     what.names.ips = request.ip;
     what.names.uris = {NodeIdentity{cluster_id_, request.node}.to_uri()};
+    if (request.generation != 0) what.names.uris.push_back(generation_uri(cluster_id_, request.generation));
+    what.serial = request.serial;
     what.use = crypto::KeyUse::kServerAndClient;
     return issue(*this, request.public_key_pem, std::move(what), now);
 }
@@ -122,6 +125,19 @@ Result<NodeIdentity> NodeIdentity::parse(std::string_view uri) {
     TRY_ASSIGN(identity.node.value, parse_number("node id", uri.substr(kNodePart.size())));
     if (identity.node.value == 0) return fail(Errc::kInvalid, "node URI: the node id is 0");
     return identity;
+}
+
+Result<NodeIdentity> node_identity_of(const crypto::Certificate& certificate) {
+    std::optional<NodeIdentity> found;
+    for (const std::string& uri : certificate.names.uris) {
+        if (!uri.starts_with(kUriScheme) || !uri.contains(kNodePart)) continue;
+        auto identity = NodeIdentity::parse(uri);
+        if (!identity || found)
+            return fail(Errc::kDenied, "the certificate's name '{}' is not one node", uri);
+        found = std::move(*identity);
+    }
+    if (!found) return fail(Errc::kDenied, "the certificate names no node");
+    return *found;
 }
 
 RenewalDecision decide_renewal(int64_t not_before_ms, int64_t not_after_ms, WallTime now,

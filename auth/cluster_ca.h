@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/result.h"
+#include "net/crypto/certificate.h"
 
 namespace smackd::auth {
 
@@ -30,6 +31,8 @@ struct NodeCertificateRequest {
     std::string public_key_pem{};    ///< of the node's own key; the CA never sees the private half
     std::vector<std::string> dns{};  ///< further SAN DNS names
     std::vector<std::string> ip{};   ///< SAN IP addresses
+    uint64_t generation = 0;         ///< of the machine (auth/registry.h); above 0 it is a SAN URI
+    std::string serial{};            ///< hex; empty: drawn here
 };
 
 class ClusterCa {
@@ -74,6 +77,9 @@ struct NodeIdentity {
     static core::Result<NodeIdentity> parse(std::string_view uri);
     bool operator==(const NodeIdentity&) const = default;
 };
+
+/// Of a certificate that a node shows; kDenied when it names none, or several.
+core::Result<NodeIdentity> node_identity_of(const net::crypto::Certificate& certificate);
 
 /// Pure: what to do about a certificate now.
 struct RenewalDecision {

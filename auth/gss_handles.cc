@@ -62,6 +62,34 @@ std::string gss_text(OM_uint32 major, OM_uint32 minor, gss_OID mechanism) {
     return text;
 }
 
+core::Result<core::Bytes> gss_seal(gss_ctx_id_t context, core::BytesView plain) {
+    gss_buffer_desc input = as_gss_buffer(plain);
+    GssBuffer output;
+    OM_uint32 minor = 0;
+    int encrypted = 0;
+    const OM_uint32 major = gss_wrap(&minor, context, 1, GSS_C_QOP_DEFAULT, &input, &encrypted, output.out());
+    if (GSS_ERROR(major) || encrypted == 0) {
+        return core::fail(core::Errc::kIo, "encrypting for the peer: {}",
+                          gss_text(major, minor, krb5_mechanism()));
+    }
+    return core::Bytes(output.view());
+}
+
+core::Result<core::Bytes> gss_open(gss_ctx_id_t context, core::BytesView sealed) {
+    gss_buffer_desc input = as_gss_buffer(sealed);
+    GssBuffer output;
+    OM_uint32 minor = 0;
+    int encrypted = 0;
+    const OM_uint32 major = gss_unwrap(&minor, context, &input, output.out(), &encrypted, nullptr);
+    if (GSS_ERROR(major)) {
+        return core::fail(core::Errc::kUnauthenticated, "a message of the peer: {}",
+                          gss_text(major, minor, krb5_mechanism()));
+    }
+    if (encrypted == 0)
+        return core::fail(core::Errc::kUnauthenticated, "a message of the peer is not encrypted");
+    return core::Bytes(output.view());
+}
+
 core::Result<GssName> import_gss_name(std::string_view text, gss_OID type) {
     gss_buffer_desc buffer = as_gss_buffer(text);
     GssName name;

@@ -73,6 +73,9 @@ gss_OID_set_desc* accepted_mechanisms();
 gss_OID_set_desc* negotiated_mechanisms();
 gss_OID krb5_mechanism();
 gss_OID spnego_mechanism();
+/// gss_wrap with confidentiality (RFC 4121), and back. Errors name no content.
+core::Result<core::Bytes> gss_seal(gss_ctx_id_t context, core::BytesView plain);
+core::Result<core::Bytes> gss_open(gss_ctx_id_t context, core::BytesView sealed);
 core::Result<GssName> import_gss_name(std::string_view text, gss_OID type);
 
 }  // namespace smackd::auth

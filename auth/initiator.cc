@@ -237,7 +237,10 @@ bool GssInitiator::channel_bound() const {
 
 Result<GssInitiator> GssInitiator::open(const ClientCredential& credential, InitiatorConfig config) {
     auto state = std::make_unique<State>();
-    TRY_ASSIGN(state->service, import_gss_name(config.service, GSS_C_NT_HOSTBASED_SERVICE));
+    // A principal is taken as it stands; a host-based name may be mapped by the site's krb5.conf.
+    const gss_OID form = config.service.contains('/') ? const_cast<gss_OID>(GSS_KRB5_NT_PRINCIPAL_NAME)
+                                                      : GSS_C_NT_HOSTBASED_SERVICE;
+    TRY_ASSIGN(state->service, import_gss_name(config.service, form));
     std::array<gss_key_value_element_desc, 1> elements = {
         {{"ccache", credential.state_->cache_name.c_str()}}};
     const gss_key_value_set_desc store = {elements.size(), elements.data()};
@@ -293,6 +296,13 @@ Result<Bytes> GssInitiator::step(BytesView reply) {
         state.complete = true;
     }
     return Bytes(output.view());
+}
+
+Result<Bytes> GssInitiator::seal(BytesView plain) {
+    return gss_seal(state_->context.get(), plain);
+}
+Result<Bytes> GssInitiator::open(BytesView sealed) {
+    return gss_open(state_->context.get(), sealed);
 }
 
 Result<std::string> check_password(const PasswordCheck& check) {

@@ -16,7 +16,7 @@
 namespace smackd::auth {
 
 struct InitiatorConfig {
-    std::string service{};          ///< "HTTP@host"
+    std::string service{};          ///< "HTTP@host", or a principal "smack/host@REALM"
     core::Bytes channel_binding{};  ///< empty: none
     bool spnego = true;             ///< false: raw krb5 (join protocol)
 };
@@ -60,6 +60,9 @@ class GssInitiator {
     /// True when the exchange is over and the server has proved itself (mutual authentication).
     bool complete() const;
     bool channel_bound() const;
+    /// Once complete: encrypts for, and decrypts from, the server under the session's key.
+    core::Result<core::Bytes> seal(core::BytesView plain);
+    core::Result<core::Bytes> open(core::BytesView sealed);
 
  private:
     struct State;

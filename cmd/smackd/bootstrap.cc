@@ -13,6 +13,7 @@
 #include "core/names.h"
 #include "net/system_clock.h"
 #include "services/setup/setup.h"
+#include "storage/state/limits.h"
 
 namespace smackd::cmd {
 namespace {
@@ -92,6 +93,8 @@ void add_servers(wire::Command& command, const BootstrapPlan& plan) {
         node->set_address(voter.address);
         node->set_version(std::string(kVersion));
     }
+    // A new cluster begins where this version is; the migration knows the nodes above as servers.
+    command.add_changes()->mutable_raise_feature_level()->set_level(storage::state::kFeatureLevelMax);
 }
 
 core::Result<core::Bytes> make_setup(const BootstrapPlan& plan, const ClusterSecrets& secrets,

@@ -216,6 +216,10 @@ std::string host_of(std::string_view address) {
     return std::string(host);
 }
 
+std::string bracketed_host_of(std::string_view address) {
+    return std::string(address.substr(0, address.rfind(':')));
+}
+
 uint16_t port_of(std::string_view address) {
     uint16_t port = 0;
     std::from_chars(address.data() + address.rfind(':') + 1, address.data() + address.size(), port);

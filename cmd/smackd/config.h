@@ -54,5 +54,7 @@ core::Result<void> check_address(std::string_view field, std::string_view addres
 /// Host and port of a checked address, brackets removed.
 std::string host_of(std::string_view address);
 uint16_t port_of(std::string_view address);
+/// The host as it stands in HOST:PORT, with the brackets of an IPv6 address.
+std::string bracketed_host_of(std::string_view address);
 
 }  // namespace smackd::cmd

@@ -163,6 +163,13 @@ core::Result<NodeIdentity> read_identity(const DataDirectory& directory) {
     identity.cluster_id = json["cluster_id"].as_string();
     identity.realm = json["realm"].as_string();
     identity.embedded_realm = json["embedded_realm"].as_bool();
+    // Not in files of a bootstrap.
+    if (const core::Json* role = json.find("role")) identity.role = role->as_string();
+    if (const core::Json* generation = json.find("generation"))
+        identity.generation = static_cast<uint64_t>(generation->as_integer());
+    if (const core::Json* epoch = json.find("epoch"))
+        identity.epoch = static_cast<uint64_t>(epoch->as_integer());
+    if (const core::Json* address = json.find("address")) identity.address = address->as_string();
     if (identity.node_id == 0 || identity.name.empty() || identity.realm.empty()) {
         return core::fail(core::Errc::kCorrupt, "{} lacks node_id, name or realm", directory.identity());
     }
@@ -176,6 +183,10 @@ core::Result<void> write_identity(const DataDirectory& directory, const NodeIden
         .set("cluster_name", identity.cluster_name);
     json.set("cluster_id", identity.cluster_id).set("realm", identity.realm);
     json.set("embedded_realm", identity.embedded_realm);
+    if (identity.epoch != 0) {
+        json.set("role", identity.role).set("generation", identity.generation).set("epoch", identity.epoch);
+        json.set("address", identity.address);
+    }
     return replace_file(directory.identity(), json.dump_pretty() + "\n", 0644);
 }
 

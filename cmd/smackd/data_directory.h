@@ -72,6 +72,10 @@ struct NodeIdentity {
     std::string cluster_id;
     std::string realm;
     bool embedded_realm = false;
+    std::string role = "server";  ///< or "agent"
+    uint64_t generation = 0;      ///< of the machine when it joined
+    uint64_t epoch = 0;           ///< of the state then; 0: made by a bootstrap
+    std::string address{};        ///< HOST:PORT that other nodes dial; empty: as the configuration says
 };
 
 core::Result<NodeIdentity> read_identity(const DataDirectory& directory);

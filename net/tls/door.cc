@@ -68,6 +68,7 @@ Task<void> TlsDoor::serve(std::unique_ptr<Stream> raw, std::string host) {
     if (!served) {
         bool denied = served.error().code == Errc::kDenied;
         core::LogField why("why", served.error().message);
+        if (denied && options_.refused) options_.refused(peer, served.error());
         if (denied) logger_.warning("connection refused", {{"door", options_.name}, {"peer", peer}, why});
         if (!denied) logger_.debug("connection refused", {{"door", options_.name}, {"peer", peer}, why});
     }

@@ -26,6 +26,8 @@ struct TlsDoorOptions {
     std::string name;                  ///< for logs
     size_t connections = 4096;         ///< at once; more are closed at once
     size_t connections_per_host = 64;  ///< from one address
+    /// Told of each client that was refused for its certificate, or for having none.
+    core::Callback<void(const std::string& peer, const core::Error& why)> refused{};
 };
 
 class TlsDoor {

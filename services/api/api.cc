@@ -180,6 +180,10 @@ Task<Response> Api::handle(Request& request, ConnectionInfo& connection) {
     co_return response;
 }
 
+void Api::note_refusal(auth::Refusal refusal) {
+    state_->context.note_refusal(std::move(refusal));
+}
+
 void Api::set_token_keys(std::vector<auth::TokenKey> keys) {
     state_->context.options.token_keys = std::move(keys);
     state_->context.tokens.set_keys(state_->context.options.token_keys);

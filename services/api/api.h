@@ -29,6 +29,9 @@ class Api {
     /// Replaces the keys of tokens (rotation): the first signs, all are accepted.
     void set_token_keys(std::vector<auth::TokenKey> keys);
 
+    /// A refusal at another door of this server, for the log and GET /smack/v1/refusals. Loop thread.
+    void note_refusal(auth::Refusal refusal);
+
  private:
     struct State;
     std::unique_ptr<State> state_;

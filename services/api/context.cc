@@ -28,12 +28,15 @@ void ApiContext::record_refusal(RefusalClass reason, std::string_view principal,
                                 const net::http::Request& request,
                                 const net::http::ConnectionInfo& connection, const core::Error& error) {
     metrics.refusal(reason);
-    auth::Refusal refusal{.reason = std::string(refusal_class_name(reason)),
-                          .principal = std::string(principal),
-                          .source = connection.peer,
-                          .door = connection.listener,
-                          .request = request.method + " " + request.path(),
-                          .message = error.message};
+    note_refusal({.reason = std::string(refusal_class_name(reason)),
+                  .principal = std::string(principal),
+                  .source = connection.peer,
+                  .door = connection.listener,
+                  .request = request.method + " " + request.path(),
+                  .message = error.message});
+}
+
+void ApiContext::note_refusal(auth::Refusal refusal) {
     const core::WallTime now = environment.clock.wall();
     if (environment.refusals != nullptr) {
         auto recorded = environment.refusals->record(refusal, now);

@@ -79,6 +79,9 @@ struct ApiContext {
     void record_refusal(RefusalClass reason, std::string_view principal, const net::http::Request& request,
                         const net::http::ConnectionInfo& connection, const core::Error& error);
 
+    /// Remembers and writes down a refusal of any door.
+    void note_refusal(auth::Refusal refusal);
+
     ApiEnvironment environment;
     ApiOptions options;
     core::Instant started;

@@ -47,6 +47,9 @@ Answer create_machine(Call& call);
 Answer put_machine(Call& call);
 Answer remove_machine(Call& call);
 Answer machine_keytab(Call& call);
+Answer machine_bundle(Call& call);
+Answer list_pending_machines(Call& call);
+Answer remove_node(Call& call);
 
 // rules.cc
 Answer list_rules(Call& call);

@@ -1,4 +1,7 @@
 // /smack/v1/machines: the registry, and with the embedded realm the machines' principals.
+#include <algorithm>
+#include <charconv>
+
 #include "services/api/command_json.h"
 #include "services/api/principals.h"
 #include "services/api/resource.h"
@@ -40,6 +43,47 @@ Task<Result<void>> add_principals(Call& call, wire::Command& command, std::strin
         add_put(command, std::move(*made));
     }
     co_return Result<void>();
+}
+
+Result<std::vector<wire::PutNode>> read_servers(View& view) {
+    std::vector<wire::PutNode> servers;
+    TRY_ASSIGN(auto nodes, view.nodes());
+    for (auto& node : nodes) {
+        if (std::ranges::contains(node.put.roles(), "server")) servers.push_back(std::move(node.put));
+    }
+    return servers;
+}
+
+/// Each server runs a KDC on the same port as this one.
+Json kdcs_json(const Call& call, const std::vector<wire::PutNode>& servers) {
+    Json kdcs = Json::array();
+    if (call.api.options.kdcs.empty()) return kdcs;
+    const std::string& own = call.api.options.kdcs.front();
+    const std::string port = own.substr(own.rfind(':'));
+    for (const wire::PutNode& server : servers) {
+        const std::string& address = server.address();
+        kdcs.push(address.substr(0, address.rfind(':')) + port);
+    }
+    return kdcs;
+}
+
+/// cmd/smackd/join_bundle.h reads it.
+Json bundle_json(const Call& call, const std::string& machine, const std::vector<wire::PutNode>& servers,
+                 const core::Bytes& keytab) {
+    Json seeds = Json::array();
+    for (const wire::PutNode& server : servers) {
+        Json seed;
+        seed.set("address", server.address());
+        seed.set("principal", full_principal(call, "smack/" + server.machine()));
+        seeds.push(std::move(seed));
+    }
+    const wire::InitCluster& cluster = call.view->cluster;
+    Json json;
+    json.set("smackd_bundle", int64_t{1}).set("machine", machine).set("realm", cluster.realm());
+    json.set("cluster_name", cluster.cluster_name()).set("cluster_id", cluster.cluster_id());
+    json.set("kdcs", kdcs_json(call, servers)).set("seeds", std::move(seeds));
+    json.set("keytab", core::to_base64(keytab));
+    return json;
 }
 
 }  // namespace
@@ -106,6 +150,51 @@ Answer machine_keytab(Call& call) {
     auto answer = co_await export_keytab(call, principals_of(call, call.argument()),
                                          {.kind = "machine", .key = call.argument()});
     co_return answer;
+}
+
+// What `smackd join` reads. The keys in it are new: an older bundle of the machine is worth nothing from then
+// on.
+Answer machine_bundle(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY(require_embedded_realm(
+        call, "make the keytab there and join by: smackd join --seed NAME --keytab FILE"));
+    CO_TRY_ASSIGN(const auto servers, co_await read<std::vector<wire::PutNode>>(call, &read_servers));
+    const std::string machine = call.argument();
+    CO_TRY_ASSIGN(const core::Bytes keytab, co_await make_keytab(call, principals_of(call, machine),
+                                                                 {.kind = "machine", .key = machine}, true));
+    co_return json_reply(200, bundle_json(call, machine, servers, keytab));
+}
+
+Answer list_pending_machines(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const wire::PendingMachines pending,
+                  co_await call.api.environment.state.pending_machines());
+    Json array = Json::array();
+    for (const wire::PendingMachine& machine : pending.machines()) {
+        Json json;
+        json.set("name", machine.machine())
+            .set("principal", machine.principal())
+            .set("source", machine.source());
+        json.set("version", machine.version())
+            .set("time_ms", machine.time_ms())
+            .set("times", machine.times());
+        array.push(std::move(json));
+    }
+    co_return json_reply(200, Json::object().set("machines", std::move(array)));
+}
+
+Answer remove_node(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    const std::string& text = call.argument();
+    uint64_t id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error != std::errc() || end != text.data() + text.size() || id == 0)
+        co_return core::fail(core::Errc::kInvalid, "node '{}': must be a node's number", text.substr(0, 64));
+    wire::Command command = make_command(call);
+    command.add_changes()->mutable_remove_node()->set_node_id(id);
+    CO_TRY_ASSIGN(const core::Revision revision,
+                  co_await change(call, std::move(command), {.kind = "node", .key = text}));
+    co_return changed_reply(200, revision);
 }
 
 }  // namespace handlers

@@ -88,12 +88,8 @@ net::http::Response keytab_reply(const core::Bytes& keytab, bool base64) {
 
 }  // namespace
 
-Task<Result<net::http::Response>> export_keytab(Call& call, std::vector<std::string> names, Target target) {
-    CO_TRY_ASSIGN(const Json body, co_await read_body(call));
-    Fields fields(body);
-    const bool rotate = fields.boolean("rotate", true);
-    CO_TRY(fields.finish());
-    const bool base64 = call.request.query("encoding") == "base64";
+Task<Result<core::Bytes>> make_keytab(Call& call, std::vector<std::string> names, Target target,
+                                      bool rotate) {
     CO_TRY_ASSIGN(Principals principals, co_await find_principals(call, names));
     if (principals.empty()) {
         co_return fail(Errc::kNotFound, "{} '{}' has no principal in the realm", target.kind, target.key);
@@ -107,6 +103,16 @@ Task<Result<net::http::Response>> export_keytab(Call& call, std::vector<std::str
     ApiEnvironment& environment = call.api.environment;
     auto keytab = co_await environment.workers.run<core::Bytes>(
         environment.loop, [&] { return environment.realm->keytab(principals); });
+    co_return keytab;
+}
+
+Task<Result<net::http::Response>> export_keytab(Call& call, std::vector<std::string> names, Target target) {
+    CO_TRY_ASSIGN(const Json body, co_await read_body(call));
+    Fields fields(body);
+    const bool rotate = fields.boolean("rotate", true);
+    CO_TRY(fields.finish());
+    const bool base64 = call.request.query("encoding") == "base64";
+    auto keytab = co_await make_keytab(call, std::move(names), std::move(target), rotate);
     if (!keytab) co_return core::pass(std::move(keytab));
     co_return keytab_reply(*keytab, base64);
 }

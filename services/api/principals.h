@@ -29,6 +29,11 @@ void add_remove(wire::Command& command, const std::string& principal);
 /// All tokens that `principal` was given before this second.
 void add_token_revocation(Call& call, wire::Command& command, const std::string& principal);
 
+/// A keytab file's bytes with the keys of `principals`, which are new ones with `rotate`. kNotFound when
+/// there is none.
+net::Task<core::Result<core::Bytes>> make_keytab(Call& call, std::vector<std::string> principals,
+                                                 Target target, bool rotate);
+
 /// New keys for `principals` (unless the body says {"rotate": false}), then a keytab file with them: raw, or
 /// in JSON with ?encoding=base64. kNotFound when there is none.
 net::Task<core::Result<net::http::Response>> export_keytab(Call& call, std::vector<std::string> principals,

@@ -46,6 +46,9 @@ constexpr Route kRoutes[] = {
     {"PUT", "/smack/v1/machines/{name}", kUser, kWrite, h::put_machine},
     {"DELETE", "/smack/v1/machines/{name}", kUser, kWrite, h::remove_machine},
     {"POST", "/smack/v1/machines/{name}/keytab", kUser, kWrite, h::machine_keytab},
+    {"POST", "/smack/v1/machines/{name}/bundle", kUser, kWrite, h::machine_bundle},
+    {"GET", "/smack/v1/pending-machines", kUser, kRead, h::list_pending_machines},
+    {"DELETE", "/smack/v1/nodes/{id}", kUser, kWrite, h::remove_node},
 
     {"GET", "/smack/v1/rules", kUser, kRead, h::list_rules},
     {"POST", "/smack/v1/rules", kUser, kWrite, h::create_rule},

@@ -92,7 +92,13 @@ Json to_json(const wire::PutNode& node) {
     json.set("id", std::to_string(node.node_id()))
         .set("machine", node.machine())
         .set("address", node.address());
-    json.set("version", node.version()).set("certificate_not_after_ms", node.certificate_not_after_ms());
+    // "version" is the row's own in lists; what runs there is "software".
+    json.set("version", node.version()).set("software", node.version());
+    json.set("certificate_not_after_ms", node.certificate_not_after_ms());
+    Json roles = Json::array();
+    for (const std::string& role : node.roles()) roles.push(role);
+    json.set("roles", std::move(roles)).set("zone", node.zone()).set("generation", node.generation());
+    json.set("proved_ms", node.proved_ms());
     return json;
 }
 

@@ -4,6 +4,7 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/wire/command.pb.h"
+#include "core/wire/join.pb.h"
 #include "net/task.h"
 #include "storage/replica.h"
 
@@ -22,6 +23,10 @@ class StateDoor {
     /// A copy kept up to date by the replica's observer, with since_leader_contact counting on. Valid until
     /// the caller suspends.
     virtual const storage::ReplicaStatus& status() const = 0;
+    /// Machines that asked to join and are in no registry, as the leader remembers them.
+    virtual net::Task<core::Result<wire::PendingMachines>> pending_machines() {
+        co_return wire::PendingMachines();
+    }
 };
 
 }  // namespace smackd::services

@@ -64,11 +64,20 @@ Outcome<void> authorize_user(sqlite::Database& state, const wire::Command& comma
     return {};
 }
 
-Outcome<void> authorize_machine(sqlite::Database& state, const wire::Command& command) {
+/// The machine whose row a change writes, where a machine may do that at all. From level 2 on a node's row
+/// has roles, which the registry decides.
+std::string own_machine(const wire::Change& change, uint32_t feature_level) {
+    if (change.has_admit_node()) return change.admit_node().machine();
+    return change.has_put_node() && feature_level < 2 ? change.put_node().machine() : std::string();
+}
+
+Outcome<void> authorize_machine(sqlite::Database& state, const wire::Command& command,
+                                uint32_t feature_level) {
     TRY_ASSIGN(const std::string realm, cluster_realm(state));
     for (const wire::Change& change : command.changes()) {
-        const bool own = change.has_put_node() && !realm.empty() &&
-                         command.actor().principal() == "smack/" + change.put_node().machine() + "@" + realm;
+        const std::string machine = own_machine(change, feature_level);
+        const bool own = !machine.empty() && !realm.empty() &&
+                         command.actor().principal() == "smack/" + machine + "@" + realm;
         if (!own) {
             return refuse(Errc::kDenied, "machine '{}' may only write its own node row, not {}",
                           command.actor().principal(), traits_of(change).name);
@@ -79,7 +88,7 @@ Outcome<void> authorize_machine(sqlite::Database& state, const wire::Command& co
 
 }  // namespace
 
-Outcome<void> authorize(sqlite::Database& state, const wire::Command& command) {
+Outcome<void> authorize(sqlite::Database& state, const wire::Command& command, uint32_t feature_level) {
     const wire::Actor& actor = command.actor();
     TRY(refused(core::check_text("actor principal", actor.principal(), kTextBytesMax)));
     TRY(refused(core::check_text("actor door", actor.door(), kTextBytesMax)));
@@ -89,7 +98,7 @@ Outcome<void> authorize(sqlite::Database& state, const wire::Command& command) {
         case wire::Actor::USER:
             return authorize_user(state, command);
         case wire::Actor::MACHINE:
-            return authorize_machine(state, command);
+            return authorize_machine(state, command, feature_level);
         case wire::Actor::TASK:
             return refuse(Errc::kDenied, "a task may not change the cluster's state");
         default:

@@ -10,6 +10,6 @@ namespace smackd::storage::state {
 /// Refuses with kUnauthenticated (no actor), kDenied (says what is missing) or kInvalid (malformed actor).
 /// SYSTEM may everything; USER what the rules grant plus the own password and the own tokens; MACHINE its own
 /// node row; TASK nothing yet.
-Outcome<void> authorize(sqlite::Database& state, const wire::Command& command);
+Outcome<void> authorize(sqlite::Database& state, const wire::Command& command, uint32_t feature_level);
 
 }  // namespace smackd::storage::state

@@ -23,6 +23,8 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
             return put_node(writer, change.put_node());
         case Body::kRemoveNode:
             return remove_node(writer, change.remove_node());
+        case Body::kAdmitNode:
+            return admit_node(writer, change.admit_node());
         case Body::kPutUser:
             return put_user(writer, change.put_user());
         case Body::kRemoveUser:

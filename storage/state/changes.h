@@ -20,6 +20,7 @@ Outcome<void> put_machine(Writer& writer, const wire::PutMachine& change);
 Outcome<void> remove_machine(Writer& writer, const wire::RemoveMachine& change);
 Outcome<void> put_node(Writer& writer, const wire::PutNode& change);
 Outcome<void> remove_node(Writer& writer, const wire::RemoveNode& change);
+Outcome<void> admit_node(Writer& writer, const wire::AdmitNode& change);
 
 Outcome<void> put_user(Writer& writer, const wire::PutUser& change);
 Outcome<void> remove_user(Writer& writer, const wire::RemoveUser& change);

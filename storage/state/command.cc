@@ -84,7 +84,7 @@ Outcome<void> make_changes(Writer& writer, const CommandRules& rules, core::Term
         return refuse(Errc::kConflict, "decided in term {} by a leader that is none any more (term {})",
                       command.proposer_term(), term.value);
     }
-    TRY(authorize(writer.state(), command));
+    TRY(authorize(writer.state(), command, writer.position().feature_level));
     TRY(check_expected(writer.state(), command));
     for (const wire::Change& change : command.changes())
         TRY(apply_change(writer, change, rules.feature_level_max));

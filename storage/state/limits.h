@@ -14,6 +14,10 @@ inline constexpr int kExpectedPerCommandMax = 256;
 inline constexpr int kMembersPerGroupMax = 4096;
 inline constexpr int kRolesPerMachineMax = 16;
 inline constexpr int kAttributesPerMachineMax = 64;
+/// How long a node may renew its certificate without a Kerberos proof (no KDC answers).
+inline constexpr int64_t kUnprovedRenewalMs = 72 * 3600 * 1000LL;
+/// The longest life of a node's certificate, with what clocks may differ.
+inline constexpr int64_t kNodeCertificateLifeMaxMs = 25 * 3600 * 1000LL;
 inline constexpr size_t kAttributeBytesMax = 512;
 inline constexpr int kRulesMax = 10'000;
 inline constexpr size_t kTextBytesMax = 1024;

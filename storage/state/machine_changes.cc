@@ -82,6 +82,26 @@ Outcome<void> check_address(const std::string& address) {
     return refused(core::check_text("node address", address, kTextBytesMax));
 }
 
+Outcome<void> write_node(Writer& writer, const wire::PutNode& node) {
+    sqlite::Database& state = writer.state();
+    if (writer.position().feature_level < 2) {
+        TRY(state.run("INSERT OR REPLACE INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?)",
+                      {node.node_id(), node.machine(), node.address(), node.certificate_serial(),
+                       node.certificate_not_after_ms(), node.version(), writer.next_revision()}));
+    } else {
+        std::string roles;
+        for (const std::string& role : node.roles()) roles += (roles.empty() ? "" : ",") + role;
+        TRY(state.run(
+            "INSERT OR REPLACE INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            {node.node_id(), node.machine(), node.address(), node.certificate_serial(),
+             node.certificate_not_after_ms(), node.version(), writer.next_revision(), roles, node.zone(),
+             node.generation(), node.epoch(), node.public_key_sha256(), node.proved_ms()}));
+        TRY(state.run("UPDATE node_ids SET last = ? WHERE last < ?", {node.node_id(), node.node_id()}));
+    }
+    TRY(writer.emit({.kind = "node", .key = std::to_string(node.node_id()), .row = serialize(node)}));
+    return {};
+}
+
 /// The machine must be in the registry and allowed, and an id stays with the machine that has it.
 Outcome<void> check_owner(sqlite::Database& state, const wire::PutNode& node) {
     TRY_ASSIGN(const int64_t allowed,
@@ -134,11 +154,7 @@ Outcome<void> put_node(Writer& writer, const wire::PutNode& change) {
     TRY(refused(core::check_text("certificate_serial", change.certificate_serial(), kTextBytesMax)));
     TRY(refused(core::check_text("version", change.version(), kTextBytesMax)));
     TRY(check_owner(writer.state(), change));
-    TRY(writer.state().run("INSERT OR REPLACE INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?)",
-                           {change.node_id(), change.machine(), change.address(), change.certificate_serial(),
-                            change.certificate_not_after_ms(), change.version(), writer.next_revision()}));
-    TRY(writer.emit({.kind = "node", .key = std::to_string(change.node_id()), .row = serialize(change)}));
-    return {};
+    return write_node(writer, change);
 }
 
 Outcome<void> remove_node(Writer& writer, const wire::RemoveNode& change) {

@@ -73,6 +73,8 @@ class View {
     core::Result<MaybeRow<wire::PutMachine>> machine(std::string_view name);
     core::Result<Rows<wire::PutNode>> nodes();
     core::Result<MaybeRow<wire::PutNode>> node(core::NodeId id);
+    /// The highest node id ever given.
+    core::Result<uint64_t> last_node_id();
     core::Result<Rows<wire::PutSetting>> settings();
     core::Result<MaybeRow<wire::PutSetting>> setting(std::string_view name);
     core::Result<Rows<wire::RevokeTokens>> revoked_tokens();

@@ -89,10 +89,20 @@ INSERT INTO position VALUES(1, 0);
 CREATE TABLE secrets(name TEXT PRIMARY KEY, sealed BLOB NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
-// Level 2: why a rule is there; the audit can be read by person.
+// Level 2: why a rule is there; the audit can be read by person; nodes join by Kerberos and no node id is
+// given twice.
 constexpr const char* kLevel2 = R"sql(
 ALTER TABLE rules ADD COLUMN note TEXT NOT NULL DEFAULT '';
 CREATE INDEX audit_by_principal ON audit(principal, revision);
+ALTER TABLE nodes ADD COLUMN roles TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN zone TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN public_key_sha256 TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN proved_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE nodes SET roles = 'server';  -- until now only servers that a bootstrap made
+CREATE TABLE node_ids(id INTEGER PRIMARY KEY CHECK(id = 1), last INTEGER NOT NULL);  -- the highest ever given
+INSERT INTO node_ids SELECT 1, ifnull(max(node_id), 0) FROM nodes;
 )sql";
 
 core::Result<void> create(sqlite::Database& database, const char* tables) {

@@ -24,6 +24,12 @@ ChangeTraits rule_traits(const wire::PutRule& rule) {
     return {"put_rule", rule.id(), std::max(known(rule), rule.note().empty() ? 1U : 2U)};
 }
 
+ChangeTraits node_traits(const wire::PutNode& node) {
+    const bool admitted = node.roles_size() > 0 || !node.zone().empty() || node.generation() != 0 ||
+                          node.epoch() != 0 || !node.public_key_sha256().empty() || node.proved_ms() != 0;
+    return {"put_node", std::to_string(node.node_id()), std::max(known(node), admitted ? 2U : 1U)};
+}
+
 ChangeTraits body_traits(const wire::Change& change) {
     using Body = wire::Change::BodyCase;
     switch (change.body_case()) {
@@ -38,10 +44,13 @@ ChangeTraits body_traits(const wire::Change& change) {
         case Body::kRemoveMachine:
             return {"remove_machine", change.remove_machine().name(), known(change.remove_machine())};
         case Body::kPutNode:
-            return {"put_node", std::to_string(change.put_node().node_id()), known(change.put_node())};
+            return node_traits(change.put_node());
         case Body::kRemoveNode:
             return {"remove_node", std::to_string(change.remove_node().node_id()),
                     known(change.remove_node())};
+        case Body::kAdmitNode:
+            return {"admit_node", std::to_string(change.admit_node().node_id()),
+                    std::max(known(change.admit_node()), 2U)};
         case Body::kPutUser:
             return {"put_user", change.put_user().name(), known(change.put_user())};
         case Body::kRemoveUser:

@@ -89,6 +89,12 @@ Row<wire::PutNode> read_node(const Statement& row) {
     node.put.set_certificate_not_after_ms(row.integer(4));
     node.put.set_version(string(row, 5));
     node.version = row.number(6);
+    split(row.text(7), [&](std::string role) { node.put.add_roles(std::move(role)); });
+    node.put.set_zone(string(row, 8));
+    node.put.set_generation(row.number(9));
+    node.put.set_epoch(row.number(10));
+    node.put.set_public_key_sha256(string(row, 11));
+    node.put.set_proved_ms(row.integer(12));
     return node;
 }
 
@@ -251,20 +257,36 @@ core::Result<MaybeRow<wire::PutMachine>> View::machine(std::string_view name) {
     return machine;
 }
 
+// What AdmitNode knows came with feature level 2; before it every node was a server.
 core::Result<Rows<wire::PutNode>> View::nodes() {
-    return collect<Row<wire::PutNode>>(
-        database_->query("SELECT node_id, machine, address, certificate_serial, certificate_not_after_ms, "
-                         "software, version "
-                         "FROM nodes ORDER BY node_id"),
-        read_node);
+    const char* sql =
+        point_.feature_level >= 2
+            ? "SELECT node_id, machine, address, certificate_serial, certificate_not_after_ms, software, "
+              "version, "
+              "roles, zone, generation, epoch, public_key_sha256, proved_ms FROM nodes ORDER BY node_id"
+            : "SELECT node_id, machine, address, certificate_serial, certificate_not_after_ms, software, "
+              "version, "
+              "'server', '', 0, 0, '', 0 FROM nodes ORDER BY node_id";
+    return collect<Row<wire::PutNode>>(database_->query(sql), read_node);
 }
 
 core::Result<MaybeRow<wire::PutNode>> View::node(core::NodeId id) {
-    return first<Row<wire::PutNode>>(database_->query("SELECT node_id, machine, address, certificate_serial, "
-                                                      "certificate_not_after_ms, software, version "
-                                                      "FROM nodes WHERE node_id = ?",
-                                                      {id.value}),
-                                     read_node);
+    const char* sql =
+        point_.feature_level >= 2
+            ? "SELECT node_id, machine, address, certificate_serial, certificate_not_after_ms, software, "
+              "version, "
+              "roles, zone, generation, epoch, public_key_sha256, proved_ms FROM nodes WHERE node_id = ?"
+            : "SELECT node_id, machine, address, certificate_serial, certificate_not_after_ms, software, "
+              "version, "
+              "'server', '', 0, 0, '', 0 FROM nodes WHERE node_id = ?";
+    return first<Row<wire::PutNode>>(database_->query(sql, {id.value}), read_node);
+}
+
+core::Result<uint64_t> View::last_node_id() {
+    const char* sql =
+        point_.feature_level >= 2 ? "SELECT last FROM node_ids" : "SELECT ifnull(max(node_id), 0) FROM nodes";
+    TRY_ASSIGN(const int64_t last, database_->integer(sql));
+    return static_cast<uint64_t>(last);
 }
 
 core::Result<Rows<wire::PutSetting>> View::settings() {

@@ -12,7 +12,9 @@ std::vector<Command> recover_commands();
 std::vector<Command> session_commands();  ///< login, logout, whoami
 std::vector<Command> status_commands();   ///< status, doctor
 std::vector<Command> realm_commands();
+std::vector<Command> join_commands();  ///< join, renew
 std::vector<Command> machine_commands();
+std::vector<Command> node_commands();
 std::vector<Command> user_commands();
 std::vector<Command> group_commands();
 std::vector<Command> policy_commands();

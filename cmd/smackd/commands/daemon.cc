@@ -4,16 +4,16 @@
 
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/commands/commands.h"
+#include "cmd/smackd/commands/run_node.h"
 #include "cmd/smackd/demo.h"
 #include "cmd/smackd/log_sink.h"
 #include "cmd/smackd/node/node.h"
 #include "cmd/smackd/signals.h"
 
 namespace smackd::cmd {
-namespace {
 
 // Flags go over the file.
-core::Result<Config> config_of(Context& context) {
+core::Result<Config> start_config(Context& context) {
     Config config;
     std::string path = context.arguments.value("--config", kConfigPath);
     TRY(load_config(path, context.arguments.has("--config"), config));
@@ -39,6 +39,8 @@ core::Result<Config> config_of(Context& context) {
     return config;
 }
 
+namespace {
+
 core::Result<void> bootstrap_first(Context& context, const Config& config) {
     bool embedded = context.arguments.has("--embedded-realm");
     if (embedded == context.arguments.has("--realm")) {
@@ -61,13 +63,19 @@ core::Result<void> bootstrap_first(Context& context, const Config& config) {
 }
 
 core::Result<void> start(Context& context) {
-    TRY_ASSIGN(Config config, config_of(context));
+    TRY_ASSIGN(Config config, start_config(context));
     for (const char* option : {"--embedded-realm", "--realm", "--admin", "--cluster-name"}) {
         if (context.arguments.has(option) && !context.arguments.has("--bootstrap")) {
             return context.usage(std::format("{} is for --bootstrap only", option));
         }
     }
     if (context.arguments.has("--bootstrap")) TRY(bootstrap_first(context, config));
+    return run_node(config);
+}
+
+}  // namespace
+
+core::Result<void> run_node(const Config& config) {
     block_stop_signals();
     int descriptor = STDERR_FILENO;
     if (!config.log_file.empty()) {
@@ -80,14 +88,14 @@ core::Result<void> start(Context& context) {
     TRY_ASSIGN(auto node, Node::start(std::move(options)));
     auto ready = node->wait_ready();
     if (!ready && ready.error().code != core::Errc::kCancelled) return ready;
-    if (ready)
+    if (ready && node->identity().role == "agent")
+        print(std::format("ready agent {}\n", node->identity().name));
+    if (ready && node->identity().role != "agent")
         print(std::format("ready https://{}:{}\n", node->identity().name, port_of(config.api_address)));
     wait_for_stop_signal();
     node->stop();
     return {};
 }
-
-}  // namespace
 
 std::vector<Command> daemon_commands() {
     return {

@@ -8,6 +8,11 @@ namespace {
 
 const std::vector<Column> kMachineColumns{
     {"NAME", "name"}, {"ROLES", "roles"}, {"STATE", "state"}, {"ATTRIBUTES", "attributes"}};
+const std::vector<Column> kPendingColumns{{"NAME", "name"},
+                                          {"PRINCIPAL", "principal"},
+                                          {"FROM", "source"},
+                                          {"VERSION", "version"},
+                                          {"TIMES", "times"}};
 const Positional kName{"NAME", "the machine's host name"};
 
 core::Result<core::Json> attributes_of(Context& context) {
@@ -22,6 +27,17 @@ core::Result<core::Json> attributes_of(Context& context) {
     return attributes;
 }
 
+core::Result<void> machine_bundle(ApiClient& client, Context& context, const std::string& name) {
+    TRY_ASSIGN(core::Json bundle,
+               client.call("POST", resource("machines", name) + "/bundle", core::Json::object()));
+    const std::string path = context.arguments.value("--bundle");
+    TRY(write_secret(path, bundle.dump_pretty() + "\n"));
+    if (path == "-") return {};
+    context.output.say(std::format("Wrote {} (mode 0600): on {}, run: smackd join {}", path, name, path));
+    context.output.document(core::Json::object().set("bundle", path));
+    return {};
+}
+
 core::Result<void> machine_add(Context& context) {
     TRY_ASSIGN(core::Json attributes, attributes_of(context));
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
@@ -30,15 +46,28 @@ core::Result<void> machine_add(Context& context) {
     if (roles.as_array().empty()) roles.push("agent");
     core::Json body = core::Json::object();
     body.set("name", name).set("roles", std::move(roles)).set("attributes", std::move(attributes));
-    TRY_ASSIGN(core::Json answer, client->call("POST", "/smack/v1/machines", std::move(body)));
+    auto answer = client->call("POST", "/smack/v1/machines", std::move(body));
+    const bool bundle = context.arguments.has("--bundle");
+    // Asking again for a bundle is no mistake; what is registered stays as it is.
+    const bool again = !answer && bundle && answer.error().code == core::Errc::kConflict;
+    if (!answer && !again) return core::pass(std::move(answer));
+    if (bundle) return machine_bundle(*client, context, name);
     context.output.say(
-        std::format("Registered machine {}. Its keytab: smackd machine keytab {}", name, name));
-    context.output.document(answer);
+        std::format("Registered machine {}. It joins with a bundle (smackd machine add {} --bundle FILE) or "
+                    "with its keytab "
+                    "(smackd machine keytab {}).",
+                    name, name, name));
+    context.output.document(*answer);
     return {};
 }
 
 core::Result<void> machine_list(Context& context) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    if (context.arguments.has("--pending")) {
+        TRY_ASSIGN(core::Json pending, client->get("/smack/v1/pending-machines"));
+        context.output.table("machines", pending["machines"], kPendingColumns, "No machine asks to join.");
+        return {};
+    }
     TRY_ASSIGN(core::Json answer, client->get("/smack/v1/machines"));
     context.output.table("machines", answer["machines"], kMachineColumns, "No machines.");
     return {};
@@ -60,18 +89,25 @@ core::Result<void> machine_remove(Context& context) {
     return {};
 }
 
-core::Result<void> machine_suspend(Context& context) {
+core::Result<void> set_state(Context& context, bool allowed) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
     std::string name = context.arguments.value("NAME");
-    bool resume = context.arguments.has("--resume");
     TRY_ASSIGN(core::Json machine, client->get(resource("machines", name)));
     core::Json body = core::Json::object();
     body.set("roles", machine["roles"]).set("attributes", machine["attributes"]);
-    body.set("generation", machine["generation"]).set("state", resume ? "allowed" : "suspended");
+    body.set("generation", machine["generation"]).set("state", allowed ? "allowed" : "suspended");
     TRY_ASSIGN(core::Json answer, client->call("PUT", resource("machines", name), std::move(body)));
-    context.output.say(std::format("Machine {} is {}.", name, resume ? "allowed" : "suspended"));
+    context.output.say(std::format("Machine {} is {}.", name, allowed ? "allowed" : "suspended"));
     context.output.document(answer);
     return {};
+}
+
+core::Result<void> machine_suspend(Context& context) {
+    return set_state(context, context.arguments.has("--resume"));
+}
+
+core::Result<void> machine_resume(Context& context) {
+    return set_state(context, true);
 }
 
 core::Result<void> machine_keytab(Context& context) {
@@ -90,14 +126,17 @@ std::vector<Command> machine_commands() {
          "puts a machine into the registry",
          "smackd machine add n2.example.org --role agent",
          {kName},
-         with_server_options({{"--role", "ROLE", "server, agent or public (default agent)", true},
-                              {"--attribute", "KEY=VALUE", "for placement", true}}),
+         with_server_options(
+             {{"--role", "ROLE", "server, agent or public (default agent)", true},
+              {"--attribute", "KEY=VALUE", "for placement", true},
+              {"--bundle", "FILE",
+               "also makes new keys and writes all that smackd join needs (- is standard output)"}}),
          machine_add},
         {"machine list",
          "lists the registered machines",
          "smackd machine list",
          {},
-         with_server_options(),
+         with_server_options({{"--pending", "", "those that asked to join and are not registered"}}),
          machine_list},
         {"machine show",
          "shows a machine",
@@ -106,7 +145,7 @@ std::vector<Command> machine_commands() {
          with_server_options(),
          machine_show},
         {"machine remove",
-         "removes a machine; its certificate is worth nothing from then on",
+         "removes a machine and its node; its connections end at once",
          "smackd machine remove n2.example.org",
          {kName},
          with_server_options(),
@@ -117,6 +156,12 @@ std::vector<Command> machine_commands() {
          {kName},
          with_server_options({{"--resume", "", "lets it in again"}}),
          machine_suspend},
+        {"machine resume",
+         "lets a suspended machine in again",
+         "smackd machine resume n2.example.org",
+         {kName},
+         with_server_options(),
+         machine_resume},
         {"machine keytab",
          "makes new keys for a machine (embedded realm) and writes them to a keytab",
          "smackd machine keytab n2.example.org --out n2.keytab",

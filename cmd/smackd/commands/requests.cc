@@ -95,7 +95,7 @@ core::Result<std::string> read_ca_file(const std::string& path) {
     return pem;
 }
 
-core::Result<void> write_keytab(Context& context, const std::string& path, std::string_view bytes) {
+core::Result<void> write_secret(const std::string& path, std::string_view bytes) {
     if (path == "-") {
         print(bytes);
         return {};
@@ -109,6 +109,12 @@ core::Result<void> write_keytab(Context& context, const std::string& path, std::
     int failed = errno;
     ::close(descriptor);
     if (!wrote) return core::fail_errno(failed, std::format("writing {}", path));
+    return {};
+}
+
+core::Result<void> write_keytab(Context& context, const std::string& path, std::string_view bytes) {
+    TRY(write_secret(path, bytes));
+    if (path == "-") return {};
     context.output.say(std::format("Wrote {} (mode 0600). Whoever has this file is that principal.", path));
     context.output.document(core::Json::object().set("keytab", path));
     return {};

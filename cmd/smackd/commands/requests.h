@@ -22,6 +22,9 @@ core::Result<std::string> read_password(Context& context, std::string_view promp
 /// A CA certificate in PEM, checked for its form.
 core::Result<std::string> read_ca_file(const std::string& path);
 
+/// Writes `bytes` to `path` (mode 0600, never over an existing file) or, for "-", to standard output.
+core::Result<void> write_secret(const std::string& path, std::string_view bytes);
+
 /// Writes a keytab to `path` (mode 0600, never over an existing file) or, for "-", to standard output.
 core::Result<void> write_keytab(Context& context, const std::string& path, std::string_view bytes);
 

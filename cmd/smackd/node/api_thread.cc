@@ -123,6 +123,14 @@ core::Result<void> ApiThread::listen() {
     return {};
 }
 
+void ApiThread::note_refusal(auth::Refusal refusal) {
+    thread_.loop().post(
+        [this, refusal = std::move(refusal)]() mutable {
+            if (api_) api_->note_refusal(std::move(refusal));
+        },
+        "refusal");
+}
+
 void ApiThread::stop() {
     if (std::exchange(stopped_, true)) return;
     if (server_) thread_.await<bool>([this] { return close_server(*server_); });

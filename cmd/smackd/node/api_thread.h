@@ -55,6 +55,8 @@ class ApiThread {
     /// Stops accepting, lets requests end for kRequestGrace, then cuts them. Idempotent. The loop itself
     /// lives on: what consensus still owes to it arrives nowhere.
     void stop();
+    /// Any thread: a refusal at another door of this node.
+    void note_refusal(auth::Refusal refusal);
     net::Loop& loop() { return thread_.loop(); }
 
  private:

@@ -188,7 +188,8 @@ void Consensus::barrier(core::Callback<void(core::Result<core::Revision>)> done)
 core::Result<void> Consensus::check_peer(core::NodeId node) {
     if (!replica_) return core::fail(core::Errc::kDenied, "node {} comes too early", node.value);
     const storage::ReplicaStatus status = replica_->status();
-    if (find_server(status, node) != nullptr) return {};
+    // A server that has just joined learns the configuration from the others; the registry knows them.
+    if (status.servers.empty() || find_server(status, node) != nullptr) return {};
     if (status.epoch > 0) {
         return core::fail(
             core::Errc::kDenied,
@@ -197,6 +198,60 @@ core::Result<void> Consensus::check_peer(core::NodeId node) {
             node.value);
     }
     return core::fail(core::Errc::kDenied, "node {} is no server of this cluster", node.value);
+}
+
+void Consensus::change_membership(MembershipChange change, core::Callback<void(core::Result<void>)> done) {
+    thread_.loop().post(
+        [this, change = std::move(change), done = std::move(done)]() mutable {
+            if (!replica_) return done(no_leader());
+            switch (change.kind) {
+                case MembershipChange::Kind::kAdd:
+                    return replica_->add_server({change.node, change.address, storage::ServerRole::kStandby},
+                                                std::move(done));
+                case MembershipChange::Kind::kPromote:
+                    return replica_->assign_role(change.node, storage::ServerRole::kVoter, std::move(done));
+                case MembershipChange::Kind::kRemove:
+                    return replica_->remove_server(change.node, std::move(done));
+                case MembershipChange::Kind::kHandOver:
+                    return replica_->transfer_leadership(core::NodeId{0}, std::move(done));
+            }
+        },
+        "membership");
+}
+
+void Consensus::note_pending(wire::PendingMachine machine) {
+    thread_.loop().post(
+        [this, machine = std::move(machine)]() mutable {
+            if (!replica_) return;
+            if (is_leader()) return peers_->note_pending(std::move(machine));
+            storage::ReplicaStatus status = replica_->status();
+            const storage::Server* leader = find_server(status, status.leader);
+            if (leader != nullptr)
+                peers_->tell(leader->id, leader->address, "pending", machine.SerializeAsString());
+        },
+        "pending");
+}
+
+void Consensus::pending(core::Callback<void(core::Result<core::Bytes>)> done) {
+    thread_.loop().post(
+        [this, done = std::move(done)]() mutable {
+            if (!replica_) return done(no_leader());
+            if (is_leader()) return done(peers_->pending().SerializeAsString());
+            storage::ReplicaStatus status = replica_->status();
+            const storage::Server* leader = find_server(status, status.leader);
+            if (leader == nullptr) return done(no_leader());
+            peers_->call(leader->id, leader->address, "pending", {}, std::move(done));
+        },
+        "pending");
+}
+
+wire::HeartbeatAnswer Consensus::standing() {
+    wire::HeartbeatAnswer answer;
+    const core::Revision head = committed_ ? committed_() : core::Revision{};
+    answer.set_epoch(head.epoch);
+    answer.set_revision(head.number);
+    if (replica_) answer.set_leader(replica_->status().leader.value);
+    return answer;
 }
 
 void Consensus::peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) {

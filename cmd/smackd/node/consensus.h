@@ -10,6 +10,7 @@
 
 #include "cmd/smackd/data_directory.h"
 #include "cmd/smackd/node/loop_thread.h"
+#include "cmd/smackd/node/membership.h"
 #include "cmd/smackd/node/peers.h"
 #include "cmd/smackd/node/tls_identities.h"
 #include "core/logger.h"
@@ -67,9 +68,20 @@ class Consensus final : public PeerCalls {
     /// Hands leadership over if it is here, leaves the network, writes what is pending, joins the thread.
     void stop();
 
+    /// The loop, and what serves the cluster's address; the second on the first's thread only.
+    net::Loop& loop() { return thread_.loop(); }
+    Peers& peers() { return *peers_; }
+    /// Any thread; `done` on the consensus thread. Leader only.
+    void change_membership(MembershipChange change, core::Callback<void(core::Result<void>)> done);
+    /// Any thread: tells the leader of a machine that asked to join and is not registered.
+    void note_pending(wire::PendingMachine machine);
+    /// Any thread: the leader's list, a serialized wire.PendingMachines.
+    void pending(core::Callback<void(core::Result<core::Bytes>)> done);
+
     core::Result<void> check_peer(core::NodeId node) override;
     void peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) override;
     void peer_barrier(core::Callback<void(core::Result<core::Bytes>)> done) override;
+    wire::HeartbeatAnswer standing() override;
 
  private:
     Consensus(ConsensusOptions options, ConsensusEnvironment environment);

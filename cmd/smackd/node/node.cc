@@ -5,12 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <format>
 #include <thread>
 
+#include "auth/join_server.h"
 #include "auth/kdc_process.h"
+#include "cmd/smackd/join.h"
+#include "cmd/smackd/node/admission.h"
+#include "cmd/smackd/node/agent_node.h"
 #include "cmd/smackd/node/api_thread.h"
+#include "cmd/smackd/node/control.h"
 #include "cmd/smackd/node/kdc.h"
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
@@ -126,6 +132,7 @@ class RunningNode final : public Node {
     core::Result<void> prepare_kerberos();
     core::Result<void> start_consensus();
     core::Result<void> start_api();
+    void start_joining();
     core::Result<void> start_kdc();
     core::Result<std::unique_ptr<storage::Fsm>> open_state(core::Executor& checkpoints);
     core::Result<void> wait_set_up();
@@ -153,6 +160,10 @@ class RunningNode final : public Node {
     std::unique_ptr<Consensus> consensus_;
     std::unique_ptr<ApiThread> api_;
     std::unique_ptr<Kdc> kdc_;
+    std::unique_ptr<Admission> admission_;
+    std::unique_ptr<auth::JoinServer> join_server_;
+    std::unique_ptr<Control> control_;
+    std::atomic<Control*> running_control_ = nullptr;  // for the consensus thread
     std::mutex mutex_;
     std::condition_variable changed_;
     bool setup_in_flight_ = false;  // guarded by mutex_
@@ -176,6 +187,11 @@ core::Result<void> RunningNode::read_files() {
     auto secrets = read_cluster_secrets(directory_);
     if (!secrets) return core::pass(std::move(secrets), "the node's keys");
     secrets_.emplace(std::move(*secrets));
+    // In a realm of the site the keytab is the machine's own; what it joined with is second best.
+    std::string& keytab = options_.config.keytab;
+    const bool absent = ::access(keytab.c_str(), R_OK) != 0;
+    if (absent && ::access(node_keytab_path(directory_).c_str(), R_OK) == 0)
+        keytab = node_keytab_path(directory_);
     auto setup = read_small_file(setup_command_path(directory_));
     if (setup) setup_command_ = std::move(*setup);
     return {};
@@ -204,7 +220,9 @@ core::Result<void> RunningNode::begin() {
     vfs_ = storage::sqlite::Vfs::over_unix();  // the KDC's process reads realm.db
     hub_.emplace(storage::feed::HubLimits{}, metrics_);
     TRY(start_consensus());
-    return start_api();
+    TRY(start_api());
+    start_joining();
+    return {};
 }
 
 core::Result<std::unique_ptr<storage::Fsm>> RunningNode::open_state(core::Executor& checkpoints) {
@@ -231,9 +249,47 @@ core::Result<void> RunningNode::start_consensus() {
     consensus_->set_committed([this] { return hub_->head(); });
     consensus_->on_change([this](const storage::ReplicaStatus& status) {
         status_log_.note(status);
+        if (Control* control = running_control_.load()) control->consensus_changed();
         changed_.notify_all();
     });
     return {};
+}
+
+// Who joins is decided here and committed by the leader; who is refused is in this node's log.
+void RunningNode::start_joining() {
+    const storage::state::ReaderOptions reader{directory_.state(), *vfs_, generation_};
+    auto refused = [this](auth::Refusal refusal) { api_->note_refusal(std::move(refusal)); };
+    admission_ = std::make_unique<Admission>(
+        Admission::Parts{*consensus_, *workers_, clock_, *secrets_, *hub_, reader, identity_,
+                         port_of(options_.config.kdc_address), logger_.named("join")},
+        refused);
+    std::string keytab = identity_.embedded_realm ? node_keytab_path(directory_) : options_.config.keytab;
+    join_server_ = std::make_unique<auth::JoinServer>(
+        consensus_->loop(), *workers_, clock_,
+        auth::JoinServerOptions{std::move(keytab), identity_.realm, {}}, *admission_);
+    auto members = read_join_members(directory_);
+    consensus_->loop().post(
+        [this, refused, members = std::move(members)]() mutable {
+            Peers& peers = consensus_->peers();
+            peers.set_refused(refused);
+            peers.set_join([this](std::unique_ptr<net::Stream> stream) {
+                return join_server_->serve(std::move(stream));
+            });
+            // Until its state arrives, a new server knows the others by what it was told when it joined.
+            if (!members.empty() && !peers.registry()) {
+                // Nor could it answer the leader, whose address comes with the log.
+                if (consensus_->status().servers.empty()) {
+                    for (const auth::AdmittedNode& member : members)
+                        peers.transport().set_address(member.id, member.address);
+                }
+                peers.set_registry(std::make_shared<const auth::Registry>(
+                    auth::Registry::of_members(identity_.cluster_id, std::move(members))));
+            }
+        },
+        "joining");
+    control_ = std::make_unique<Control>(Control::Parts{
+        *consensus_, *workers_, *hub_, reader, core::NodeId{identity_.node_id}, logger_.named("control")});
+    running_control_ = control_.get();
 }
 
 core::Result<void> RunningNode::start_api() {
@@ -338,6 +394,7 @@ void RunningNode::stop() {
     }).detach();
     if (api_) api_->stop();
     if (kdc_) kdc_->stop();
+    if (control_) control_->stop();
     if (consensus_) consensus_->stop();
     logger_.info("stopped");
 }
@@ -345,6 +402,8 @@ void RunningNode::stop() {
 }  // namespace
 
 core::Result<std::unique_ptr<Node>> Node::start(NodeOptions options) {
+    auto identity = read_identity(DataDirectory(options.config.data_dir));
+    if (identity && identity->role == "agent") return start_agent(std::move(options));
     auto node = std::make_unique<RunningNode>(std::move(options));
     TRY(node->begin());
     return std::unique_ptr<Node>(std::move(node));

@@ -1,13 +1,16 @@
 #include "cmd/smackd/node/peers.h"
 
+#include <algorithm>
 #include <format>
 
+#include "auth/join_frame.h"
 #include "net/wait.h"
 
 namespace smackd::cmd {
 namespace {
 
 inline constexpr core::Duration kDialLimit = core::seconds(3);
+inline constexpr size_t kClusterConnectionsMax = 4096;
 
 net::rpc::PeerTransportOptions transport_options(const PeersOptions& options) {
     net::rpc::PeerTransportOptions transport;
@@ -35,9 +38,35 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
       calls_(calls),
       logger_(std::move(logger)),
       server_(loop, hello_of(options_), {}, logger_),
+      agents_(loop, hello_of(options_), {}, logger_),
       transport_(loop, engine_, transport_options(options_), std::move(tls_.transport_client), logger_),
       scope_(loop) {
-    transport_.attach(server_);
+    transport_.attach(server_, [this](core::NodeId node, const net::crypto::Certificate&) {
+        return calls_.check_peer(node);
+    });
+    agents_.on_caller([this](const net::rpc::Caller& caller) -> core::Result<void> {
+        TRY_ASSIGN(const auth::AdmittedNode node, check(caller.tls()));
+        if (node.id == caller.hello.node) return {};
+        return core::fail(core::Errc::kDenied, "the certificate is of node {}, not of node {}", node.id.value,
+                          caller.hello.node.value);
+    });
+    agents_.on_call(
+        "heartbeat",
+        [this](core::Bytes request, const net::rpc::Caller& caller) -> net::Task<core::Result<core::Bytes>> {
+            return [](core::Result<core::Bytes> answer) -> net::Task<core::Result<core::Bytes>> {
+                co_return answer;
+            }(answer_heartbeat(request, caller));
+        });
+    server_.on_call("pending",
+                    [this](core::Bytes, const net::rpc::Caller&) -> net::Task<core::Result<core::Bytes>> {
+                        return [](core::Bytes list) -> net::Task<core::Result<core::Bytes>> {
+                            co_return list;
+                        }(pending().SerializeAsString());
+                    });
+    server_.on_notice("pending", [this](core::Bytes body, const net::rpc::Caller&) {
+        wire::PendingMachine machine;
+        if (machine.ParseFromString(body)) note_pending(std::move(machine));
+    });
     server_.on_call("propose", [this](core::Bytes request, const net::rpc::Caller&) {
         return answer_propose(std::move(request));
     });
@@ -59,32 +88,116 @@ core::Result<void> Peers::listen() {
     protocols[std::string(net::rpc::kPeerAlpn)].serve = [this](std::unique_ptr<net::Stream> stream) {
         return serve(std::move(stream));
     };
-    door_ = std::make_unique<net::TlsDoor>(
-        engine_, std::move(*listener),
-        net::TlsDoorOptions{"cluster", kPeerConnectionsMax, kPeerConnectionsMax}, std::move(tls_.server),
-        std::move(protocols), logger_);
+    net::TlsProtocol& join = protocols[std::string(auth::kJoinAlpn)];
+    join.client_certificate = false;
+    join.serve = [this](std::unique_ptr<net::Stream> stream) { return serve_join(std::move(stream)); };
+    net::TlsDoorOptions door{"cluster", kClusterConnectionsMax, kPeerConnectionsMax};
+    door.refused = [this](const std::string& peer, const core::Error& why) {
+        record(peer, "certificate", "connect", why);
+    };
+    door_ = std::make_unique<net::TlsDoor>(engine_, std::move(*listener), std::move(door),
+                                           std::move(tls_.server), std::move(protocols), logger_);
     door_->start();
     return {};
 }
 
-net::Task<void> Peers::serve(std::unique_ptr<net::Stream> stream) {
-    std::string from = stream->peer();
-    auto allowed = check(*stream);
-    if (!allowed) {
-        logger_.warning("refused at the cluster address", {{"peer", from}, {"why", allowed.error().message}});
+net::Task<void> Peers::serve_join(std::unique_ptr<net::Stream> stream) {
+    if (join_) {
+        co_await join_(std::move(stream));
+    } else {
         co_await stream->close();
-        co_return;
     }
-    auto served = co_await server_.serve(std::move(stream));
-    if (!served)
-        logger_.debug("a server's connection ended", {{"peer", from}, {"why", served.error().message}});
 }
 
-core::Result<void> Peers::check(const net::Stream& stream) const {
-    const auto& certificate = stream.tls()->peer_certificate();
+net::Task<void> Peers::serve(std::unique_ptr<net::Stream> stream) {
+    std::string from = stream->peer();
+    auto allowed = check(stream->tls());
+    if (!allowed) record(from, "registry", "connect", allowed.error());
+    // Who is refused hears why from the agents' side, whose admission asks the same again.
+    net::rpc::RpcServer& to = allowed && allowed->server ? server_ : agents_;
+    auto served = co_await to.serve(std::move(stream));
+    if (!served)
+        logger_.debug("a node's connection ended", {{"peer", from}, {"why", served.error().message}});
+}
+
+core::Result<auth::AdmittedNode> Peers::check(const net::TlsSession* tls) const {
+    const auto& certificate = tls->peer_certificate();
     if (!certificate) return core::fail(core::Errc::kDenied, "no certificate");
+    if (registry_ && registry_->known()) {
+        TRY_ASSIGN(auth::AdmittedNode node, registry_->admit(*certificate));
+        if (node.server) TRY(calls_.check_peer(node.id));
+        return node;
+    }
+    // The first servers of a cluster talk before its first command is there.
     TRY_ASSIGN(core::NodeId node, net::rpc::node_of_certificate(*certificate, options_.cluster_id));
-    return calls_.check_peer(node);
+    TRY(calls_.check_peer(node));
+    return auth::AdmittedNode{node, {}, {}, true};
+}
+
+void Peers::record(const std::string& peer, std::string reason, std::string request, const core::Error& why) {
+    logger_.warning("refused at the cluster address", {{"peer", peer}, {"why", why.message}});
+    if (!refused_) return;
+    refused_({.reason = std::move(reason),
+              .principal = {},
+              .source = peer,
+              .door = "cluster",
+              .request = std::move(request),
+              .message = why.message});
+}
+
+void Peers::set_registry(std::shared_ptr<const auth::Registry> registry) {
+    std::shared_ptr<const auth::Registry> before = std::exchange(registry_, std::move(registry));
+    if (!before) return;
+    for (const auth::AdmittedNode& node : before->admitted()) {
+        if (node.id == options_.self) continue;
+        auto still = registry_->check(node.id);
+        // Another generation is another certificate: what was let in by the old one ends.
+        if (before->same(node.id, *registry_)) continue;
+        cut(node.id,
+            still ? core::Error{core::Errc::kDenied, "the node has a new certificate", 0} : still.error());
+    }
+    // Raft tells an address once; cutting forgot it.
+    for (const auth::AdmittedNode& node : registry_->admitted()) {
+        const bool known = node.server && node.id != options_.self;
+        if (known && !before->same(node.id, *registry_)) transport_.set_address(node.id, node.address);
+    }
+}
+
+void Peers::cut(core::NodeId node, const core::Error& why) {
+    logger_.info("connections of a node ended", {{"node", node.value}, {"why", why.message}});
+    server_.cut(node);
+    agents_.cut(node);
+    transport_.forget(node);
+    auto link = links_.find(node);
+    if (link == links_.end() || !link->second->client) return;
+    scope_.spawn([](Client client) -> net::Task<void> {
+        co_await client->close();
+    }(std::exchange(link->second->client, nullptr)));
+}
+
+core::Result<core::Bytes> Peers::answer_heartbeat(const core::Bytes& request, const net::rpc::Caller&) {
+    wire::Heartbeat heartbeat;
+    if (!heartbeat.ParseFromString(request))
+        return core::fail(core::Errc::kInvalid, "heartbeat: no wire.Heartbeat");
+    wire::HeartbeatAnswer answer = calls_.standing();
+    answer.set_sequence(heartbeat.sequence());
+    return answer.SerializeAsString();
+}
+
+wire::PendingMachines Peers::pending() const {
+    wire::PendingMachines list;
+    for (const auto& [name, machine] : pending_) *list.add_machines() = machine;
+    return list;
+}
+
+void Peers::note_pending(wire::PendingMachine machine) {
+    wire::PendingMachine& entry = pending_[machine.machine()];
+    const uint32_t times = entry.times() + 1;
+    entry = std::move(machine);
+    entry.set_times(times);
+    if (pending_.size() <= kPendingMachinesMax) return;
+    pending_.erase(
+        std::ranges::min_element(pending_, {}, [](const auto& one) { return one.second.time_ms(); }));
 }
 
 net::Task<core::Result<core::Bytes>> Peers::answer_propose(core::Bytes request) {
@@ -109,6 +222,15 @@ net::Task<void> Peers::run_call(core::NodeId node, std::string address, std::str
                                 core::Bytes request, core::Callback<void(core::Result<core::Bytes>)> done) {
     auto answer = co_await call_over_link(node, std::move(address), std::move(method), std::move(request));
     done(std::move(answer));
+}
+
+void Peers::tell(core::NodeId node, std::string address, std::string topic, core::Bytes body) {
+    scope_.spawn(run_tell(node, std::move(address), std::move(topic), std::move(body)));
+}
+
+net::Task<void> Peers::run_tell(core::NodeId node, std::string address, std::string topic, core::Bytes body) {
+    auto client = co_await link_to(node, std::move(address));
+    if (client) static_cast<void>(co_await (*client)->send_notice(std::move(topic), std::move(body)));
 }
 
 net::Task<core::Result<core::Bytes>> Peers::call_over_link(core::NodeId node, std::string address,

@@ -1,14 +1,18 @@
-// This server's connections with the other servers: Raft messages, and proposals on their way to the leader.
+// What this server serves and dials at the cluster's address: Raft messages and proposals between servers,
+// the agents' streams, and machines that join. Who may come in is the registry's word (auth/registry.h).
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
 
+#include "auth/refusal_log.h"
+#include "auth/registry.h"
 #include "core/callback.h"
 #include "core/ids.h"
 #include "core/logger.h"
 #include "core/result.h"
+#include "core/wire/join.pb.h"
 #include "net/loop.h"
 #include "net/rpc/peer_transport.h"
 #include "net/rpc/rpc.h"
@@ -27,13 +31,18 @@ inline constexpr size_t kPeerConnectionsMax = 256;
 class PeerCalls {
  public:
     virtual ~PeerCalls() = default;
-    /// kDenied unless the node is a server of this cluster now.
+    /// kDenied unless the node is a server of the Raft configuration now.
     virtual core::Result<void> check_peer(core::NodeId node) = 0;
     /// Serialized wire.Command in, wire.CommandResult out; only when this server leads.
     virtual void peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) = 0;
     /// The revision ("3.42") that holds everything acknowledged before.
     virtual void peer_barrier(core::Callback<void(core::Result<core::Bytes>)> done) = 0;
+    /// What an agent learns at each heartbeat.
+    virtual wire::HeartbeatAnswer standing() = 0;
 };
+
+/// A machine that is not in the registry asked to join; kept by the leader, in memory.
+inline constexpr size_t kPendingMachinesMax = 256;
 
 struct PeersOptions {
     core::NodeId self;
@@ -56,11 +65,24 @@ class Peers {
     ~Peers();
 
     core::Result<void> listen();
+    /// Who may come in from now on; the connections of all others end at once.
+    void set_registry(std::shared_ptr<const auth::Registry> registry);
+    std::shared_ptr<const auth::Registry> registry() const { return registry_; }
+    /// Serves connections with ALPN "smack-join/1"; without it they are closed.
+    using Join = core::Callback<net::Task<void>(std::unique_ptr<net::Stream>)>;
+    void set_join(Join join) { join_ = std::move(join); }
+    /// Told of everybody who was refused.
+    void set_refused(core::Callback<void(auth::Refusal)> refused) { refused_ = std::move(refused); }
+    /// Machines that asked at this server while it led.
+    wire::PendingMachines pending() const;
+    void note_pending(wire::PendingMachine machine);
     core::Transport& transport() { return transport_; }
 
     /// Calls `method` at a server; `done` on the loop. kUnavailable when it cannot be reached.
     void call(core::NodeId node, std::string address, std::string method, core::Bytes request,
               core::Callback<void(core::Result<core::Bytes>)> done);
+    /// Sends a one-way message to a server, if it can be reached.
+    void tell(core::NodeId node, std::string address, std::string topic, core::Bytes body);
     net::Task<void> close();
 
  private:
@@ -72,13 +94,18 @@ class Peers {
         Client client;
     };
     net::Task<void> serve(std::unique_ptr<net::Stream> stream);
+    net::Task<void> serve_join(std::unique_ptr<net::Stream> stream);
     net::Task<void> run_call(core::NodeId node, std::string address, std::string method, core::Bytes request,
                              core::Callback<void(core::Result<core::Bytes>)> done);
     net::Task<core::Result<core::Bytes>> call_over_link(core::NodeId node, std::string address,
                                                         std::string method, core::Bytes request);
+    net::Task<void> run_tell(core::NodeId node, std::string address, std::string topic, core::Bytes body);
     net::Task<core::Result<Client>> link_to(core::NodeId node, std::string address);
     net::Task<core::Result<Client>> dial(core::NodeId node, std::string address);
-    core::Result<void> check(const net::Stream& stream) const;
+    core::Result<auth::AdmittedNode> check(const net::TlsSession* tls) const;
+    void record(const std::string& peer, std::string reason, std::string request, const core::Error& why);
+    void cut(core::NodeId node, const core::Error& why);
+    core::Result<core::Bytes> answer_heartbeat(const core::Bytes& request, const net::rpc::Caller& caller);
     net::Task<core::Result<core::Bytes>> answer_propose(core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_barrier();
 
@@ -88,11 +115,16 @@ class Peers {
     TlsSource tls_;
     PeerCalls& calls_;
     core::Logger logger_;
-    net::rpc::RpcServer server_;
+    net::rpc::RpcServer server_;  // for servers
+    net::rpc::RpcServer agents_;  // for agents: other methods, no Raft; also tells refused nodes why
     net::rpc::PeerTransport transport_;
     std::unique_ptr<net::TlsDoor> door_;
     net::Scope scope_;
     std::map<core::NodeId, std::unique_ptr<Link>> links_;
+    std::shared_ptr<const auth::Registry> registry_;  // shared with whoever reads it meanwhile
+    Join join_;
+    core::Callback<void(auth::Refusal)> refused_;
+    std::map<std::string, wire::PendingMachine> pending_;  // by machine
 };
 
 }  // namespace smackd::cmd

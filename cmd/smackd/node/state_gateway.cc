@@ -26,6 +26,15 @@ net::Task<core::Result<void>> StateGateway::barrier() {
     co_return co_await follow_to(revision);
 }
 
+net::Task<core::Result<wire::PendingMachines>> StateGateway::pending_machines() {
+    CO_TRY_ASSIGN(const core::Bytes bytes, co_await await_foreign<core::Bytes>(loop_, [&](auto done) {
+                      consensus_.pending(std::move(done));
+                  }));
+    wire::PendingMachines list;
+    if (!list.ParseFromString(bytes)) co_return core::fail(core::Errc::kCorrupt, "the leader's list is none");
+    co_return list;
+}
+
 // The leader has applied it; this server may be a moment behind.
 net::Task<core::Result<void>> StateGateway::follow_to(core::Revision revision) {
     if (hub_.head() >= revision) co_return core::Result<void>();

@@ -19,6 +19,7 @@ class StateGateway final : public services::StateDoor {
 
     net::Task<core::Result<wire::CommandResult>> propose(wire::Command command) override;
     net::Task<core::Result<void>> barrier() override;
+    net::Task<core::Result<wire::PendingMachines>> pending_machines() override;
     const storage::ReplicaStatus& status() const override {
         status_ = consensus_.status();
         return status_;

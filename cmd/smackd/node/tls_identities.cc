@@ -1,5 +1,6 @@
 #include "cmd/smackd/node/tls_identities.h"
 
+#include "auth/join_frame.h"
 #include "net/rpc/peer_transport.h"
 
 namespace smackd::cmd {
@@ -28,8 +29,9 @@ core::Result<void> TlsIdentities::issue_node() {
     server.certificate_pem = node_.certificate_pem;
     server.key_pem = node_.key_pem;
     server.client_ca_pem = ca_.certificate_pem();
-    server.clients = net::ClientCertificates::kRequired;
-    server.alpn = {std::string(net::rpc::kPeerAlpn)};
+    // Machines that join have none yet; the door demands one of all others.
+    server.clients = net::ClientCertificates::kOptional;
+    server.alpn = {std::string(net::rpc::kPeerAlpn), std::string(auth::kJoinAlpn)};
     server.versions = net::TlsVersions::kOnly13;
     net::TlsClientOptions client;
     client.ca_pem = ca_.certificate_pem();

@@ -1,0 +1,244 @@
+#include "cmd/smackd/node/agent_node.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "auth/kdc_process.h"
+#include "cmd/smackd/bootstrap.h"
+#include "cmd/smackd/join.h"
+#include "cmd/smackd/node/loop_thread.h"
+#include "cmd/smackd/signals.h"
+#include "cmd/smackd/version.h"
+#include "net/rpc/peer_transport.h"
+#include "net/rpc/rpc.h"
+#include "net/socket.h"
+#include "net/system_clock.h"
+#include "net/tls/tls.h"
+
+namespace smackd::cmd {
+namespace {
+
+using core::Errc;
+using core::Result;
+
+inline constexpr core::Duration kDialLimit = core::seconds(5);
+inline constexpr core::Duration kRedialMin = core::milliseconds(100);
+inline constexpr core::Duration kReadyStep = core::milliseconds(50);
+
+class AgentNode final : public Node {
+ public:
+    explicit AgentNode(NodeOptions options)
+        : options_(std::move(options)),
+          directory_(options_.config.data_dir),
+          logger_(options_.log, "agent") {}
+    ~AgentNode() override { stop(); }
+
+    Result<void> begin();
+    Result<void> wait_ready() override;
+    void stop() override;
+    const NodeIdentity& identity() const override { return identity_; }
+
+ private:
+    net::Task<void> run();
+    net::Task<Result<void>> follow(auth::AdmittedNode server);
+    net::Task<Result<std::unique_ptr<net::rpc::RpcClient>>> dial(auth::AdmittedNode server);
+    void connected(const auth::AdmittedNode& server, const wire::HeartbeatAnswer& answer);
+    void renew_while_running();
+    void renew_when_due();
+
+    NodeOptions options_;
+    DataDirectory directory_;
+    core::Logger logger_;
+    NodeIdentity identity_;
+    std::optional<DirectoryLock> lock_;
+    net::SystemClock clock_;
+    std::unique_ptr<net::WorkerPool> workers_;
+    std::unique_ptr<LoopThread> thread_;
+    std::unique_ptr<net::TlsEngine> engine_;
+    std::unique_ptr<net::Scope> scope_;
+    std::thread renewal_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool ready_ = false;                  // guarded by mutex_, as are the two below
+    std::optional<core::Error> refused_;  // while no server was reached yet
+    bool stopping_ = false;
+    bool stopped_ = false;
+};
+
+Result<void> AgentNode::begin() {
+    ::umask(0077);
+    TRY_ASSIGN(identity_, read_identity(directory_));
+    TRY(directory_.make());
+    TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(directory_));
+    lock_.emplace(std::move(lock));
+    const std::string krb5_conf = client_krb5_conf_path(directory_);
+    if (::access(krb5_conf.c_str(), R_OK) == 0) auth::set_kerberos_environment(krb5_conf);
+    TRY(read_node_identity(directory_));
+    workers_ = std::make_unique<net::WorkerPool>("worker", 1, 64);
+    thread_ = std::make_unique<LoopThread>("agent", logger_);
+    engine_ = std::make_unique<net::TlsEngine>(thread_->loop(), *workers_);
+    scope_ = std::make_unique<net::Scope>(thread_->loop());
+    thread_->start();
+    thread_->loop().post([this] { scope_->spawn(run()); }, "agent");
+    renewal_ = std::thread([this] { renew_while_running(); });
+    return {};
+}
+
+// One server after another; a good one is kept until it fails.
+net::Task<void> AgentNode::run() {
+    core::Duration pause = kRedialMin;
+    for (size_t turn = 0;; ++turn) {
+        // Read anew: a renewal may have told of others.
+        const std::vector<auth::AdmittedNode> servers = read_join_members(directory_);
+        if (!servers.empty()) {
+            const auth::AdmittedNode& server = servers[turn % servers.size()];
+            core::Instant began = clock_.now();
+            auto ended = co_await follow(server);
+            if (scope_->cancelled()) co_return;
+            const bool denied = !ended && ended.error().code == Errc::kDenied;
+            logger_.warning(
+                denied ? "refused by a server" : "lost a server",
+                {{"server", server.machine}, {"address", server.address}, {"why", ended.error().message}});
+            if (denied) {
+                std::lock_guard lock(mutex_);
+                refused_ = ended.error();
+                changed_.notify_all();
+            }
+            if (clock_.now() - began > kAgentRedialMax) pause = kRedialMin;
+        }
+        auto slept = co_await net::sleep(thread_->loop(), pause);
+        if (!slept) co_return;
+        pause = std::min<core::Duration>(pause * 2, kAgentRedialMax);
+    }
+}
+
+net::Task<Result<std::unique_ptr<net::rpc::RpcClient>>> AgentNode::dial(auth::AdmittedNode server) {
+    net::Loop& loop = thread_->loop();
+    CO_TRY_ASSIGN(TlsIdentity own, read_node_identity(directory_));
+    net::TlsClientOptions tls;
+    CO_TRY_ASSIGN(tls.ca_pem, read_ca(directory_));
+    tls.certificate_pem = own.certificate_pem;
+    tls.key_pem = own.key_pem;
+    tls.alpn = {std::string(net::rpc::kPeerAlpn)};
+    tls.versions = net::TlsVersions::kOnly13;
+    CO_TRY_ASSIGN(auto config, net::TlsConfig::client(std::move(tls)));
+    CO_TRY_ASSIGN(net::HostPort at, net::parse_host_port(server.address));
+    CO_TRY_ASSIGN(auto raw, co_await net::connect_host(loop, std::move(at), kDialLimit));
+    CO_TRY_ASSIGN(auto stream, co_await engine_->connect(std::move(raw), std::move(config), ""));
+    auto node = net::rpc::node_of_certificate(*stream->tls()->peer_certificate(), identity_.cluster_id);
+    if (!node || *node != server.id) {
+        co_await stream->close();
+        co_return core::fail(Errc::kDenied, "{} is not node {}", server.address, server.id.value);
+    }
+    net::rpc::Hello hello;
+    hello.software = std::string(kVersion);
+    hello.node = core::NodeId{identity_.node_id};
+    co_return co_await net::rpc::RpcClient::connect(loop, std::move(stream), std::move(hello));
+}
+
+net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
+    CO_TRY_ASSIGN(auto client, co_await dial(server));
+    Result<void> going;
+    for (uint64_t sequence = 1; going; ++sequence) {
+        wire::Heartbeat heartbeat;
+        heartbeat.set_sequence(sequence);
+        heartbeat.set_epoch(identity_.epoch);
+        auto answered = co_await client->call("heartbeat", heartbeat.SerializeAsString(), kHeartbeatLimit);
+        if (!answered) {
+            going = core::pass(std::move(answered));
+            break;
+        }
+        wire::HeartbeatAnswer answer;
+        if (!answer.ParseFromString(*answered)) {
+            going = core::fail(Errc::kInvalid, "the server's heartbeat answer is none");
+            break;
+        }
+        if (sequence == 1) connected(server, answer);
+        going = co_await net::sleep(thread_->loop(), kHeartbeat);
+    }
+    co_await client->close();
+    co_return going;
+}
+
+void AgentNode::connected(const auth::AdmittedNode& server, const wire::HeartbeatAnswer& answer) {
+    logger_.info("connected",
+                 {{"server", server.machine}, {"address", server.address}, {"epoch", answer.epoch()}});
+    std::lock_guard lock(mutex_);
+    ready_ = true;
+    changed_.notify_all();
+}
+
+// libkrb5 waits for a silent KDC as long as it likes: never on a loop.
+void AgentNode::renew_while_running() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        lock.unlock();
+        renew_when_due();
+        lock.lock();
+        changed_.wait_for(lock, kRenewalCheck, [this] { return stopping_; });
+    }
+}
+
+void AgentNode::renew_when_due() {
+    auto current = read_node_identity(directory_);
+    if (!current) return logger_.error("alarm certificate", {{"what", current.error().message}});
+    const auto decision =
+        auth::decide_renewal(current->not_before_ms, current->not_after_ms, clock_.wall(), 0);
+    if (decision.action == auth::RenewalDecision::Action::kNone) return;
+    auto renewed = renew_certificate(directory_, std::string(kVersion));
+    if (!renewed) return logger_.error("alarm certificate not renewed", {{"what", renewed.error().message}});
+    logger_.info("certificate renewed", {{"proved", renewed->proved}});
+    if (renewed->proved) return;
+    logger_.error(
+        "alarm no Kerberos proof",
+        {{"what", renewed->kdc_error}, {"then", "the cluster renews without one for 72 hours at most"}});
+}
+
+Result<void> AgentNode::wait_ready() {
+    std::unique_lock lock(mutex_);
+    const core::Instant end = clock_.now() + kReadyLimit;
+    while (!ready_) {
+        if (refused_) return std::unexpected(*refused_);
+        if (stop_signal_pending()) return core::fail(Errc::kCancelled, "stopped before it was ready");
+        if (clock_.now() > end)
+            return core::fail(Errc::kTimeout, "no server answered in {}", core::format_duration(kReadyLimit));
+        changed_.wait_for(lock, kReadyStep);
+    }
+    return {};
+}
+
+void AgentNode::stop() {
+    if (std::exchange(stopped_, true)) return;
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+        changed_.notify_all();
+    }
+    if (thread_) {
+        thread_->await<bool>([this] {
+            return [](net::Scope& scope) -> net::Task<bool> {
+                co_await scope.close();
+                co_return true;
+            }(*scope_);
+        });
+        thread_->stop();
+    }
+    // A renewal that waits for a silent KDC ends with its deadline at the latest.
+    if (renewal_.joinable()) renewal_.join();
+    logger_.info("stopped");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> start_agent(NodeOptions options) {
+    auto node = std::make_unique<AgentNode>(std::move(options));
+    TRY(node->begin());
+    return std::unique_ptr<Node>(std::move(node));
+}
+
+}  // namespace smackd::cmd

@@ -1,0 +1,22 @@
+// A node without a vote and without the cluster's secrets: one mutual-TLS stream to a server, dialled from
+// here, with a heartbeat; and the renewal of its certificate. What it will run and know comes over that
+// stream later.
+#pragma once
+
+#include <memory>
+
+#include "cmd/smackd/node/node.h"
+
+namespace smackd::cmd {
+
+inline constexpr core::Duration kHeartbeat = core::milliseconds(500);
+/// A server that does not answer for so long is left for another one.
+inline constexpr core::Duration kHeartbeatLimit = core::seconds(3);
+inline constexpr core::Duration kAgentRedialMax = core::seconds(5);
+/// How often the life of the certificate is looked at.
+inline constexpr core::Duration kRenewalCheck = core::seconds(60);
+
+/// For Node::start, when node.json says "agent".
+core::Result<std::unique_ptr<Node>> start_agent(NodeOptions options);
+
+}  // namespace smackd::cmd

@@ -1,0 +1,62 @@
+// The control thread of a server: follows the registry in the feed, tells the cluster's address who may come
+// in, and, on the leader, decides which servers take part in Raft.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "auth/registry.h"
+#include "cmd/smackd/node/consensus.h"
+#include "cmd/smackd/node/loop_thread.h"
+#include "cmd/smackd/node/membership.h"
+#include "net/worker_pool.h"
+#include "services/api/feed_reader.h"
+#include "storage/feed/hub.h"
+#include "storage/state/reader.h"
+
+namespace smackd::cmd {
+
+/// How long after a failed change of the Raft configuration the next one is tried.
+inline constexpr core::Duration kMembershipRetry = core::seconds(1);
+
+class Control {
+ public:
+    struct Parts {
+        Consensus& consensus;
+        net::WorkerPool& workers;
+        storage::feed::Hub& hub;
+        storage::state::ReaderOptions reader;
+        core::NodeId self;
+        core::Logger logger;
+    };
+    /// All of it outlives this. Starts the thread.
+    explicit Control(Parts parts);
+    /// stop() when that was not called.
+    ~Control();
+    void stop();
+    /// Any thread: role, leader or configuration changed.
+    void consensus_changed();
+
+ private:
+    void registry_changed();
+    net::Task<void> reload();
+    core::Result<auth::Registry> read_registry() const;
+    void decide();
+    MembershipView view_of(const storage::ReplicaStatus& status) const;
+    void change(MembershipChange change);
+    void changed(const MembershipChange& change, core::Result<void> result);
+
+    Parts parts_;
+    LoopThread thread_;
+    net::Scope scope_;
+    std::unique_ptr<services::FeedListener> listener_;
+    std::shared_ptr<const auth::Registry> registry_;  // shared with the consensus thread
+    bool reloading_ = false;
+    bool stale_ = false;
+    bool changing_ = false;
+    core::TimerId retry_ = 0;
+    bool stopped_ = false;
+};
+
+}  // namespace smackd::cmd

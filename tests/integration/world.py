@@ -1,0 +1,95 @@
+"""Hosts for cluster tests: network namespaces with addresses and names of their own on one bridge.
+
+    with World("n1", "n2", "a1") as world:
+        world["n1"].run([SMACKD, "status"])
+
+Names resolve by /etc/netns/NAMESPACE/hosts, which `ip netns exec` puts over /etc/hosts. All of it carries a random mark
+and is removed at the end, also of a failed test.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+
+import harness
+from harness import Process, run
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+class Host:
+    def __init__(self, world, name, number):
+        self.world = world
+        self.name = name
+        self.address = f"{world.prefix}.{number}"
+        self.namespace = f"smk{world.mark}{name}"
+        self.work = os.path.join(world.work, name)
+        self.directory = os.path.join(self.work, "data")
+        self.process = None
+        os.makedirs(self.work)
+
+    def words(self, words):
+        return ["ip", "netns", "exec", self.namespace, *words]
+
+    def run(self, words, environment=None, stdin=None, limit=90):
+        return run(self.words(words), {"PATH": os.environ["PATH"], "HOME": self.work, **(environment or {})}, stdin, limit)
+
+    def start(self, words, environment=None):
+        self.process = Process(self.words(words), self.work, "smackd",
+                               {"PATH": os.environ["PATH"], "HOME": self.work, **(environment or {})})
+        return self.process
+
+    def plug(self, up):
+        """Pulls the network cable, or puts it back."""
+        ip("link", "set", f"v{self.world.mark}{self.name}", "up" if up else "down")
+
+
+class World:
+    def __init__(self, *names):
+        harness.need_root()
+        harness.need_tool("ip")
+        self.mark = f"{random.getrandbits(16):04x}"
+        self.prefix = f"10.{random.randint(64, 250)}.{random.randint(0, 250)}"
+        self.work = harness.temporary_directory()
+        self.bridge = f"smkbr{self.mark}"
+        self.hosts = {name: Host(self, name, i + 2) for i, name in enumerate(names)}
+
+    def __getitem__(self, name):
+        return self.hosts[name]
+
+    def __enter__(self):
+        try:
+            self.make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def make(self):
+        ip("link", "add", self.bridge, "type", "bridge")
+        ip("link", "set", self.bridge, "up")
+        table = "127.0.0.1 localhost\n" + "".join(f"{host.address} {name}\n" for name, host in self.hosts.items())
+        for name, host in self.hosts.items():
+            ip("netns", "add", host.namespace)
+            os.makedirs(f"/etc/netns/{host.namespace}")
+            with open(f"/etc/netns/{host.namespace}/hosts", "w") as file:
+                file.write(table)
+            outer = f"v{self.mark}{name}"
+            ip("link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", host.namespace)
+            ip("link", "set", outer, "master", self.bridge, "up")
+            inside = ["-n", host.namespace]
+            ip(*inside, "addr", "add", f"{host.address}/24", "dev", "eth0")
+            ip(*inside, "link", "set", "lo", "up")
+            ip(*inside, "link", "set", "eth0", "up")
+
+    def __exit__(self, *_):
+        for host in self.hosts.values():
+            if host.process is not None and host.process.running():
+                host.process.kill()
+            subprocess.run(["ip", "netns", "del", host.namespace], capture_output=True, check=False)
+            subprocess.run(["ip", "link", "del", f"v{self.mark}{host.name}"], capture_output=True, check=False)
+            shutil.rmtree(f"/etc/netns/{host.namespace}", ignore_errors=True)
+        subprocess.run(["ip", "link", "del", self.bridge], capture_output=True, check=False)
