@@ -161,8 +161,9 @@ integration: build/smackd tools ## real daemons on this machine: tests/integrati
 	tests/integration/run
 
 FUZZ_SECONDS ?= 60
-fuzz: $(FUZZERS:%=build/fuzz/%) ## each fuzz target for FUZZ_SECONDS (60); new inputs go to build/fuzz/corpus
-	@scripts/check/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+FUZZ_ONLY ?= $(FUZZERS)
+fuzz: $(FUZZ_ONLY:%=build/fuzz/%) ## each fuzz target (or FUZZ_ONLY) for FUZZ_SECONDS (60); new inputs go to build/fuzz/corpus
+	@scripts/check/fuzz $(FUZZ_SECONDS) $(FUZZ_ONLY)
 
 fuzz-planted: $(FUZZERS:%=build/fuzz/%) ## a bug planted behind each fuzz target must be found within a minute
 	@scripts/check/fuzz_planted $(FUZZERS)
