@@ -1,5 +1,8 @@
-// AES-256-GCM (NIST SP 800-38D) with a random nonce: sealing of keys and secrets at rest.
+// AES-256-GCM (NIST SP 800-38D): sealing of keys and secrets at rest with a random nonce, of long streams
+// with a counted one.
 #pragma once
+
+#include <memory>
 
 #include "core/bytes.h"
 #include "core/result.h"
@@ -7,12 +10,34 @@
 namespace smackd::net::crypto {
 
 inline constexpr size_t kAeadKeyBytes = 32;
-inline constexpr size_t kAeadOverheadBytes = 12 + 16;  ///< nonce before, tag after the ciphertext
+inline constexpr size_t kAeadNonceBytes = 12;
+inline constexpr size_t kAeadTagBytes = 16;
+inline constexpr size_t kAeadOverheadBytes =
+    kAeadNonceBytes + kAeadTagBytes;  ///< nonce before, tag after the ciphertext
 
 /// nonce || ciphertext || tag. `key` has kAeadKeyBytes; `associated` is authenticated, not stored. A key must
 /// not seal more than 2^32 times (random nonces).
 core::Bytes seal(core::BytesView key, core::BytesView plaintext, core::BytesView associated);
 /// kCorrupt when the key, the associated bytes or any bit differ.
 core::Result<core::Bytes> open(core::BytesView key, core::BytesView sealed, core::BytesView associated);
+
+/// A key for many pieces whose nonces the caller counts: none may ever be used twice under one key.
+class AeadKey {
+ public:
+    /// `key` has kAeadKeyBytes.
+    explicit AeadKey(core::BytesView key);
+    ~AeadKey();
+    AeadKey(const AeadKey&) = delete;
+    AeadKey& operator=(const AeadKey&) = delete;
+
+    /// ciphertext || tag. `nonce` has kAeadNonceBytes.
+    core::Bytes seal(core::BytesView nonce, core::BytesView plaintext, core::BytesView associated);
+    /// kCorrupt when the key, the nonce, the associated bytes or any bit differ.
+    core::Result<core::Bytes> open(core::BytesView nonce, core::BytesView sealed, core::BytesView associated);
+
+ private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
 
 }  // namespace smackd::net::crypto
