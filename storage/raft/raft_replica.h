@@ -58,6 +58,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void check_snapshots();
     void take_snapshot();
     void snapshot_done(SnapshotJob& job);
+    void snapshot_failed(const core::Error& error);
     void observe();
     void step_aside();
     void restore_later();

@@ -82,6 +82,7 @@ void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, con
     awaited_.reset();
     restore_line_.reset();
     alarm("state_install", "");
+    alarm("snapshot_failed", "");  // there is a newer one now
     configurations_.clear();
     configurations_[manifest.configuration_index()] = manifest.configuration();
     bytes_since_snapshot_ = 0;
@@ -169,7 +170,8 @@ void RaftReplica::take_snapshot() {
     if (!replaces && !engine_.may_snapshot(index)) return;
     auto task = fsm_.begin_snapshot();
     if (!task) {
-        alarm("snapshot_failed", task.error().message);
+        // A file that is ahead of the others after a full disk is no failure: the next turn of applying asks again.
+        if (task.error().code != core::Errc::kBusy) snapshot_failed(task.error());
         return;
     }
     auto job = std::make_shared<SnapshotJob>();
@@ -196,17 +198,18 @@ void RaftReplica::take_snapshot() {
         });
 }
 
+void RaftReplica::snapshot_failed(const core::Error& error) {
+    alarm("snapshot_failed", error.message + "; it is tried again");
+    snapshot_retry_ = environment_.timers.start(kSnapshotRetry, [this] {
+        snapshot_retry_ = 0;
+        take_snapshot();
+    });
+}
+
 void RaftReplica::snapshot_done(SnapshotJob& job) {
     snapshotting_ = false;
     if (closed_) return;
-    if (!job.outcome) {
-        alarm("snapshot_failed", job.outcome.error().message + "; it is tried again");
-        snapshot_retry_ = environment_.timers.start(kSnapshotRetry, [this] {
-            snapshot_retry_ = 0;
-            take_snapshot();
-        });
-        return;
-    }
+    if (!job.outcome) return snapshot_failed(job.outcome.error());
     alarm("snapshot_failed", "");
     alarm("snapshot_damaged", "");
     snapshots_total_.add();
