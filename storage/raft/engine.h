@@ -149,6 +149,7 @@ class Engine {
 
     void written(const LogWrite& write);
     void receive_vote_request(core::NodeId from, const wire::RaftMessage& message);
+    bool is_stale(core::NodeId from, const wire::AppendEntriesResult& result) const;
     void receive_append(core::NodeId from, AppendRequest request);
     bool skip_known(AppendRequest& request);
     void step_append(core::NodeId from, const AppendRequest& request, std::span<const LogEntry> entries,

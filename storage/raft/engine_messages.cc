@@ -157,6 +157,8 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
             if (damage_term().value != 0) return;
             break;
         case Body::kAppendEntriesResult:
+            if (is_stale(from, message->append_entries_result())) return;
+            break;
         case Body::BODY_NOT_SET:
             break;
     }
@@ -166,6 +168,15 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
     receipt.event.type = RAFT_RECEIVE;
     receipt.event.receive.message = &received;
     if (step(receipt) != 0) fail(std::format("libraft fails at a message of server {}", from.value));
+}
+
+/// A late rejection of an entry that the server has acknowledged since. While libraft probes a server it takes it
+/// for news, sets its next index below what is matched, and sends that server nothing ever after.
+bool Engine::is_stale(core::NodeId from, const wire::AppendEntriesResult& result) const {
+    raft_index match = 0;
+    const bool leads = raft_.state == RAFT_LEADER && result.term() == term().value;
+    return leads && result.rejected() != 0 && raft_match_index(&raft_, from.value, &match) == 0 &&
+           result.rejected() <= match;
 }
 
 /// Votes are given whatever our own configuration says of us (Ongaro 4.2.2): it may be a newer, uncommitted
