@@ -10,6 +10,7 @@
 
 #include "core/planted.h"
 #include "tests/sim/bugs.h"
+#include "tests/sim/gossip/run.h"
 #include "tests/sim/lifetime.h"
 
 using namespace smackd::sim;
@@ -146,6 +147,7 @@ int usage() {
 
 int main(int argc, char** argv) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    if (argc > 1 && std::strcmp(argv[1], "--gossip") == 0) return gossip::run(argc - 2, argv + 2);
     Arguments arguments;
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
