@@ -108,7 +108,9 @@ Result<HostPort> parse_host(std::string_view host) {
         const std::string_view digits = host.substr(colon + 1);
         name = host.substr(0, colon);
         const auto [end, error] = std::from_chars(digits.begin(), digits.end(), result.port);
-        if (digits.empty() || error != std::errc() || end != digits.end() || result.port == 0) {
+        // A leading zero would give one server many names.
+        if (digits.empty() || digits.front() == '0' || error != std::errc() || end != digits.end() ||
+            result.port == 0) {
             return fail(Errc::kInvalid, "Host: the port is not a number from 1 to 65535");
         }
     }

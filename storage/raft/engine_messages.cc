@@ -170,8 +170,8 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
     if (step(receipt) != 0) fail(std::format("libraft fails at a message of server {}", from.value));
 }
 
-/// A late rejection of an entry that the server has acknowledged since. While libraft probes a server it takes it
-/// for news, sets its next index below what is matched, and sends that server nothing ever after.
+/// A late rejection of an entry that the server has acknowledged since. While libraft probes a server it
+/// takes it for news, sets its next index below what is matched, and sends that server nothing ever after.
 bool Engine::is_stale(core::NodeId from, const wire::AppendEntriesResult& result) const {
     raft_index match = 0;
     const bool leads = raft_.state == RAFT_LEADER && result.term() == term().value;

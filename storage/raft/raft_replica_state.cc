@@ -170,7 +170,8 @@ void RaftReplica::take_snapshot() {
     if (!replaces && !engine_.may_snapshot(index)) return;
     auto task = fsm_.begin_snapshot();
     if (!task) {
-        // A file that is ahead of the others after a full disk is no failure: the next turn of applying asks again.
+        // A file that is ahead of the others after a full disk is no failure: the next turn of applying asks
+        // again.
         if (task.error().code != core::Errc::kBusy) snapshot_failed(task.error());
         return;
     }
