@@ -8,8 +8,8 @@
 
 namespace smackd::core::gossip {
 
-/// 0 is well, kHealthScoreMax is poor. A node that misses answers blames itself first: it probes more slowly and waits
-/// longer before it blames others.
+/// 0 is well, kHealthScoreMax is poor. A node that misses answers blames itself first: it probes more slowly
+/// and waits longer before it blames others.
 class Awareness {
  public:
     uint32_t score() const { return score_; }

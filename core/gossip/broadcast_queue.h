@@ -1,4 +1,5 @@
-// Messages on their way to everybody: the least often sent go first, and newer news of a node replaces the older.
+// Messages on their way to everybody: the least often sent go first, and newer news of a node replaces the
+// older.
 #pragma once
 
 #include <set>
@@ -14,12 +15,12 @@ class BroadcastQueue {
     /// `limit` is the number of messages kept.
     explicit BroadcastQueue(size_t limit) : limit_(limit) {}
 
-    /// Queues an encoded message about `node`, in place of what was queued about it. When full, what has been sent most
-    /// often is dropped.
+    /// Queues an encoded message about `node`, in place of what was queued about it. When full, what has been
+    /// sent most often is dropped.
     void add(NodeId node, Bytes message);
     void remove(NodeId node);
-    /// Appends to `out` what fits into `room` bytes and `count` messages, fewest transmits first, then longest, then
-    /// newest. A message sent `transmits_max` times is done. Returns the number appended.
+    /// Appends to `out` what fits into `room` bytes and `count` messages, fewest transmits first, then
+    /// longest, then newest. A message sent `transmits_max` times is done. Returns the number appended.
     size_t take(Bytes& out, size_t room, size_t count, uint32_t transmits_max);
     void clear();
 

@@ -18,14 +18,15 @@ std::string_view member_state_name(MemberState state);
 
 struct Member {
     NodeId id;
-    uint64_t generation = 0;             ///< of its entry in the machine registry; a higher one is another life
-    uint64_t incarnation = 0;            ///< raised by the member alone, to refute or to change what follows
+    uint64_t generation = 0;   ///< of its entry in the machine registry; a higher one is another life
+    uint64_t incarnation = 0;  ///< raised by the member alone, to refute or to change what follows
     std::string name;
-    std::vector<std::string> addresses;  ///< "HOST:PORT", best first; none: it lives by its stream to `holder`
-    Bytes metadata;                      ///< the caller's; at most kMetadataBytesMax
-    NodeId holder;                       ///< whom its stream is dialled to, 0 with addresses
+    std::vector<std::string>
+        addresses;   ///< "HOST:PORT", best first; none: it lives by its stream to `holder`
+    Bytes metadata;  ///< the caller's; at most kMetadataBytesMax
+    NodeId holder;   ///< whom its stream is dialled to, 0 with addresses
     MemberState state = MemberState::kAlive;
-    Instant since;                       ///< of the state
+    Instant since;  ///< of the state
 
     bool live() const { return state == MemberState::kAlive || state == MemberState::kSuspect; }
 };

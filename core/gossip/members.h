@@ -15,7 +15,8 @@ namespace smackd::core::gossip {
 /// A member and what is kept beside it for the protocol.
 struct MemberRecord {
     Member member;
-    uint64_t details_incarnation = 0;  ///< of name, addresses and metadata; an accusation may know a newer one
+    uint64_t details_incarnation =
+        0;  ///< of name, addresses and metadata; an accusation may know a newer one
     Instant heard{Duration::min() / 2};  ///< last heartbeat on a stream
     std::optional<Suspicion> suspicion;
 };
@@ -70,8 +71,8 @@ std::vector<MemberRecord*> Members::pick(size_t count, Wanted wanted) {
         }
         if (wanted(record)) picked.push_back(&record);
     };
-    // A few draws find enough in a large healthy cluster; whatever they leave, a walk from a random place completes, so
-    // a small cluster is never told that there is nobody.
+    // A few draws find enough in a large healthy cluster; whatever they leave, a walk from a random place
+    // completes, so a small cluster is never told that there is nobody.
     for (size_t draw = 0; draw < 4 * count && picked.size() < count; ++draw) {
         take(records_[random_.below(records_.size())]);
     }

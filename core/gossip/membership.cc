@@ -83,7 +83,8 @@ Result<void> Membership::on_packet(std::string_view from, BytesView bytes, Insta
         if (message.has_left()) on_left(message.left());
         if (message.has_suspect()) {
             const auto& suspect = message.suspect();
-            on_suspect({NodeId{suspect.node()}, suspect.generation(), suspect.incarnation(), NodeId{suspect.from()}});
+            on_suspect({NodeId{suspect.node()}, suspect.generation(), suspect.incarnation(),
+                        NodeId{suspect.from()}});
         }
         if (message.has_dead()) {
             const auto& dead = message.dead();
@@ -141,7 +142,8 @@ void Membership::leave(Instant now) {
 
 Result<void> Membership::update_metadata(Bytes metadata, Instant now) {
     if (metadata.size() > kMetadataBytesMax) {
-        return fail(Errc::kInvalid, "metadata has {} bytes, above the limit of {}", metadata.size(), kMetadataBytesMax);
+        return fail(Errc::kInvalid, "metadata has {} bytes, above the limit of {}", metadata.size(),
+                    kMetadataBytesMax);
     }
     begin(now);
     self_.metadata = std::move(metadata);
@@ -207,8 +209,9 @@ void Membership::begin(Instant now) {
     owed_.clear();
 }
 
-/// A timer that comes late means that this node stood still: its inbox may be full of answers it has not read. Whoever
-/// waits for a verdict gets that time back, else we would accuse all those who answered while we slept.
+/// A timer that comes late means that this node stood still: its inbox may be full of answers it has not
+/// read. Whoever waits for a verdict gets that time back, else we would accuse all those who answered while
+/// we slept.
 void Membership::notice_pause(Instant now) {
     const Duration late = now - deadline_;
     if (late <= kLateTolerated || SMACK_BUG("gossip_judge_after_pause")) return;
@@ -221,8 +224,8 @@ void Membership::notice_pause(Instant now) {
     for (Relay& relay : relays_) relay.nack_at = relay.nack_at + late;
     for (const NodeId id : suspects_) members_.find(id)->suspicion->extend(late);
     for (MemberRecord& record : members_.records()) record.heard = record.heard + late;
-    for (Instant* timer : {&next_probe_, &next_gossip_, &next_push_pull_, &next_reconnect_, &next_watch_,
-                           &next_forgetting_}) {
+    for (Instant* timer :
+         {&next_probe_, &next_gossip_, &next_push_pull_, &next_reconnect_, &next_watch_, &next_forgetting_}) {
         *timer = std::max(*timer, now);
     }
 }
@@ -260,13 +263,14 @@ Result<void> Membership::check_sender(NodeId sender, uint64_t generation) const 
         return fail(Errc::kDenied, "a packet claims to be from node {}, which is this one", sender.value);
     }
     if (!admitted(sender, generation)) {
-        return fail(Errc::kDenied, "node {} of generation {} is not in the machine registry", sender.value, generation);
+        return fail(Errc::kDenied, "node {} of generation {} is not in the machine registry", sender.value,
+                    generation);
     }
     return {};
 }
 
-/// Members that live by a stream are watched by their holder alone; when that one is gone, by everybody, until a stream
-/// to another one is announced.
+/// Members that live by a stream are watched by their holder alone; when that one is gone, by everybody,
+/// until a stream to another one is announced.
 void Membership::watch_streams() {
     next_watch_ = now_ + kStreamWatch;
     std::vector<Accusation> silent;
@@ -288,7 +292,8 @@ void Membership::forget_old() {
     next_forgetting_ = now_ + kForgetting;
     std::vector<NodeId> old;
     for (const MemberRecord& record : members_.records()) {
-        if (!record.member.live() && now_ - record.member.since > parameters_.tombstone) old.push_back(record.member.id);
+        if (!record.member.live() && now_ - record.member.since > parameters_.tombstone)
+            old.push_back(record.member.id);
     }
     for (const NodeId id : old) remove(id);
 }

@@ -1,5 +1,6 @@
-// Who is in the cluster and who answers: SWIM (Das, Gupta, Motivala 2002) with Lifeguard (arXiv 1707.00788) as a pure
-// step: inputs come with the time, what is to be done is taken out as Effects, and deadline() says when to come back.
+// Who is in the cluster and who answers: SWIM (Das, Gupta, Motivala 2002) with Lifeguard (arXiv 1707.00788)
+// as a pure step: inputs come with the time, what is to be done is taken out as Effects, and deadline() says
+// when to come back.
 //
 // A verdict here is a hint: placement and registry change by commands in storage only.
 #pragma once
@@ -22,12 +23,13 @@ namespace smackd::core::gossip {
 
 /// What a node says of itself.
 struct Identity {
-    NodeId id;                           ///< not 0
-    uint64_t generation = 0;             ///< of its entry in the registry
-    std::string name;                    ///< at most kNameBytesMax
-    std::vector<std::string> addresses;  ///< "HOST:PORT" of its UDP socket; none: it lives by a stream to a holder
-    Bytes metadata;                      ///< at most kMetadataBytesMax
-    uint64_t incarnation = 1;            ///< higher than in its last life; seconds since 1970 will do
+    NodeId id;                ///< not 0
+    uint64_t generation = 0;  ///< of its entry in the registry
+    std::string name;         ///< at most kNameBytesMax
+    std::vector<std::string>
+        addresses;             ///< "HOST:PORT" of its UDP socket; none: it lives by a stream to a holder
+    Bytes metadata;            ///< at most kMetadataBytesMax
+    uint64_t incarnation = 1;  ///< higher than in its last life; seconds since 1970 will do
 };
 
 struct OutgoingPacket {
@@ -61,8 +63,8 @@ struct Counts {
     uint64_t wrong_target = 0;      ///< pings meant for another node
     uint64_t probes = 0, probes_failed = 0;
     uint64_t suspicions = 0, refutations = 0;
-    uint64_t pauses = 0;            ///< times in which this node itself stood still
-    uint64_t effects_dropped = 0;   ///< the caller did not take them
+    uint64_t pauses = 0;           ///< times in which this node itself stood still
+    uint64_t effects_dropped = 0;  ///< the caller did not take them
 };
 
 class Membership {
@@ -77,13 +79,15 @@ class Membership {
 
     // ---- inputs; `now` never runs backwards
 
-    /// A datagram, opened, from `from` ("HOST:PORT"; empty: from a stream). kInvalid (malformed) and kDenied (sender not
-    /// in the registry, of an older generation, or with our id) are for the refusal log; nothing of it has happened.
+    /// A datagram, opened, from `from` ("HOST:PORT"; empty: from a stream). kInvalid (malformed) and kDenied
+    /// (sender not in the registry, of an older generation, or with our id) are for the refusal log; nothing
+    /// of it has happened.
     Result<void> on_packet(std::string_view from, BytesView bytes, Instant now);
-    /// deadline() has come. Earlier does no harm; much later is taken as a pause of this node, and nobody is judged by
-    /// time in which we did not listen.
+    /// deadline() has come. Earlier does no harm; much later is taken as a pause of this node, and nobody is
+    /// judged by time in which we did not listen.
     void on_timer(Instant now);
-    /// Asks `seeds` ("HOST:PORT", at most kSeedsMax count) for their state, and again while nobody else is here.
+    /// Asks `seeds` ("HOST:PORT", at most kSeedsMax count) for their state, and again while nobody else is
+    /// here.
     void join(std::vector<std::string> seeds, Instant now);
     /// Says good-bye to all; left() tells when that has been sent often enough. Final.
     void leave(Instant now);
@@ -91,11 +95,12 @@ class Membership {
     Result<void> update_metadata(Bytes metadata, Instant now);
     /// For a node without addresses: its stream is now dialled to `holder`.
     void set_holder(NodeId holder, Instant now);
-    /// A stream heartbeat of `node` came (alive), or its stream was reset or fell silent (not alive): the first counts as
-    /// an answer to a probe, the second only brings a probe forward.
+    /// A stream heartbeat of `node` came (alive), or its stream was reset or fell silent (not alive): the
+    /// first counts as an answer to a probe, the second only brings a probe forward.
     void on_direct_evidence(NodeId node, bool alive, Instant now);
-    /// The registry: each node with its generation. Packets and news of others are refused from here on, and members that
-    /// are not in it, or of an older generation, are removed. Before the first call everybody is welcome.
+    /// The registry: each node with its generation. Packets and news of others are refused from here on, and
+    /// members that are not in it, or of an older generation, are removed. Before the first call everybody is
+    /// welcome.
     void set_allowed(std::unordered_map<NodeId, uint64_t> generations, Instant now);
     /// Members of an earlier life (of snapshot()); they are tried as if they had been unreachable. kCorrupt.
     Result<void> restore(BytesView snapshot, Instant now);
@@ -236,9 +241,9 @@ class Membership {
     std::vector<Probe> probes_;
     std::vector<Relay> relays_;
     std::vector<NodeId> suspects_;
-    size_t alive_ = 0;   ///< members in kAlive
-    size_t dead_ = 0;    ///< members in kDead
-    size_t held_ = 0;    ///< members without addresses
+    size_t alive_ = 0;  ///< members in kAlive
+    size_t dead_ = 0;   ///< members in kDead
+    size_t held_ = 0;   ///< members without addresses
     uint32_t sequence_ = 0;
 
     Instant now_;

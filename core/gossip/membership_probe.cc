@@ -31,8 +31,8 @@ void Membership::start_probe(MemberRecord& record) {
     run_round(probes_.back());
 }
 
-/// The first round is the ping alone. Each later one repeats it, asks helpers, and once tries a stream: a verdict is to
-/// need a dead member, not a lossy network.
+/// The first round is the ping alone. Each later one repeats it, asks helpers, and once tries a stream: a
+/// verdict is to need a dead member, not a lossy network.
 void Membership::run_round(Probe& probe) {
     const MemberRecord* target = members_.find(probe.target);
     probe.next_round = now_ + parameters_.probe_timeout;
@@ -98,7 +98,8 @@ void Membership::on_ping(NodeId sender, std::string_view from, const wire::Gossi
     send_to(sender, from, encode_ack(ping.sequence(), target));
 }
 
-void Membership::on_ping_request(NodeId sender, std::string_view from, const wire::GossipPingRequest& request) {
+void Membership::on_ping_request(NodeId sender, std::string_view from,
+                                 const wire::GossipPingRequest& request) {
     const NodeId target{request.target()};
     if (target == self_.id) return send_to(sender, from, encode_ack(request.sequence(), self_.id));
     const MemberRecord* record = members_.find(target);

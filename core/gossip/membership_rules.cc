@@ -9,8 +9,7 @@ namespace {
 
 bool same_details(const Member& member, const wire::GossipAlive& alive) {
     return member.name == alive.name() && member.metadata == alive.metadata() &&
-           member.holder.value == alive.holder() &&
-           std::ranges::equal(member.addresses, alive.addresses());
+           member.holder.value == alive.holder() && std::ranges::equal(member.addresses, alive.addresses());
 }
 
 bool same_addresses(const Member& member, const wire::GossipAlive& alive) {
@@ -32,7 +31,8 @@ void Membership::on_alive(const wire::GossipAlive& alive, NodeId sender) {
     if (alive.generation() < member.generation) return;
     if (alive.generation() == member.generation && alive.incarnation() <= member.incarnation) {
         // An accusation can tell of an incarnation before its details come.
-        const bool details = alive.incarnation() == member.incarnation && record->details_incarnation < member.incarnation;
+        const bool details =
+            alive.incarnation() == member.incarnation && record->details_incarnation < member.incarnation;
         const bool twin = alive.incarnation() == member.incarnation && !details && member.live() &&
                           !same_addresses(member, alive);
         if (twin) emit(MemberEventKind::kConflict, member_of(alive));
@@ -84,7 +84,8 @@ void Membership::accept_alive(MemberRecord& record, const wire::GossipAlive& ali
     record.details_incarnation = alive.incarnation();
     broadcast(record.member.id, encode_alive(record.member));
     if (before == MemberState::kSuspect) emit(MemberEventKind::kAlive, record.member);
-    if (before == MemberState::kDead || before == MemberState::kLeft) emit(MemberEventKind::kJoined, record.member);
+    if (before == MemberState::kDead || before == MemberState::kLeft)
+        emit(MemberEventKind::kJoined, record.member);
     if (before == MemberState::kAlive && changed) emit(MemberEventKind::kUpdated, record.member);
     // Back from the dead and in person: the other side of a partition, which knows of more than itself.
     if (before == MemberState::kDead && sender == record.member.id && now_ >= next_healing_sync_) {
@@ -171,8 +172,8 @@ void Membership::begin_suspicion(MemberRecord& record, const Accusation& accusat
     if (alive_ < parameters_.confirmations) {
         for (const NodeId id : suspects_) members_.find(id)->suspicion->expect(0);
     }
-    // In a small cluster the next turn of others may be long off, so as many as are needed look at once: about twice the
-    // number of confirmations, however large the cluster is.
+    // In a small cluster the next turn of others may be long off, so as many as are needed look at once:
+    // about twice the number of confirmations, however large the cluster is.
     const bool ours = accusation.from == self_.id;
     const bool volunteer = alive_ > 0 && random_.below(alive_) < 2 * parameters_.confirmations;
     if (!ours && volunteer && !leaving_ && !probing(record.member.id)) start_probe(record);
@@ -216,7 +217,8 @@ void Membership::last_check(const MemberRecord& record) {
     const auto helper = [&](const MemberRecord& other) {
         return other.member.state == MemberState::kAlive && !other.member.addresses.empty();
     };
-    for (const MemberRecord* other : members_.pick(parameters_.indirect_probes, helper)) send(*other, request);
+    for (const MemberRecord* other : members_.pick(parameters_.indirect_probes, helper))
+        send(*other, request);
 }
 
 void Membership::refute(uint64_t incarnation) {

@@ -10,8 +10,8 @@ constexpr size_t kOwedMax = 4;
 
 }  // namespace
 
-/// The address for the `attempt`th packet to `member` (its addresses take turns), empty for its stream, none when only
-/// others can reach it.
+/// The address for the `attempt`th packet to `member` (its addresses take turns), empty for its stream, none
+/// when only others can reach it.
 std::optional<std::string_view> Membership::route(const Member& member, uint32_t attempt) const {
     if (self_.addresses.empty()) {
         if (member.id == self_.holder) return "";
@@ -31,8 +31,8 @@ void Membership::send_to(NodeId to, std::string_view address, BytesView first) {
     put_packet(to, address, first, members_.find(to));
 }
 
-/// `first`, then what the receiver must know about itself (Lifeguard's buddy system: who is accused hears it at once, in
-/// the very ping he is to answer), then whatever else fits.
+/// `first`, then what the receiver must know about itself (Lifeguard's buddy system: who is accused hears it
+/// at once, in the very ping he is to answer), then whatever else fits.
 void Membership::put_packet(NodeId to, std::string_view address, BytesView first, const MemberRecord* known) {
     if (effects_.packets.size() >= kEffectsMax) {
         ++counts_.effects_dropped;
@@ -86,7 +86,8 @@ void Membership::broadcast(NodeId about, Bytes message) {
 }
 
 void Membership::owe(NodeId about) {
-    if (sender_.value != 0 && owed_.size() < kOwedMax && !std::ranges::contains(owed_, about)) owed_.push_back(about);
+    if (sender_.value != 0 && owed_.size() < kOwedMax && !std::ranges::contains(owed_, about))
+        owed_.push_back(about);
 }
 
 Bytes Membership::news_of(NodeId about) const {

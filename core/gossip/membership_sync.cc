@@ -1,4 +1,5 @@
-// Push-pull: two members bring each other up to date over a stream, and what is kept on disk for the next life.
+// Push-pull: two members bring each other up to date over a stream, and what is kept on disk for the next
+// life.
 #include "core/gossip/membership.h"
 
 namespace smackd::core::gossip {
@@ -33,7 +34,8 @@ Result<void> parse(BytesView bytes, Message& message) {
 
 }  // namespace
 
-/// The dead are not part of it: they are forgotten at different times. Suspects count as alive, since a suspicion passes.
+/// The dead are not part of it: they are forgotten at different times. Suspects count as alive, since a
+/// suspicion passes.
 uint64_t Membership::digest() const {
     uint64_t digest = leaving_ ? 0 : digest_of(self_);
     for (const MemberRecord& record : members_.records()) {

@@ -21,7 +21,8 @@ void fill_accusation(const Member& member, NodeId from, Accusation& accusation) 
 Result<void> check_incarnation(uint64_t node, uint64_t incarnation) {
     if (node == 0) return fail(Errc::kInvalid, "node must not be 0");
     if (incarnation > kIncarnationMax) {
-        return fail(Errc::kInvalid, "incarnation {} of node {} is above {}", incarnation, node, kIncarnationMax);
+        return fail(Errc::kInvalid, "incarnation {} of node {} is above {}", incarnation, node,
+                    kIncarnationMax);
     }
     return {};
 }
@@ -38,7 +39,8 @@ Result<void> check_message(const wire::GossipMessage& message) {
             return check_incarnation(message.left().node(), message.left().incarnation());
         case wire::GossipMessage::kPingRequest:
             if (message.ping_request().address().size() > kAddressBytesMax) {
-                return fail(Errc::kInvalid, "address of a ping request is longer than {} bytes", kAddressBytesMax);
+                return fail(Errc::kInvalid, "address of a ping request is longer than {} bytes",
+                            kAddressBytesMax);
             }
             return {};
         default:
@@ -121,15 +123,16 @@ Bytes encode_head(NodeId sender, uint64_t generation) {
 
 Result<void> decode_packet(BytesView bytes, wire::GossipPacket& packet) {
     if (bytes.size() > kPacketBytesMax) {
-        return fail(Errc::kInvalid, "packet has {} bytes, above the limit of {}", bytes.size(), kPacketBytesMax);
+        return fail(Errc::kInvalid, "packet has {} bytes, above the limit of {}", bytes.size(),
+                    kPacketBytesMax);
     }
     if (!packet.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
         return fail(Errc::kInvalid, "packet is no GossipPacket: {} bytes", bytes.size());
     }
     if (packet.sender() == 0) return fail(Errc::kInvalid, "sender must not be 0");
     if (static_cast<size_t>(packet.messages_size()) > kMessagesMax) {
-        return fail(Errc::kInvalid, "packet of node {} has {} messages, above the limit of {}", packet.sender(),
-                    packet.messages_size(), kMessagesMax);
+        return fail(Errc::kInvalid, "packet of node {} has {} messages, above the limit of {}",
+                    packet.sender(), packet.messages_size(), kMessagesMax);
     }
     for (const wire::GossipMessage& message : packet.messages()) TRY(check_message(message));
     return {};

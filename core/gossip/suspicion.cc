@@ -25,8 +25,8 @@ void Suspicion::expect(uint32_t confirmations) {
 Duration Suspicion::timeout() const {
     const size_t confirmed = accusers_.size() - 1;
     if (confirmed >= limits_.confirmations) return limits_.min;
-    const double share =
-        std::log(static_cast<double>(confirmed) + 1) / std::log(static_cast<double>(limits_.confirmations) + 1);
+    const double share = std::log(static_cast<double>(confirmed) + 1) /
+                         std::log(static_cast<double>(limits_.confirmations) + 1);
     const auto shrunk = static_cast<double>((limits_.max - limits_.min).count()) * share;
     return limits_.max - Duration(static_cast<int64_t>(shrunk));
 }

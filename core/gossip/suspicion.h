@@ -1,4 +1,5 @@
-// The timer of one suspicion: it starts long and shrinks with each independent accuser (Lifeguard section III.B).
+// The timer of one suspicion: it starts long and shrinks with each independent accuser (Lifeguard section
+// III.B).
 #pragma once
 
 #include <algorithm>
@@ -32,8 +33,8 @@ class Suspicion {
     NodeId accuser() const { return accusers_.front(); }
     Instant deadline() const { return start_ + timeout(); }
     Duration timeout() const;
-    /// When the suspect is to be asked once more, `spacing` before the next time; with none left, when it is to be given
-    /// up. A deadline that was suddenly brought forward leaves time for these answers.
+    /// When the suspect is to be asked once more, `spacing` before the next time; with none left, when it is
+    /// to be given up. A deadline that was suddenly brought forward leaves time for these answers.
     Instant next_check(Duration spacing) const {
         return std::max(deadline() + Duration(-spacing * checks_left_), earliest_);
     }

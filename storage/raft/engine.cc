@@ -283,6 +283,16 @@ void Engine::schedule_timer() {
     });
 }
 
+/// A standby stays follower when its leader is silent, and libraft leaves it that leader for ever: it would
+/// refuse its vote to everybody, who may need it under a newer configuration.
+void Engine::forget_leader() {
+    auto& leader = raft_.follower_state.current_leader;
+    raft_free(leader.address);
+    leader.address = nullptr;
+    leader.id = 0;
+    follow_role();
+}
+
 void Engine::on_timer() {
     if (!running_ || failed_) return;
     // A server that may have lost what it acknowledged must not stand for election.
@@ -296,9 +306,11 @@ void Engine::on_timer() {
         return;
     }
     if (now_ms() >= raft_timeout(&raft_)) {
+        const bool followed = raft_.state == RAFT_FOLLOWER;
         Step timeout;
         timeout.event.type = RAFT_TIMEOUT;
-        if (step(timeout) != 0) fail("libraft fails at a timeout");
+        if (step(timeout) != 0) return fail("libraft fails at a timeout");
+        if (followed && raft_.state == RAFT_FOLLOWER) forget_leader();
     }
     schedule_timer();
 }

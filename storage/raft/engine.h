@@ -145,6 +145,7 @@ class Engine {
     void heal();
     void schedule_timer();
     void on_timer();
+    void forget_leader();
     void fail(const std::string& why);
 
     void written(const LogWrite& write);

@@ -8,9 +8,9 @@
 namespace smackd::sim::gossip {
 namespace {
 
-constexpr uint64_t kUdpBytes = 28;       // IPv4 and UDP headers
-constexpr uint64_t kSealBytes = 45;      // what net/gossip adds: version, epoch, nonce, sequence, tag
-constexpr size_t kInboxMax = 277;        // small datagrams in Linux' default receive buffer of 212992 bytes
+constexpr uint64_t kUdpBytes = 28;   // IPv4 and UDP headers
+constexpr uint64_t kSealBytes = 45;  // what net/gossip adds: version, epoch, nonce, sequence, tag
+constexpr size_t kInboxMax = 277;    // small datagrams in Linux' default receive buffer of 212992 bytes
 constexpr Duration kTcpResend = std::chrono::milliseconds(200);
 constexpr uint64_t kIncarnationsOfALife = 1'000'000;
 
@@ -239,7 +239,8 @@ void Cluster::open_stream(uint64_t from, const core::gossip::StreamWanted& wante
     if (wanted.use == core::gossip::StreamUse::kPing) {
         if (!network.stream_ping) return;
         at(there + stream_latency(), [this, from, to, life] {
-            if (!up(from) || nodes_[from].lives != life || !up(to) || !reachable(from, to) || paused(from)) return;
+            if (!up(from) || nodes_[from].lives != life || !up(to) || !reachable(from, to) || paused(from))
+                return;
             node(from).on_direct_evidence(NodeId{to}, true, now_);
             drain(from);
         });

@@ -1,4 +1,5 @@
-// Hundreds of gossip::Memberships on one event queue: a network that loses, machines that stop, pause and come back.
+// Hundreds of gossip::Memberships on one event queue: a network that loses, machines that stop, pause and
+// come back.
 #pragma once
 
 #include <deque>

@@ -86,7 +86,8 @@ class Measurement {
 
     void begin_pauses() {
         const auto count = static_cast<uint64_t>(options_.pausing * static_cast<double>(options_.nodes));
-        for (uint64_t i = 0; i < std::max<uint64_t>(count, 1); ++i) pause_later(1 + i * (options_.nodes / std::max<uint64_t>(count, 1)));
+        for (uint64_t i = 0; i < std::max<uint64_t>(count, 1); ++i)
+            pause_later(1 + i * (options_.nodes / std::max<uint64_t>(count, 1)));
     }
 
     void pause_later(uint64_t id) {
@@ -127,7 +128,8 @@ class Measurement {
         std::printf("loss                          %.2f\n", options_.network.loss);
         std::printf("stream_ping                   %s\n", options_.network.stream_ping ? "yes" : "no");
         std::printf("node_hours                    %.0f\n", node_hours);
-        std::printf("convergence_s                 %.2f%s\n", convergence_s_, converged_ ? "" : " (not reached)");
+        std::printf("convergence_s                 %.2f%s\n", convergence_s_,
+                    converged_ ? "" : " (not reached)");
         std::printf("kills                         %llu\n", static_cast<unsigned long long>(kills_));
         std::printf("detection_first_median_s      %.2f\n", quantile(firsts_, 0.5));
         std::printf("detection_median_s            %.2f\n", quantile(detections_, 0.5));
@@ -135,21 +137,22 @@ class Measurement {
         std::printf("detection_worst_s             %.2f\n", quantile(detections_, 1));
         std::printf("detection_last_median_s       %.2f\n", quantile(lasts_, 0.5));
         std::printf("unnoticed_in_half_interval    %llu\n", static_cast<unsigned long long>(unnoticed_));
-        std::printf("pauses                        %llu (longest %llu ms)\n", static_cast<unsigned long long>(pauses_),
-                    static_cast<unsigned long long>(longest_ms_));
+        std::printf("pauses                        %llu (longest %llu ms)\n",
+                    static_cast<unsigned long long>(pauses_), static_cast<unsigned long long>(longest_ms_));
         std::printf("false_suspicion_events        %llu (%.4f per node and node-hour)\n",
                     static_cast<unsigned long long>(false_suspicions_),
                     static_cast<double>(false_suspicions_) / nodes / node_hours);
         std::printf("false_death_events            %llu (%.6f per node-hour), %zu victims\n",
-                    static_cast<unsigned long long>(false_deaths_), static_cast<double>(false_deaths_) / node_hours,
-                    false_victims_.size());
+                    static_cast<unsigned long long>(false_deaths_),
+                    static_cast<double>(false_deaths_) / node_hours, false_victims_.size());
         const double packet_rate = static_cast<double>(now.packet_bytes - before.packet_bytes) / node_seconds;
         const double sync_rate = static_cast<double>(now.sync_bytes - before.sync_bytes) / node_seconds;
         std::printf("udp_bytes_per_node_second     %.0f (%.2f packets)\n", packet_rate,
                     static_cast<double>(now.packets - before.packets) / node_seconds);
         std::printf("stream_bytes_per_node_second  %.0f (%llu exchanges)\n", sync_rate,
                     static_cast<unsigned long long>(now.syncs - before.syncs));
-        std::printf("cpu_s                         %.1f (%.0f node-hours a minute)\n", cpu, node_hours / cpu * 60);
+        std::printf("cpu_s                         %.1f (%.0f node-hours a minute)\n", cpu,
+                    node_hours / cpu * 60);
     }
 
     MeasureOptions options_;

@@ -28,13 +28,14 @@ struct Arguments {
 };
 
 int usage() {
-    std::fprintf(stderr,
-                 "usage: sim --gossip [--seed N] [--lifetimes K] [--trace 0|1] [--bug NAME|all]\n"
-                 "  K seeded stories of a small cluster with what must hold in them; --bug plants a bug, `all` runs\n"
-                 "  every bug of tests/sim/gossip/planted.txt\n"
-                 "       sim --gossip --nodes N [--seed N] [--hours H] [--loss 0..1] [--stream-ping 0|1]\n"
-                 "           [--kill-every SECONDS] [--pausing SHARE] [--pause-every SECONDS] [--pauses FILE]\n"
-                 "  figures of a large one. FILE has lengths in ms, one a line; else they are drawn up to 2000 ms\n");
+    std::fprintf(
+        stderr,
+        "usage: sim --gossip [--seed N] [--lifetimes K] [--trace 0|1] [--bug NAME|all]\n"
+        "  K seeded stories of a small cluster with what must hold in them; --bug plants a bug, `all` runs\n"
+        "  every bug of tests/sim/gossip/planted.txt\n"
+        "       sim --gossip --nodes N [--seed N] [--hours H] [--loss 0..1] [--stream-ping 0|1]\n"
+        "           [--kill-every SECONDS] [--pausing SHARE] [--pause-every SECONDS] [--pauses FILE]\n"
+        "  figures of a large one. FILE has lengths in ms, one a line; else they are drawn up to 2000 ms\n");
     return 2;
 }
 

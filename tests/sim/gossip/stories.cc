@@ -17,13 +17,13 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr Duration kDetected = seconds(9);   // everywhere, also with loss; the median is below 4 s
-constexpr Duration kSpread = seconds(5);     // news to everybody
-constexpr Duration kMissed = seconds(60);    // news also to who missed it by chance: by push-pull
-constexpr Duration kHealed = seconds(60);    // after a partition, or an outage
+constexpr Duration kDetected = seconds(9);  // everywhere, also with loss; the median is below 4 s
+constexpr Duration kSpread = seconds(5);    // news to everybody
+constexpr Duration kMissed = seconds(60);   // news also to who missed it by chance: by push-pull
+constexpr Duration kHealed = seconds(60);   // after a partition, or an outage
 
-/// One cluster and the checks that run all the time: nobody who is up and reachable is declared unreachable, and what a
-/// member knows of another never runs backwards.
+/// One cluster and the checks that run all the time: nobody who is up and reachable is declared unreachable,
+/// and what a member knows of another never runs backwards.
 class Story {
  public:
     Story(uint64_t seed, bool trace) : cluster_(seed), trace_(trace) {
@@ -34,10 +34,10 @@ class Story {
 
     std::string run() {
         using Step = void (Story::*)();
-        static constexpr Step kSteps[] = {&Story::join,           &Story::metadata,   &Story::kill,
-                                          &Story::recycled,       &Story::leave,      &Story::removed,
-                                          &Story::broken_pair,    &Story::old_packets, &Story::pauses,
-                                          &Story::partition,      &Story::outage_of_one, &Story::overfull};
+        static constexpr Step kSteps[] = {&Story::join,        &Story::metadata,      &Story::kill,
+                                          &Story::recycled,    &Story::leave,         &Story::removed,
+                                          &Story::broken_pair, &Story::old_packets,   &Story::pauses,
+                                          &Story::partition,   &Story::outage_of_one, &Story::overfull};
         for (const Step step : kSteps) {
             if (trace_) std::printf("step %td\n", step_++);
             (this->*step)();
@@ -66,7 +66,8 @@ class Story {
     void kill() {
         const uint64_t id = any();
         down(id);
-        expect(kDetected, std::format("everybody knows that {} is dead", id), [this, id] { return gone(id); });
+        expect(kDetected, std::format("everybody knows that {} is dead", id),
+               [this, id] { return gone(id); });
         cluster_.run_for(seconds(1));
         enter(id, id);
         expect(kSpread, std::format("{} is back", id), [this] { return cluster_.converged(); });
@@ -77,8 +78,10 @@ class Story {
         const uint64_t id = any();
         down(id);
         enter(++size_, id);
-        expect(kDetected, std::format("{} is dead although its address answers", id), [this, id] { return gone(id); });
-        expect(kSpread, std::format("its successor {} is there", size_), [this] { return cluster_.converged(); });
+        expect(kDetected, std::format("{} is dead although its address answers", id),
+               [this, id] { return gone(id); });
+        expect(kSpread, std::format("its successor {} is there", size_),
+               [this] { return cluster_.converged(); });
     }
 
     void leave() {
@@ -151,7 +154,8 @@ class Story {
         for (int i = 0; i < 60; ++i) {
             for (size_t j = 0; j < 1 + ids.size() / 6; ++j) {
                 const uint64_t id = ids[cluster_.random().below(ids.size())];
-                if (!cluster_.paused(id)) cluster_.pause(id, milliseconds(cluster_.random().between(500, 2000)));
+                if (!cluster_.paused(id))
+                    cluster_.pause(id, milliseconds(cluster_.random().between(500, 2000)));
             }
             cluster_.run_for(milliseconds(cluster_.random().between(1000, 5000)));
         }
@@ -161,7 +165,8 @@ class Story {
     /// Long enough for each side to give the other up and to stop telling it so.
     void partition() {
         parted_ = true;
-        for (const uint64_t id : cluster_.running()) cluster_.set_group(id, static_cast<int>(cluster_.random().below(2)));
+        for (const uint64_t id : cluster_.running())
+            cluster_.set_group(id, static_cast<int>(cluster_.random().below(2)));
         cluster_.run_for(seconds(60) + seconds(cluster_.random().below(120)));
         cluster_.heal();
         expect(kHealed, "both sides are one again", [this] { return cluster_.converged(); });
@@ -179,7 +184,8 @@ class Story {
         cluster_.set_group(id, 1);
         cluster_.run_for(minutes(10));
         cluster_.heal();
-        expect(kHealed, std::format("{} is back without its seeds", id), [this] { return cluster_.converged(); });
+        expect(kHealed, std::format("{} is back without its seeds", id),
+               [this] { return cluster_.converged(); });
         cluster_.run_for(seconds(20));
         parted_ = false;
     }
@@ -300,8 +306,9 @@ class Story {
 
     void trace(uint64_t observer, const MemberEvent& event) const {
         std::printf("%s\n", std::format("[{:9.3f}] {} > {} {} at {}",
-                                        std::chrono::duration<double>(cluster_.now().since_start).count(), observer,
-                                        member_event_name(event.kind), event.member.id.value, event.member.incarnation)
+                                        std::chrono::duration<double>(cluster_.now().since_start).count(),
+                                        observer, member_event_name(event.kind), event.member.id.value,
+                                        event.member.incarnation)
                                 .c_str());
     }
 

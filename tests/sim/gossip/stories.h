@@ -1,4 +1,5 @@
-// What must hold when members come, go, move, pause and are cut off; one seed is one cluster that lives through all of it.
+// What must hold when members come, go, move, pause and are cut off; one seed is one cluster that lives
+// through all of it.
 #pragma once
 
 #include <cstdint>
