@@ -38,6 +38,7 @@ class Server {
                                           .hub = *hub_,
                                           .metrics = *metrics_,
                                           .logger = {},
+                                          .checkpoint_executor = checkpoints,
                                           .checkpoint_bytes = 64 * 1024,
                                           .feature_level_max = level_max_,
                                           .retention = retention_});
@@ -100,6 +101,7 @@ class Server {
     }
 
     MemoryDisk disk;
+    core::Executor* checkpoints = nullptr;  ///< for the next start; outlives it
     std::unique_ptr<storage::sqlite::Vfs> vfs = storage::sqlite::Vfs::over_disk(disk);
 
  private:
