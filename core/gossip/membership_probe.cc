@@ -118,8 +118,11 @@ void Membership::on_ack(NodeId sender, const wire::GossipAck& ack) {
     const NodeId node{ack.node()};
     const auto probe = std::ranges::find(probes_, ack.sequence(), &Probe::sequence);
     if (probe != probes_.end() && probe->target == node) {
+        // Beyond Lifeguard: an answer that took a repeat is a sign of loss, or of us being slow. Longer
+        // intervals then leave room for more repeats, so that 30 % loss costs time instead of false
+        // suspicions.
+        awareness_.apply(probe->rounds > 1 ? 1 : -1);
         probes_.erase(probe);
-        awareness_.apply(-1);
         return;
     }
     const auto relay = std::ranges::find(relays_, ack.sequence(), &Relay::sequence);

@@ -1,5 +1,7 @@
 #include "core/gossip/packet.h"
 
+#include "core/planted.h"
+
 namespace smackd::core::gossip {
 namespace {
 
@@ -8,6 +10,21 @@ constexpr char kMessagesTag = (3 << 3) | 2;  // GossipPacket.messages, length-de
 void put_varint(Bytes& out, uint64_t value) {
     for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
     out.push_back(static_cast<char>(value));
+}
+
+/// A GossipMessage with the message `field` of a sequence number and perhaps an id; those are most of all
+/// packets, and protobuf would allocate two objects for each.
+Bytes encode_small(int field, uint32_t sequence, NodeId node) {
+    Bytes body;
+    body.push_back(1 << 3);
+    put_varint(body, sequence);
+    if (node.value != 0) {
+        body.push_back(2 << 3);
+        put_varint(body, node.value);
+    }
+    const auto size = static_cast<char>(body.size());  // below 20
+    const Bytes head{kMessagesTag, static_cast<char>(size + 2), static_cast<char>((field << 3) | 2), size};
+    return head + body;
 }
 
 template <class Accusation>
@@ -87,10 +104,7 @@ Bytes encode_left(const Member& member) {
 }
 
 Bytes encode_ping(uint32_t sequence, NodeId target) {
-    wire::GossipMessage message;
-    message.mutable_ping()->set_sequence(sequence);
-    message.mutable_ping()->set_target(target.value);
-    return encode_message(message);
+    return encode_small(wire::GossipMessage::kPingFieldNumber, sequence, target);
 }
 
 Bytes encode_ping_request(uint32_t sequence, const Member& target) {
@@ -102,16 +116,11 @@ Bytes encode_ping_request(uint32_t sequence, const Member& target) {
 }
 
 Bytes encode_ack(uint32_t sequence, NodeId node) {
-    wire::GossipMessage message;
-    message.mutable_ack()->set_sequence(sequence);
-    message.mutable_ack()->set_node(node.value);
-    return encode_message(message);
+    return encode_small(wire::GossipMessage::kAckFieldNumber, sequence, node);
 }
 
 Bytes encode_nack(uint32_t sequence) {
-    wire::GossipMessage message;
-    message.mutable_nack()->set_sequence(sequence);
-    return encode_message(message);
+    return encode_small(wire::GossipMessage::kNackFieldNumber, sequence, {});
 }
 
 Bytes encode_head(NodeId sender, uint64_t generation) {
@@ -147,7 +156,7 @@ Result<void> check_alive(const wire::GossipAlive& alive) {
         return fail(Errc::kInvalid, "metadata of node {} has {} bytes, above the limit of {}", alive.node(),
                     alive.metadata().size(), kMetadataBytesMax);
     }
-    if (static_cast<size_t>(alive.addresses_size()) > kAddressesMax) {
+    if (static_cast<size_t>(alive.addresses_size()) > kAddressesMax && !SMACK_BUG("fuzz_gossip_packet")) {
         return fail(Errc::kInvalid, "node {} has {} addresses, above the limit of {}", alive.node(),
                     alive.addresses_size(), kAddressesMax);
     }

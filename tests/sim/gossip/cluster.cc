@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "core/assert.h"
 
@@ -9,7 +10,7 @@ namespace smackd::sim::gossip {
 namespace {
 
 constexpr uint64_t kUdpBytes = 28;   // IPv4 and UDP headers
-constexpr uint64_t kSealBytes = 45;  // what net/gossip adds: version, epoch, nonce, sequence, tag
+constexpr uint64_t kSealBytes = 61;  // what net/gossip adds: see net/gossip/sealing.h
 constexpr size_t kInboxMax = 277;    // small datagrams in Linux' default receive buffer of 212992 bytes
 constexpr Duration kTcpResend = std::chrono::milliseconds(200);
 constexpr uint64_t kIncarnationsOfALife = 1'000'000;
@@ -210,6 +211,9 @@ void Cluster::inject(uint64_t from, uint64_t to, core::Bytes bytes) {
 }
 
 void Cluster::send(uint64_t from, const core::gossip::OutgoingPacket& packet) {
+    if (nodes_[from].pause_when_sending > Duration{0}) {
+        pause(from, std::exchange(nodes_[from].pause_when_sending, Duration{0}));
+    }
     ++traffic_.packets;
     traffic_.packet_bytes += packet.bytes.size() + kUdpBytes + kSealBytes;
     SMACK_ASSERT(packet.bytes.size() <= core::gossip::kPayloadBytesMax);

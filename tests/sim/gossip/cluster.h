@@ -53,6 +53,8 @@ class Cluster {
     void kill(uint64_t id);
     /// Neither reads nor runs for `duration`; what arrives waits in a bounded buffer.
     void pause(uint64_t id, Duration duration);
+    /// The same from the moment it next sends something.
+    void pause_when_sending(uint64_t id, Duration duration) { nodes_[id].pause_when_sending = duration; }
     /// Nodes of different groups do not reach each other.
     void set_group(uint64_t id, int group) { nodes_[id].group = group; }
     void cut_pair(uint64_t a, uint64_t b) { cuts_.insert({std::min(a, b), std::max(a, b)}); }
@@ -96,6 +98,7 @@ class Cluster {
         int group = 0;
         Instant wake;  ///< earliest timer event on the queue
         Instant paused_until;
+        Duration pause_when_sending{0};
         std::deque<Inbound> inbox;  ///< while paused
     };
     enum class Kind : uint8_t { kTimer, kPacket, kResume, kAction };
