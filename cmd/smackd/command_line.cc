@@ -105,6 +105,10 @@ core::Result<std::variant<ParsedCommand, HelpText>> parse_command_line(
     if (words.empty() || is_help(words[0])) return HelpText{program_help(commands)};
     if (words[0] == "--version" || words[0] == "version")
         return HelpText{std::format("smackd {}\n", kVersion)};
+    if (words.size() > 1) {  // "backup verify" goes before "backup FILE"
+        if (const Command* command = find_command(commands, words[0] + " " + words[1]))
+            return parse_arguments(*command, {words.begin() + 2, words.end()});
+    }
     if (const Command* command = find_command(commands, words[0])) {
         return parse_arguments(*command, {words.begin() + 1, words.end()});
     }

@@ -79,6 +79,50 @@ core::Result<void> set_token_life(Config& config, const Values& values) {
     return {};
 }
 
+struct Unit {
+    std::string_view suffix;
+    core::seconds length;
+};
+constexpr Unit kUnits[] = {{"s", core::seconds(1)},
+                           {"m", std::chrono::minutes(1)},
+                           {"h", std::chrono::hours(1)},
+                           {"d", std::chrono::hours(24)}};
+constexpr core::seconds kBackupEveryMax = std::chrono::hours(24 * 366);
+constexpr uint32_t kBackupKeepMax = 10'000;
+
+core::Result<uint32_t> whole_number(std::string_view text) {
+    uint32_t number = 0;
+    auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || stop != text.data() + text.size())
+        return core::fail(core::Errc::kInvalid, "'{}' is no whole number", text);
+    return number;
+}
+
+core::Result<void> set_backup_every(Config& config, const Values& values) {
+    const std::string& text = values[0];
+    if (text == "never") {
+        config.backup.every = {};
+        return {};
+    }
+    for (const Unit& unit : kUnits) {
+        if (!text.ends_with(unit.suffix)) continue;
+        auto number = whole_number(std::string_view(text).substr(0, text.size() - unit.suffix.size()));
+        if (!number || *number == 0 || *number > kBackupEveryMax / unit.length) break;
+        config.backup.every = *number * unit.length;
+        return {};
+    }
+    return core::fail(core::Errc::kInvalid,
+                      "'{}' is no duration of 1s to 366d (as \"90m\", \"24h\", \"7d\"), nor \"never\"", text);
+}
+
+core::Result<void> set_backup_keep(Config& config, const Values& values) {
+    TRY_ASSIGN(const uint32_t keep, whole_number(values[0]));
+    if (keep < 1 || keep > kBackupKeepMax)
+        return core::fail(core::Errc::kInvalid, "must be 1 to {} files", kBackupKeepMax);
+    config.backup.keep = keep;
+    return {};
+}
+
 // "a.b" for every leaf below `table`, with its line.
 struct Leaf {
     std::string name;
@@ -153,6 +197,10 @@ const std::vector<ConfigKey>& config_keys() {
          ConfigForm::kTexts},
         {"api.token_life_s", "SECONDS", "how long a token of sign-in lives", set_token_life,
          ConfigForm::kNumber},
+        {"backup.every", "DURATION|never", "how often the leader makes a backup", set_backup_every},
+        {"backup.keep", "NUMBER", "how many of them stay", set_backup_keep, ConfigForm::kNumber},
+        {"backup.directory", "DIRECTORY", "where they go; backups/ of the data directory when absent",
+         [](Config& c, const Values& v) { return set_absolute(c.backup.directory, v[0]); }},
         {"kerberos.keytab", "FILE", "keytab of the node when the realm is the site's own",
          [](Config& c, const Values& v) { return set_absolute(c.keytab, v[0]); }},
     };

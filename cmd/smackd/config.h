@@ -8,6 +8,7 @@
 #include "auth/token.h"
 #include "core/logger.h"
 #include "core/result.h"
+#include "services/backup/backup_schedule.h"
 
 namespace smackd::cmd {
 
@@ -25,6 +26,7 @@ struct Config {
     std::string kdc_address = "0.0.0.0:88";  ///< embedded realm only
     std::vector<std::string> host_names;     ///< further names the API answers to (Host header)
     int64_t token_life_s = auth::kTokenLifeSeconds;    ///< of tokens given at sign-in
+    services::BackupPlan backup;                       ///< directory empty: backups/ of the data directory
     std::string keytab = "/etc/smackd/smackd.keytab";  ///< realms of the site only
 };
 

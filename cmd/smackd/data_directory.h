@@ -19,6 +19,7 @@ namespace smackd::cmd {
 ///     krb5.conf                 for Kerberos clients on this machine (embedded realm)
 ///     keytabs/                  keytabs that the node or the demo made
 ///     audit/                    refusals
+///     backups/                  what the schedule made, unless the configuration names another folder
 ///     run/                      api.sock, listeners.json (where the running daemon listens)
 class DataDirectory {
  public:
@@ -34,6 +35,7 @@ class DataDirectory {
     std::string realm() const { return state() + "/realm"; }
     std::string keytabs() const { return path_ + "/keytabs"; }
     std::string audit() const { return path_ + "/audit"; }
+    std::string backups() const { return path_ + "/backups"; }
     std::string run() const { return path_ + "/run"; }
     std::string listeners() const { return run() + "/listeners.json"; }
     std::string api_socket() const { return run() + "/api.sock"; }

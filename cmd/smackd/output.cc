@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <format>
 
 namespace smackd::cmd {
 namespace {
@@ -51,6 +53,16 @@ std::string cell_text(const core::Json& value) {
     for (const core::Json& element : value.as_array()) add(cell_text(element));
     for (const auto& [name, member] : value.as_object()) add(printable(name) + "=" + cell_text(member));
     return out.empty() ? "-" : out;
+}
+
+std::string date_text(int64_t unix_ms) {
+    const std::chrono::sys_seconds at{std::chrono::seconds(unix_ms / 1000)};
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date{day};
+    const std::chrono::hh_mm_ss clock{at - day};
+    return std::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                       clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 std::string format_table(const std::vector<std::vector<std::string>>& rows) {

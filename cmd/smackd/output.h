@@ -41,6 +41,9 @@ class Output {
 /// ...", null and what is empty as "-".
 std::string cell_text(const core::Json& value);
 
+/// "2026-01-02 03:04:05" of a Unix time in milliseconds, UTC.
+std::string date_text(int64_t unix_ms);
+
 /// Rows of cells aligned in columns, two spaces apart, no trailing blanks. The first row is the heading.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 

@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "net/scope.h"
 #include "net/worker_pool.h"
+#include "services/api/backup_door.h"
 #include "services/api/event_texts.h"
 #include "services/api/feed_reader.h"
 #include "services/api/kerberos_door.h"
@@ -64,6 +65,7 @@ struct ApiEnvironment {
     KerberosDoor& kerberos;
     RealmDoor* realm = nullptr;            ///< only with the embedded realm
     auth::RefusalLog* refusals = nullptr;  ///< nullptr: refusals are only counted and shown
+    BackupDoor* backups = nullptr;         ///< nullptr: no backups can be made here
 };
 
 /// A refusal as GET /smack/v1/refusals shows it.

@@ -69,6 +69,10 @@ Answer audit(Call& call);
 Answer refusals(Call& call);
 Answer metrics(Call& call);
 
+// backups.cc
+Answer make_backup(Call& call);
+Answer list_backups(Call& call);
+
 // events.cc
 Answer events(Call& call);
 

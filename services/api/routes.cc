@@ -63,6 +63,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/smack/v1/sql", kUser, kRead, h::sql},
     {"GET", "/smack/v1/audit", kUser, kRead, h::audit},
     {"GET", "/smack/v1/refusals", kUser, kRead, h::refusals},
+    {"POST", "/smack/v1/backup", kUser, kRead, h::make_backup},
+    {"GET", "/smack/v1/backups", kUser, kRead, h::list_backups},
     {"GET", "/metrics", kUser, kRead, h::metrics},
 
     {"GET", "/v2/apps", kUser, kRead, h::list_apps},

@@ -95,8 +95,16 @@ Json leader_json(const Call& call, const NodesRead& nodes, const storage::Replic
     return json;
 }
 
-Json alarms_json(const storage::ReplicaStatus& status) {
+/// Nodes and what is known of scheduled backups, of one revision.
+struct StatusRead {
+    NodesRead nodes;
+    BackupRecord backup;
+};
+
+Json alarms_json(const storage::ReplicaStatus& status, const BackupRecord& backup) {
     Json alarms = Json::array();
+    if (backup.failed.unix_ms != 0)
+        alarms.push(Json::object().set("name", "backup_failed").set("message", backup.failure));
     for (const storage::Alarm& alarm : status.alarms) {
         if (alarm.message.empty()) continue;
         alarms.push(Json::object().set("name", alarm.name).set("message", alarm.message));
@@ -111,18 +119,42 @@ Result<NodesRead> read_nodes(View& view) {
     return nodes;
 }
 
+Result<StatusRead> read_status(View& view) {
+    StatusRead read;
+    TRY_ASSIGN(read.nodes, read_nodes(view));
+    TRY_ASSIGN(const auto setting, view.setting(kBackupSetting));
+    // One that cannot be read is as good as none: status must be told in any case.
+    if (setting) read.backup = BackupRecord::parse(setting->put.value()).value_or(BackupRecord{});
+    return read;
+}
+
+/// Where the last backup of the schedule is, whichever server made it.
+Json backup_json(const Call& call, const BackupRecord& backup) {
+    Json json;
+    const BackupDoor* door = call.api.environment.backups;
+    const core::Duration every = door == nullptr ? core::Duration(0) : door->plan().every;
+    json.set("every_s", int64_t{std::chrono::duration_cast<core::seconds>(every).count()});
+    json.set("last_time_ms", backup.made.unix_ms).set("last_revision", backup.revision);
+    json.set("last_server", backup.server).set("last_file", backup.file).set("last_bytes", backup.bytes);
+    if (backup.failed.unix_ms != 0)
+        json.set("failed_time_ms", backup.failed.unix_ms).set("failure", backup.failure);
+    return json;
+}
+
 }  // namespace
 
 // For everybody whom some rule names: it tells who the servers are, not who the people are.
 Answer status(Call& call) {
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
     CO_TRY(co_await await_freshness(call));
-    CO_TRY_ASSIGN(const NodesRead nodes, co_await read<NodesRead>(call, &read_nodes));
+    CO_TRY_ASSIGN(const StatusRead found, co_await read<StatusRead>(call, &read_status));
+    const NodesRead& nodes = found.nodes;
     const storage::ReplicaStatus& replica = call.api.environment.state.status();
     Json json;
     json.set("cluster", cluster_json(call, nodes.revision)).set("term", replica.term.value);
     json.set("leader", leader_json(call, nodes, replica)).set("node", node_json(call, replica));
-    json.set("servers", servers_json(call, nodes, replica)).set("alarms", alarms_json(replica));
+    json.set("servers", servers_json(call, nodes, replica)).set("alarms", alarms_json(replica, found.backup));
+    json.set("backup", backup_json(call, found.backup));
     co_return read_reply(call, nodes.revision, std::move(json));
 }
 

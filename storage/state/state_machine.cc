@@ -179,22 +179,35 @@ void StateMachine::checkpoint_if_due() {
 
 // ---- snapshots ----
 
-core::Result<SnapshotTask> StateMachine::begin_snapshot() {
+core::Result<std::shared_ptr<PinnedState>> StateMachine::pin() {
     TRY(ensure_open());
-    if (!snapshot_.expired()) return core::fail(core::Errc::kBusy, "a snapshot is being copied already");
     const uint64_t index = files_->position.applied_index;
     if (files_->realm_applied > index || files_->secrets_applied > index) {
         return core::fail(core::Errc::kBusy,
                           "realm.db or secrets.db is ahead of state.db; wait until the log is replayed");
     }
     TRY_ASSIGN(auto pinned, PinnedState::pin(paths_));
-    auto shared = std::make_shared<PinnedState>(std::move(pinned));
-    snapshot_ = shared;
+    return std::make_shared<PinnedState>(std::move(pinned));
+}
+
+SnapshotTask StateMachine::copy_task(std::shared_ptr<PinnedState> pinned) const {
     SnapshotTask task;
-    task.index = core::Index{index};
-    task.copy = [shared = std::move(shared), &disk = options_.disk, &vfs = options_.vfs](
-                    const std::string& directory) { return shared->copy_to(disk, vfs, directory); };
+    task.index = core::Index{files_->position.applied_index};
+    task.copy = [pinned = std::move(pinned), &disk = options_.disk, &vfs = options_.vfs](
+                    const std::string& directory) { return pinned->copy_to(disk, vfs, directory); };
     return task;
+}
+
+core::Result<SnapshotTask> StateMachine::begin_snapshot() {
+    if (!snapshot_.expired()) return core::fail(core::Errc::kBusy, "a snapshot is being copied already");
+    TRY_ASSIGN(auto pinned, pin());
+    snapshot_ = pinned;
+    return copy_task(std::move(pinned));
+}
+
+core::Result<SnapshotTask> StateMachine::begin_backup() {
+    TRY_ASSIGN(auto pinned, pin());
+    return copy_task(std::move(pinned));
 }
 
 core::Result<void> StateMachine::install_snapshot(const std::string& directory) {

@@ -24,6 +24,8 @@
 
 namespace smackd::storage::state {
 
+class PinnedState;
+
 /// Counts the times the files were replaced; readers reopen when it moves. Any thread.
 using Generation = std::atomic<uint64_t>;
 
@@ -59,6 +61,9 @@ class StateMachine final : public Fsm {
     core::Index applied() const override;
     uint32_t feature_level_max() const override { return options_.feature_level_max; }
     core::Result<SnapshotTask> begin_snapshot() override;
+    /// The same for a backup, whatever the replica's snapshots do meanwhile. The task may outlive the
+    /// machine, not disk and vfs. kBusy while a file is ahead of state.db after a crash.
+    core::Result<SnapshotTask> begin_backup();
     core::Result<void> install_snapshot(const std::string& directory) override;
     core::Result<void> check_integrity() override;
 
@@ -83,6 +88,8 @@ class StateMachine final : public Fsm {
     void close_files();
     core::Result<std::vector<core::Bytes>> apply_all(core::Index index, core::Term term,
                                                      const std::vector<core::BytesView>& commands);
+    core::Result<std::shared_ptr<PinnedState>> pin();
+    SnapshotTask copy_task(std::shared_ptr<PinnedState> pinned) const;
     void checkpoint_if_due();
     void note_checkpoint(const core::Result<void>& result);
     void update_gauges();

@@ -48,6 +48,16 @@ net::Task<core::Result<bool>> read_events(net::http::ClientConnection& connectio
     }
 }
 
+net::Task<core::Result<void>> read_body(net::http::ClientConnection& connection,
+                                        core::Callback<core::Result<void>(core::BytesView)>& sink) {
+    core::Bytes buffer(256 * 1024, '\0');
+    for (;;) {
+        CO_TRY_ASSIGN(size_t got, co_await connection.body().read(buffer.data(), buffer.size()));
+        if (got == 0) co_return core::Result<void>();
+        CO_TRY(sink(core::BytesView(buffer).substr(0, got)));
+    }
+}
+
 }  // namespace
 
 core::Error error_of_answer(int status, std::string_view body) {
@@ -168,6 +178,36 @@ core::Result<core::Json> ApiClient::call(const std::string& method, const std::s
     auto parsed = core::Json::parse(text);
     if (!parsed) return core::pass(std::move(parsed), "the server's answer");
     return parsed;
+}
+
+core::Result<net::http::ClientResponse> ApiClient::begin_download(const std::string& target) {
+    TRY_ASSIGN(net::http::ClientRequest request, make_request("POST", target, core::Json::object()));
+    request.headers.set("Accept", "*/*");
+    request.limit = kDownloadHeadLimit;
+    TRY_ASSIGN(net::http::ClientResponse answer, net::block_on(loop_, connection_->send(std::move(request))));
+    if (answer.status < 400) {
+        if (negotiation_) TRY(negotiation_->verify(answer.headers.get("WWW-Authenticate")));
+        return answer;
+    }
+    auto text = net::block_on(loop_, connection_->body().read_all(kEventBytesMax));
+    auto error = error_of_answer(answer.status, text ? *text : std::string());
+    disconnect();
+    return std::unexpected(std::move(error));
+}
+
+core::Result<net::http::Headers> ApiClient::download(
+    const std::string& target, core::Callback<core::Result<void>(core::BytesView)> sink) {
+    auto answer = begin_download(target);
+    const bool stale = !answer && answer.error().code == core::Errc::kUnauthenticated && session_ &&
+                       !session_->token.empty();
+    if (stale) {  // as in call_raw
+        session_->token.clear();
+        answer = begin_download(target);
+    }
+    if (!answer) return core::pass(std::move(answer));
+    auto read = net::block_on(loop_, read_body(*connection_, sink));
+    if (!read) return core::pass(std::move(read), "the answer broke off");
+    return std::move(answer->headers);
 }
 
 core::Result<void> ApiClient::read_stream(const std::string& target, std::string& last_id,

@@ -17,6 +17,7 @@
 namespace smackd::cmd {
 
 inline constexpr core::Duration kConnectLimit = core::seconds(10);
+inline constexpr core::Duration kDownloadHeadLimit = core::seconds(600);  ///< until the answer begins
 inline constexpr size_t kEventBytesMax = 1024 * 1024;
 
 /// One event of a stream: its id and its data.
@@ -53,6 +54,10 @@ class ApiClient {
     /// The body as it comes, for answers that are not JSON (metrics, keytabs).
     core::Result<std::string> call_raw(const std::string& method, const std::string& target,
                                        std::optional<core::Json> body);
+    /// POSTs and hands the body of the answer to `sink` as it comes; the answer's headers. For answers of any
+    /// length.
+    core::Result<net::http::Headers> download(const std::string& target,
+                                              core::Callback<core::Result<void>(core::BytesView)> sink);
     /// Reads events until `on_event` says false or the stream ends. Reconnects after a cut with the last id.
     core::Result<void> follow(const std::string& target, std::string last_id,
                               core::Callback<bool(const ServerEvent&)> on_event);
@@ -63,6 +68,7 @@ class ApiClient {
                                                         const std::optional<core::Json>& body);
     core::Result<void> sign_in(net::http::Headers& headers);
     core::Result<net::http::ClientResponse> exchange(net::http::ClientRequest request);
+    core::Result<net::http::ClientResponse> begin_download(const std::string& target);
     core::Result<void> read_stream(const std::string& target, std::string& last_id,
                                    core::Callback<bool(const ServerEvent&)>& on_event, bool& wanted);
     void disconnect();

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "auth/sealing.h"
 #include "cmd/smackd/client/api_client.h"
 #include "cmd/smackd/command.h"
 
@@ -18,6 +19,13 @@ core::Json list_of(const std::vector<std::string>& values);
 /// A password: the first line of standard input with --password-stdin, else asked for on the terminal without
 /// echo (twice when `confirm`). Never from an argument. The caller wipes it.
 core::Result<std::string> read_password(Context& context, std::string_view prompt, bool confirm);
+
+/// The recovery key: the first line of --recovery-key-file ("-" is standard input), else asked for on the
+/// terminal without echo. Never from an argument. A usage error when there is neither.
+core::Result<auth::RecoveryKey> read_recovery_key(Context& context);
+/// Whether there is a terminal to ask on.
+bool has_terminal();
+extern const Option kRecoveryKeyFile;
 
 /// A CA certificate in PEM, checked for its form.
 core::Result<std::string> read_ca_file(const std::string& path);

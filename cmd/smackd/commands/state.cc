@@ -1,4 +1,3 @@
-#include <chrono>
 #include <format>
 
 #include "cmd/smackd/commands/commands.h"
@@ -73,14 +72,7 @@ core::Json with_times(const core::Json& rows) {
     core::Json out = core::Json::array();
     for (core::Json row : rows.as_array()) {
         if (const core::Json* time = row.find("time_ms")) {
-            const std::chrono::sys_seconds at{std::chrono::seconds(time->as_integer() / 1000)};
-            const auto day = std::chrono::floor<std::chrono::days>(at);
-            const std::chrono::year_month_day date{day};
-            const std::chrono::hh_mm_ss clock{at - day};
-            row.set("time",
-                    std::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                                clock.hours().count(), clock.minutes().count(), clock.seconds().count()));
+            row.set("time", date_text(time->as_integer()));
         }
         out.push(std::move(row));
     }

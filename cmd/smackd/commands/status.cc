@@ -12,6 +12,14 @@ std::string leader_name(const core::Json& leader) {
     return std::format("{} ({})", cell_text(leader["machine"]), cell_text(leader["address"]));
 }
 
+std::string backup_line(const core::Json& backup) {
+    const int64_t time_ms = backup["last_time_ms"].as_integer();
+    if (time_ms == 0) return backup["every_s"].as_integer() == 0 ? "never (backup.every)" : "none yet";
+    return std::format("{} of revision {}, on {} ({})", date_text(time_ms),
+                       cell_text(backup["last_revision"]), cell_text(backup["last_server"]),
+                       cell_text(backup["last_file"]));
+}
+
 core::Result<void> status(Context& context) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
     TRY_ASSIGN(core::Json answer, client->get("/smack/v1/status"));
@@ -29,6 +37,7 @@ core::Result<void> status(Context& context) {
     auto contact = core::milliseconds(node["leader_contact_ms"].as_integer());
     lines.set("uptime", core::format_duration(uptime))
         .set("contact", core::format_duration(contact) + " ago");
+    lines.set("backup", backup_line(answer["backup"]));
     std::vector<Column> columns;
     for (const auto& [name, value] : lines.as_object()) columns.push_back({name, name});
     context.output.record(lines, columns);

@@ -20,6 +20,11 @@ net::Task<bool> close_server(net::http::Server& server) {
     co_return true;
 }
 
+net::Task<bool> close_backups(Backups& backups) {
+    co_await backups.close();
+    co_return true;
+}
+
 // Tickets seen are remembered in memory-backed /run: nobody could sign in while the data directory's disk is
 // full.
 std::string replay_cache(const DataDirectory& directory) {
@@ -67,7 +72,25 @@ core::Result<void> ApiThread::make_doors() {
         realm_ = std::make_unique<services::EmbeddedRealmDoor>(std::move(realm), environment_.clock);
     }
     TRY_ASSIGN(refusals_, auth::RefusalLog::open(environment_.disk, directory.audit()));
+    make_backups();
     return {};
+}
+
+void ApiThread::make_backups() {
+    BackupsEnvironment environment{thread_.loop(),
+                                   environment_.disk,
+                                   environment_.vfs,
+                                   environment_.clock,
+                                   environment_.secrets.cluster_key,
+                                   environment_.consensus,
+                                   environment_.reader,
+                                   environment_.metrics,
+                                   environment_.logger.named("backup"),
+                                   std::move(environment_.pin_state)};
+    backups_ = std::make_unique<Backups>(
+        BackupsOptions{options_.directory, options_.identity, options_.backup, std::string(kVersion)},
+        std::move(environment));
+    thread_.loop().post([this] { backups_->begin(); }, "backups");
 }
 
 services::ApiOptions ApiThread::api_options() const {
@@ -95,7 +118,8 @@ core::Result<void> ApiThread::begin() {
                                          environment_.reader,
                                          *kerberos_,
                                          realm_.get(),
-                                         refusals_.get()};
+                                         refusals_.get(),
+                                         backups_.get()};
     api_ = std::make_unique<services::Api>(std::move(environment), api_options());
     server_ = std::make_unique<net::http::Server>(
         thread_.loop(), &engine_,
@@ -133,7 +157,9 @@ void ApiThread::note_refusal(auth::Refusal refusal) {
 
 void ApiThread::stop() {
     if (std::exchange(stopped_, true)) return;
+    if (backups_) backups_->cancel();
     if (server_) thread_.await<bool>([this] { return close_server(*server_); });
+    if (backups_) thread_.await<bool>([this] { return close_backups(*backups_); });
     thread_.call<bool>([this] {
         server_.reset();
         api_.reset();

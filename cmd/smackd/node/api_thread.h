@@ -8,6 +8,7 @@
 #include "auth/refusal_log.h"
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/config.h"
+#include "cmd/smackd/node/backups.h"
 #include "cmd/smackd/node/consensus.h"
 #include "cmd/smackd/node/loop_thread.h"
 #include "cmd/smackd/node/state_gateway.h"
@@ -28,6 +29,7 @@ struct ApiThreadOptions {
     int64_t token_life_s = auth::kTokenLifeSeconds;
     std::string keytab;             ///< of the site's realm; unused with an embedded realm
     std::vector<std::string> kdcs;  ///< HOST:PORT, embedded realm
+    services::BackupPlan backup;
 };
 
 /// All outlive it.
@@ -43,6 +45,9 @@ struct ApiThreadEnvironment {
     Consensus& consensus;
     storage::feed::Hub& hub;
     storage::state::ReaderOptions reader;
+    storage::sqlite::Vfs& vfs;
+    /// Pins the committed state for a backup; called on the consensus thread.
+    core::Callback<core::Result<storage::SnapshotTask>()> pin_state;
 };
 
 class ApiThread {
@@ -63,6 +68,7 @@ class ApiThread {
     ApiThread(ApiThreadOptions options, ApiThreadEnvironment environment);
     core::Result<void> begin();
     core::Result<void> make_doors();
+    void make_backups();
     core::Result<void> listen();
     services::ApiOptions api_options() const;
 
@@ -74,6 +80,7 @@ class ApiThread {
     std::unique_ptr<services::KerberosDoor> kerberos_;
     std::unique_ptr<services::RealmDoor> realm_;
     std::unique_ptr<auth::RefusalLog> refusals_;
+    std::unique_ptr<Backups> backups_;
     std::unique_ptr<services::Api> api_;
     std::unique_ptr<net::http::Server> server_;
     bool stopped_ = false;

@@ -119,6 +119,12 @@ void Consensus::on_change(core::Callback<void(const storage::ReplicaStatus&)> ch
     });
 }
 
+void Consensus::inspect(core::Callback<void(const storage::ReplicaStatus&)> work) {
+    thread_.loop().post(
+        [this, work = std::move(work)]() mutable { work(replica_ ? replica_->status() : status()); },
+        "inspect");
+}
+
 void Consensus::set_committed(core::Callback<core::Revision()> committed) {
     thread_.call<bool>([&] {
         committed_ = std::move(committed);

@@ -63,6 +63,9 @@ class Consensus final : public PeerCalls {
     /// Runs on the consensus thread after each change of role, leader or alarms. Before anything else is
     /// called.
     void on_change(core::Callback<void(const storage::ReplicaStatus&)> changed);
+    /// Runs `work` on the consensus thread, with the replica as it stands then; any thread. Not run when the
+    /// node stops before.
+    void inspect(core::Callback<void(const storage::ReplicaStatus&)> work);
     /// The newest revision that this server has committed; told by whoever watches the feed. Any thread.
     void set_committed(core::Callback<core::Revision()> committed);
     /// Hands leadership over if it is here, leaves the network, writes what is pending, joins the thread.

@@ -154,6 +154,7 @@ class RunningNode final : public Node {
     std::unique_ptr<storage::sqlite::Vfs> vfs_;
     std::optional<storage::feed::Hub> hub_;
     std::shared_ptr<storage::state::Generation> generation_;
+    storage::state::StateMachine* machine_ = nullptr;  // of the consensus thread
     std::unique_ptr<net::WorkerPool> workers_;
     std::unique_ptr<net::WorkerPool> password_workers_;
     std::unique_ptr<TlsIdentities> identities_;
@@ -231,6 +232,7 @@ core::Result<std::unique_ptr<storage::Fsm>> RunningNode::open_state(core::Execut
     options.checkpoint_executor = &checkpoints;
     TRY_ASSIGN(auto machine, storage::state::StateMachine::open(std::move(options)));
     generation_ = machine->generation();
+    machine_ = machine.get();
     return std::unique_ptr<storage::Fsm>(std::move(machine));
 }
 
@@ -302,6 +304,8 @@ core::Result<void> RunningNode::start_api() {
     options.token_life_s = options_.config.token_life_s;
     options.keytab = options_.config.keytab;
     if (identity_.embedded_realm) options.kdcs = {kdc_for_clients(options_.config, identity_)};
+    options.backup = options_.config.backup;
+    if (options.backup.directory.empty()) options.backup.directory = directory_.backups();
     ApiThreadEnvironment environment{disk_,
                                      clock_,
                                      *workers_,
@@ -312,7 +316,9 @@ core::Result<void> RunningNode::start_api() {
                                      logger_.named("api"),
                                      *consensus_,
                                      *hub_,
-                                     {directory_.state(), *vfs_, generation_}};
+                                     {directory_.state(), *vfs_, generation_},
+                                     *vfs_,
+                                     [machine = machine_] { return machine->begin_backup(); }};
     TRY_ASSIGN(api_, ApiThread::start(std::move(options), std::move(environment)));
     api_->loop().post([this] { renew_later(); }, "renewal");
     return {};
