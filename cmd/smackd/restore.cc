@@ -39,6 +39,8 @@ struct Found {
     std::optional<wire::PutMachine> machine;  ///< of this name
     std::set<std::string> principals;
     int64_t time_ms = 0;
+    uint32_t feature_level = 0;
+    uint64_t last_node_id = 0;
 };
 
 /// The new node, in a folder inside its data directory until it is complete.
@@ -117,6 +119,8 @@ Result<Found> Restoring::look() {
     TRY_ASSIGN(auto view, rows.view());
     Found found;
     found.time_ms = view.point().time_ms;
+    found.feature_level = view.point().feature_level;
+    TRY_ASSIGN(found.last_node_id, view.last_node_id());
     TRY_ASSIGN(const auto cluster, view.cluster());
     if (!cluster) return fail(Errc::kCorrupt, "the state in the backup holds no cluster");
     found.cluster = cluster->put;
@@ -153,27 +157,35 @@ Result<ClusterSecrets> Restoring::open_secrets(const wire::InitCluster& cluster)
 
 // Never a number that a server had: should an old one still run, it cannot be taken for this one.
 NodeIdentity Restoring::identity_of(const Found& found) const {
-    uint64_t highest = 0;
-    for (const wire::PutNode& node : found.nodes) highest = std::max(highest, node.node_id());
+    uint64_t highest = found.last_node_id;
     for (const wire::BackupServer& server : manifest_.servers())
         highest = std::max(highest, server.node_id());
-    return {highest + 1,
-            plan_.node_name,
-            found.cluster.cluster_name(),
-            found.cluster.cluster_id(),
-            found.cluster.realm(),
-            found.cluster.embedded_realm()};
+    NodeIdentity identity;
+    identity.node_id = highest + 1;
+    identity.name = plan_.node_name;
+    identity.cluster_name = found.cluster.cluster_name();
+    identity.cluster_id = found.cluster.cluster_id();
+    identity.realm = found.cluster.realm();
+    identity.embedded_realm = found.cluster.embedded_realm();
+    identity.generation = found.machine ? found.machine->generation() : 0;
+    identity.epoch = manifest_.epoch() + 1;
+    identity.address = plan_.cluster_address;
+    return identity;
 }
 
 Result<wire::Command> Restoring::make_command(const Found& found, const ClusterSecrets& secrets,
                                               const NodeIdentity& identity) {
     wire::Command command;
-    command.set_feature_level(services::kSetupFeatureLevel);
+    command.set_feature_level(found.feature_level);
     command.mutable_actor()->set_kind(wire::Actor::SYSTEM);
     command.mutable_actor()->set_door("restore");
     command.set_time_ms(std::max(found.time_ms, clock_.wall().unix_ms));
-    for (const wire::PutNode& node : found.nodes)
-        command.add_changes()->mutable_remove_node()->set_node_id(node.node_id());
+    // The old servers hold what is given up. Agents hold no state: their certificates are of the same CA.
+    for (const wire::PutNode& node : found.nodes) {
+        const bool agent =
+            !node.roles().empty() && std::ranges::find(node.roles(), "server") == node.roles().end();
+        if (!agent) command.add_changes()->mutable_remove_node()->set_node_id(node.node_id());
+    }
     wire::PutMachine* machine = command.add_changes()->mutable_put_machine();
     if (found.machine) *machine = *found.machine;
     machine->set_name(plan_.node_name);
@@ -185,6 +197,11 @@ Result<wire::Command> Restoring::make_command(const Found& found, const ClusterS
     node->set_machine(identity.name);
     node->set_address(plan_.cluster_address);
     node->set_version(std::string(kVersion));
+    if (found.feature_level >= 2) {  // before, every node is a server
+        node->add_roles("server");
+        node->set_generation(identity.generation);
+        node->set_epoch(identity.epoch);
+    }
     wire::PutSecret* token_key = command.add_changes()->mutable_put_secret();
     token_key->set_name(std::string(kTokenKeySecret));
     TRY_ASSIGN(*token_key->mutable_sealed(),
