@@ -136,7 +136,8 @@ test: ## every test; the last line is the sum: N passed, N failed
 	    'layers=scripts/check/layers' 'layers_test=scripts/check/layers_test' 'deps_test=scripts/deps/test' \
 	    $(foreach unit,$(UNITS),$(if $(TESTS_$(unit)),'unit_$(unit)=$(MAKE) unit_$(unit)')) \
 	    $(if $(SIM_SOURCES),'sim_fixed=$(MAKE) sim SEED=1 N=20' \
-	        $(foreach seed,$(KEPT_SEEDS),'sim_kept_$(seed)=$(MAKE) sim SEED=$(seed) N=1') 'sim_fresh=$(MAKE) sim SEED=$(FRESH_SEED) N=5') \
+	        $(foreach seed,$(KEPT_SEEDS),'sim_kept_$(seed)=$(MAKE) sim SEED=$(seed) N=1') 'sim_fresh=$(MAKE) sim SEED=$(FRESH_SEED) N=5' \
+	        'sim_gossip=build/sim/tests/sim --gossip --lifetimes 20' 'sim_gossip_bugs=build/sim/tests/sim --gossip --bug all') \
 	    $(if $(wildcard tests/integration/run),'integration=$(MAKE) integration')
 
 check: ## what must hold before a commit: format, tidy, layers, tests

@@ -32,8 +32,10 @@ class Measurement {
     }
 
     int run() {
-        const std::clock_t begin = std::clock();
+        const std::clock_t start = std::clock();
         join();
+        const std::clock_t begin = std::clock();
+        join_cpu_s_ = static_cast<double>(begin - start) / CLOCKS_PER_SEC;
         const Traffic before = cluster_.traffic();
         measured_ = true;
         if (options_.kill_every > Duration{0}) kill_later();
@@ -151,8 +153,8 @@ class Measurement {
                     static_cast<double>(now.packets - before.packets) / node_seconds);
         std::printf("stream_bytes_per_node_second  %.0f (%llu exchanges)\n", sync_rate,
                     static_cast<unsigned long long>(now.syncs - before.syncs));
-        std::printf("cpu_s                         %.1f (%.0f node-hours a minute)\n", cpu,
-                    node_hours / cpu * 60);
+        std::printf("cpu_s                         %.1f (%.0f node-hours a minute; joining %.1f)\n", cpu,
+                    node_hours / cpu * 60, join_cpu_s_);
     }
 
     MeasureOptions options_;
@@ -160,6 +162,7 @@ class Measurement {
     bool measured_ = false;
     bool converged_ = false;
     double convergence_s_ = 0;
+    double join_cpu_s_ = 0;
     std::vector<Instant> killed_;
     std::vector<std::vector<double>> told_;
     std::vector<double> firsts_, lasts_, detections_;
