@@ -174,8 +174,8 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
 /// takes it for news, sets its next index below what is matched, and sends that server nothing ever after.
 bool Engine::is_stale(core::NodeId from, const wire::AppendEntriesResult& result) const {
     raft_index match = 0;
-    const bool leads = raft_.state == RAFT_LEADER && result.term() == term().value &&
-                       !SMACK_BUG("late_rejection_taken");
+    const bool leads =
+        raft_.state == RAFT_LEADER && result.term() == term().value && !SMACK_BUG("late_rejection_taken");
     return leads && result.rejected() != 0 && raft_match_index(&raft_, from.value, &match) == 0 &&
            result.rejected() <= match;
 }

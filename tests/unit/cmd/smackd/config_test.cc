@@ -76,5 +76,23 @@ TEST_CASE("addresses") {
     CHECK(port_of("a:5050") == 5050);
 }
 
+TEST_CASE("the schedule of backups is a duration, a number and a folder") {
+    Config config;
+    REQUIRE(
+        read_config("[backup]\nevery = \"90m\"\nkeep = 30\ndirectory = \"/mnt/safe\"\n", "x.toml", config));
+    CHECK(config.backup.every == std::chrono::minutes(90));
+    CHECK(config.backup.keep == 30);
+    CHECK(config.backup.directory == "/mnt/safe");
+    REQUIRE(read_config("backup.every = \"never\"\n", "x.toml", config));
+    CHECK(config.backup.every == core::Duration(0));
+    for (const char* every : {"", "h", "0s", "24", "1.5h", "-1h", "367d", "99999999999999d", "daily"}) {
+        CHECK(error_of(std::format("backup.every = \"{}\"\n", every)).find("no duration") !=
+              std::string::npos);
+    }
+    for (const char* keep : {"0", "-1", "10001", "\"7\""})
+        CHECK(error_of(std::format("backup.keep = {}\n", keep)) != "no error");
+    CHECK(error_of("backup.directory = \"here\"\n").find("absolute") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace smackd::cmd
