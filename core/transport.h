@@ -18,6 +18,9 @@ class Transport {
     virtual void send(NodeId peer, Bytes message) = 0;
     /// Who gets messages that arrive, on the owner's loop; never called inside send().
     virtual void set_receiver(Callback<void(NodeId from, Bytes message)> receiver) = 0;
+    /// Who is told, on the owner's loop, that a connection to a peer has broken: often the first sign of its
+    /// death, and no proof of it.
+    virtual void set_lost(Callback<void(NodeId peer)> lost) = 0;
 };
 
 inline constexpr size_t kTransportMessageBytesMax = 4 * 1024 * 1024;  ///< longer ones are a bug of the sender

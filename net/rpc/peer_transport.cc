@@ -76,6 +76,7 @@ struct PeerTransport::State {
     ConfigSource config;
     core::Logger logger;
     core::Callback<void(NodeId, core::Bytes)> receiver;
+    core::Callback<void(NodeId)> lost;
     std::map<NodeId, std::unique_ptr<Peer>> peers;
     Scope scope;
     bool closed = false;
@@ -131,6 +132,10 @@ void PeerTransport::set_receiver(core::Callback<void(NodeId, core::Bytes)> recei
     state_->receiver = std::move(receiver);
 }
 
+void PeerTransport::set_lost(core::Callback<void(NodeId)> lost) {
+    state_->lost = std::move(lost);
+}
+
 Task<void> PeerTransport::State::run(Peer& peer) {
     core::Duration backoff = options.backoff_min;
     for (;;) {
@@ -149,7 +154,10 @@ Task<void> PeerTransport::State::run(Peer& peer) {
             peer.connected = false;
             co_await (*client)->close();
             if (peer.scope.cancelled()) co_return;
-            if (!ended) logger.info("lost peer", {{"node", peer.id.value}, {"why", ended.error().message}});
+            if (!ended) {
+                logger.info("lost peer", {{"node", peer.id.value}, {"why", ended.error().message}});
+                if (!closed && lost) lost(peer.id);
+            }
         } else {
             if (peer.scope.cancelled()) co_return;
             core::LogField why("why", client.error().message);

@@ -50,6 +50,7 @@ class PeerTransport final : public core::Transport {
     void set_address(core::NodeId peer, const std::string& address) override;
     void send(core::NodeId peer, core::Bytes message) override;
     void set_receiver(core::Callback<void(core::NodeId from, core::Bytes message)> receiver) override;
+    void set_lost(core::Callback<void(core::NodeId peer)> lost) override;
 
     /// Makes `server`, which serves this node's ALPN kPeerAlpn connections, check every caller's certificate
     /// against its hello, ask `admit` (the registry: suspended or removed nodes), and bring Raft messages

@@ -9,6 +9,11 @@
 #include "storage/raft/snapshot_fetch.h"
 
 namespace smackd::storage {
+namespace {
+
+constexpr uint64_t kEarlyElectionSpreadMs = 100;
+
+}  // namespace
 
 Engine::Engine(const ReplicaOptions& options, const ReplicaEnvironment& environment, EngineEvents& events)
     : options_(options),
@@ -291,6 +296,17 @@ void Engine::forget_leader() {
     leader.address = nullptr;
     leader.id = 0;
     follow_role();
+}
+
+/// The others have lost it as well, or refuse the pre-vote; the draw keeps them apart.
+void Engine::lost(core::NodeId peer) {
+    if (!running_ || failed_ || raft_.state != RAFT_FOLLOWER || leader() != peer) return;
+    forget_leader();
+    const raft_time due = now_ms() + environment_.random.below(kEarlyElectionSpreadMs);
+    const raft_time timeout = raft_.follower_state.randomized_election_timeout;
+    if (due < timeout || due - timeout >= raft_.election_timer_start) return;  // it comes sooner anyway
+    raft_.election_timer_start = due - timeout;
+    schedule_timer();
 }
 
 void Engine::on_timer() {

@@ -112,6 +112,9 @@ class Engine {
     uint64_t log_bytes() const { return memory_.bytes(); }
     SnapshotStore& snapshots() { return snapshots_; }
 
+    /// The connection to a peer broke. If that is the leader, an election begins soon rather than at the
+    /// timeout.
+    void lost(core::NodeId peer);
     /// A message from `from`, as Transport delivered it.
     void receive(core::NodeId from, core::BytesView bytes);
 

@@ -52,7 +52,7 @@ RaftReplica::~RaftReplica() {
     environment_.timers.cancel(snapshot_retry_);
     environment_.timers.cancel(aside_retry_);
     environment_.timers.cancel(restore_timer_);
-    if (started_ && !closed_) environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
+    if (started_ && !closed_) leave_transport();
 }
 
 core::Result<void> RaftReplica::bootstrap(const std::vector<Server>& servers) {
@@ -72,6 +72,9 @@ core::Result<void> RaftReplica::start() {
     environment_.transport.set_receiver([this, alive = alive_](core::NodeId from, core::Bytes message) {
         if (*alive && !closed_) engine_.receive(from, message);
     });
+    environment_.transport.set_lost([this, alive = alive_](core::NodeId peer) {
+        if (*alive && !closed_) engine_.lost(peer);
+    });
     TRY(engine_.start());
     for (const Server& server : engine_.servers())
         environment_.transport.set_address(server.id, server.address);
@@ -79,9 +82,14 @@ core::Result<void> RaftReplica::start() {
     return {};
 }
 
+void RaftReplica::leave_transport() {
+    environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
+    environment_.transport.set_lost([](core::NodeId) {});
+}
+
 void RaftReplica::close(core::Callback<void()> done) {
     closed_ = true;
-    environment_.transport.set_receiver([](core::NodeId, core::Bytes) {});
+    leave_transport();
     environment_.timers.cancel(snapshot_retry_);
     environment_.timers.cancel(aside_retry_);
     environment_.timers.cancel(restore_timer_);

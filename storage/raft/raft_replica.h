@@ -55,6 +55,7 @@ class RaftReplica final : public Replica, private EngineEvents, private ApplierE
     void flush();
     void send_barrier();
     void await_install(const wire::SnapshotManifest& manifest, const core::Error& error);
+    void leave_transport();
     void check_snapshots();
     void take_snapshot();
     void snapshot_done(SnapshotJob& job);

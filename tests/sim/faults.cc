@@ -157,6 +157,7 @@ void Faults::apply(Fault fault) {
 void Faults::take_down(Process& process, bool power, core::Duration back_after) {
     checker_.forget_life(process);
     process.crash(power);
+    if (!power) network_.lose(process.id());  // a machine without power resets nothing
     world_.trace(std::format("n{} is down", process.id()));
     world_.schedule(back_after, [this, &process] {
         if (!process.up()) boot(process);

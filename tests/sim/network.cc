@@ -5,8 +5,24 @@
 namespace smackd::sim {
 
 void Network::attach(uint64_t node, std::shared_ptr<Life> life,
-                     std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver) {
-    ports_[node] = Port{.life = std::move(life), .receiver = std::move(receiver)};
+                     std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver,
+                     std::shared_ptr<core::Callback<void(core::NodeId)>> lost) {
+    ports_[node] = Port{.life = std::move(life), .receiver = std::move(receiver), .lost = std::move(lost)};
+}
+
+void Network::lose(uint64_t node) {
+    for (const auto& [to, port] : ports_) {
+        if (to == node || cuts_.contains({node, to})) continue;
+        world_.schedule(core::Duration{static_cast<int64_t>(200'000 + world_.random().below(600'000))},
+                        [this, to, node] {
+                            const Port target = ports_.at(to);
+                            if (!target.life->alive) return;
+                            const auto tell = [target, node] {
+                                if (*target.lost) (*target.lost)(core::NodeId{node});
+                            };
+                            target.life->schedule(core::Duration{0}, tell, target.life);
+                        });
+    }
 }
 
 void Network::send(uint64_t from, uint64_t to, core::Bytes message) {

@@ -25,10 +25,14 @@ class Network {
 
     void cut(uint64_t from, uint64_t to) { cuts_.insert({from, to}); }
     void heal() { cuts_.clear(); }
+    /// The connections of `node` break, as when its process dies; who cannot be reached now does not hear of
+    /// it.
+    void lose(uint64_t node);
     void send(uint64_t from, uint64_t to, core::Bytes message);
     /// Who takes messages for `node`; replaced at each life.
     void attach(uint64_t node, std::shared_ptr<Life> life,
-                std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver);
+                std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver,
+                std::shared_ptr<core::Callback<void(core::NodeId)>> lost);
     const NetworkCounts& counts() const { return counts_; }
     /// Looks at each message as it is sent.
     core::Callback<void(uint64_t from, uint64_t to, core::BytesView)> sniffer;
@@ -37,6 +41,7 @@ class Network {
     struct Port {
         std::shared_ptr<Life> life;
         std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver;
+        std::shared_ptr<core::Callback<void(core::NodeId)>> lost;
     };
     void deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::Bytes>& message,
                  core::Duration after);
@@ -52,8 +57,9 @@ class Transport final : public core::Transport {
     Transport(Network& network, uint64_t self, std::shared_ptr<Life> life)
         : network_(network),
           self_(self),
-          receiver_(std::make_shared<core::Callback<void(core::NodeId, core::Bytes)>>()) {
-        network_.attach(self, std::move(life), receiver_);
+          receiver_(std::make_shared<core::Callback<void(core::NodeId, core::Bytes)>>()),
+          lost_(std::make_shared<core::Callback<void(core::NodeId)>>()) {
+        network_.attach(self, std::move(life), receiver_, lost_);
     }
     void set_address(core::NodeId, const std::string&) override {}
     void send(core::NodeId peer, core::Bytes message) override {
@@ -62,12 +68,14 @@ class Transport final : public core::Transport {
     void set_receiver(core::Callback<void(core::NodeId, core::Bytes)> receiver) override {
         *receiver_ = std::move(receiver);
     }
+    void set_lost(core::Callback<void(core::NodeId)> lost) override { *lost_ = std::move(lost); }
 
  private:
     Network& network_;
     uint64_t self_;
     std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>>
         receiver_;  ///< also held by messages under way
+    std::shared_ptr<core::Callback<void(core::NodeId)>> lost_;
 };
 
 }  // namespace smackd::sim
