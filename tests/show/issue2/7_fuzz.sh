@@ -4,7 +4,10 @@
 cd "$(git rev-parse --show-toplevel)" || exit 1
 seconds=${FUZZ_SECONDS:-600}
 named="http_head http_body rpc_frame negotiate_header token json command log_segment"
-others=$(for file in tests/fuzz/*_fuzz.cc; do basename "$file" _fuzz.cc; done | grep -vxF "${named// /$'\n'}" | xargs)
+others=$(for file in tests/fuzz/*_fuzz.cc; do
+    name=$(basename "$file" _fuzz.cc)
+    [[ " $named " == *" $name "* ]] || echo "$name"
+done | xargs)
 make -s fuzz FUZZ_SECONDS="$seconds" FUZZ_ONLY="$named" || { echo "FAIL fuzz"; exit 1; }
 make -s fuzz FUZZ_SECONDS=$((seconds / 5)) FUZZ_ONLY="$others" || { echo "FAIL fuzz"; exit 1; }
 make -s fuzz-planted || { echo "FAIL fuzz: a planted bug was not found in a minute"; exit 1; }
