@@ -67,6 +67,8 @@ struct AeadKey::State {
 };
 
 AeadKey::AeadKey(core::BytesView key) : state_(std::make_unique<State>(key)) {}
+AeadKey::AeadKey(AeadKey&&) noexcept = default;
+AeadKey& AeadKey::operator=(AeadKey&&) noexcept = default;
 AeadKey::~AeadKey() = default;
 
 core::Bytes AeadKey::seal(core::BytesView nonce, core::BytesView plaintext, core::BytesView associated) {

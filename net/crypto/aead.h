@@ -21,14 +21,15 @@ core::Bytes seal(core::BytesView key, core::BytesView plaintext, core::BytesView
 /// kCorrupt when the key, the associated bytes or any bit differ.
 core::Result<core::Bytes> open(core::BytesView key, core::BytesView sealed, core::BytesView associated);
 
-/// A key for many pieces whose nonces the caller counts: none may ever be used twice under one key.
+/// A key, expanded once, for many pieces whose nonces the caller counts. No nonce may be used twice with one
+/// key, by anybody: that reveals both texts and lets others forge. Not safe to share between threads.
 class AeadKey {
  public:
     /// `key` has kAeadKeyBytes.
     explicit AeadKey(core::BytesView key);
+    AeadKey(AeadKey&&) noexcept;
+    AeadKey& operator=(AeadKey&&) noexcept;
     ~AeadKey();
-    AeadKey(const AeadKey&) = delete;
-    AeadKey& operator=(const AeadKey&) = delete;
 
     /// ciphertext || tag. `nonce` has kAeadNonceBytes.
     core::Bytes seal(core::BytesView nonce, core::BytesView plaintext, core::BytesView associated);

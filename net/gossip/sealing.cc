@@ -4,7 +4,6 @@
 #include <cstdlib>
 
 #include "core/assert.h"
-#include "net/crypto/aead.h"
 #include "net/crypto/random.h"
 
 namespace smackd::net::gossip {
@@ -21,7 +20,7 @@ namespace {
 
 constexpr char kVersion = 1;
 constexpr std::string_view kContext = "smack-gossip/1";
-constexpr size_t kHeadBytes = 1 + 8 + crypto::kGcmNonceBytes;
+constexpr size_t kHeadBytes = 1 + 8 + crypto::kAeadNonceBytes;
 constexpr size_t kPlainHeadBytes = 24;
 constexpr size_t kPrefixBytes = 7;
 constexpr uint64_t kCounterMax = (uint64_t{1} << 40) - 1;
@@ -79,7 +78,7 @@ Bytes Sealing::seal(BytesView payload, WallTime now) {
     core::put_u64(out, options_.epoch);
     out += prefix_;
     put_counter(out, ++counter_);
-    const BytesView nonce = BytesView(out).substr(kHeadBytes - crypto::kGcmNonceBytes);
+    const BytesView nonce = BytesView(out).substr(kHeadBytes - crypto::kAeadNonceBytes);
     return out + keys_.front().seal(nonce, plain, associated(options_.epoch));
 }
 
@@ -96,9 +95,9 @@ Result<Opened> Sealing::open(BytesView datagram, WallTime now) {
         return fail(Errc::kDenied, "packet of epoch {}, the cluster is at {}: {}", epoch, options_.epoch,
                     epoch < options_.epoch ? "its sender missed a restore or recover" : "we have missed one");
     }
-    const BytesView nonce = datagram.substr(kHeadBytes - crypto::kGcmNonceBytes, crypto::kGcmNonceBytes);
+    const BytesView nonce = datagram.substr(kHeadBytes - crypto::kAeadNonceBytes, crypto::kAeadNonceBytes);
     const Bytes aad = associated(epoch);
-    for (crypto::GcmKey& key : keys_) {
+    for (crypto::AeadKey& key : keys_) {
         auto plain = key.open(nonce, datagram.substr(kHeadBytes), aad);
         if (!plain) continue;
         const NodeId sender{core::get_u64(plain->data())};

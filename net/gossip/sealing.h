@@ -20,13 +20,13 @@
 #include "core/clock.h"
 #include "core/gossip/parameters.h"
 #include "core/ids.h"
-#include "net/crypto/gcm_key.h"
+#include "net/crypto/aead.h"
 #include "net/gossip/replay_window.h"
 
 namespace smackd::net::gossip {
 
 inline constexpr size_t kKeysMax = 4;
-inline constexpr size_t kSealedOverheadBytes = 1 + 8 + crypto::kGcmNonceBytes + 24 + crypto::kGcmTagBytes;
+inline constexpr size_t kSealedOverheadBytes = 1 + 8 + crypto::kAeadNonceBytes + 24 + crypto::kAeadTagBytes;
 static_assert(kSealedOverheadBytes <= core::gossip::kSealBytesMax);
 /// Sent longer ago, or further ahead: refused. As Kerberos; clocks that far apart are named in the refusal.
 inline constexpr int64_t kClockSkewMaxMs = 5 * 60 * 1000;
@@ -84,7 +84,7 @@ class Sealing {
     void make_room(core::WallTime now);
 
     SealingOptions options_;
-    std::vector<crypto::GcmKey> keys_;
+    std::vector<crypto::AeadKey> keys_;
     core::Bytes prefix_;
     uint64_t counter_ = 0;
     std::unordered_map<core::NodeId, Sender> senders_;
