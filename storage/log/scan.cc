@@ -108,12 +108,12 @@ class Scanner {
     uint64_t last() const { return result_.first.value + result_.entries.size() - 1; }
 
     bool fits(const Batch& batch) const {
-        return batch.reset || !first_known_ ||
-               (batch.first.value >= result_.first.value && batch.first.value <= last() + 1);
+        return batch.reset || !first_known_ || batch.first.value <= last() + 1;
     }
 
     void place(Batch& batch) {
-        if (batch.reset || !first_known_) {
+        // A batch below the first one here replaced entries of segments that are gone since.
+        if (batch.reset || !first_known_ || batch.first < result_.first) {
             result_.entries.clear();
             result_.first = batch.first;
             first_known_ = true;
