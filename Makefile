@@ -85,7 +85,7 @@ objects = $(patsubst %.cc,build/$(1)/obj/%.o,$(2))
 
 PROTOS := $(sort $(shell find core/wire -name '*.proto' 2>/dev/null))
 PROTO_CC := $(PROTOS:%.proto=build/gen/%.pb.cc)
-WEB_FILES := $(shell find web -type f 2>/dev/null)
+WEB_FILES := $(shell find web -type f ! -name README.md 2>/dev/null)
 GENERATED := $(PROTO_CC) build/gen/web/assets.cc
 
 $(foreach layer,$(LAYERS) cmd,$(eval SOURCES_$(layer) := $(call find_cc,$(layer))))
