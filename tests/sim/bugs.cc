@@ -21,31 +21,10 @@ constexpr const char* kList = "tests/sim/planted.txt";
 constexpr unsigned long long kSearch = 300;  // seeds tried when the one on the list no longer catches its bug
 constexpr rlim_t kCpuSecondsMax = 20;        // of one lifetime; a hundred times what it needs
 
-/// How a lifetime with the bug ends; empty: well. In a child, since a bug may also end in a failed assertion
-/// or in a loop without end.
 std::string failure(const std::string& name, unsigned long long seed) {
-    std::fflush(stdout);
-    std::array<int, 2> ends{};
-    if (::pipe(ends.data()) != 0) std::abort();
-    const pid_t child = ::fork();
-    if (child == 0) {
-        std::freopen("/dev/null", "w", stderr);
-        const rlimit limit{kCpuSecondsMax, kCpuSecondsMax};
-        ::setrlimit(RLIMIT_CPU, &limit);
-        plant(name);
-        const LifetimeResult result =
-            run_lifetime({.seed = seed, .operations = 500, .trace = false, .messages = false});
-        const std::string what = result.violation.substr(0, 200);
-        ::_exit(::write(ends[1], what.data(), what.size()) == static_cast<ssize_t>(what.size()) ? 0 : 1);
-    }
-    ::close(ends[1]);
-    std::array<char, 256> what{};
-    const ssize_t count = ::read(ends[0], what.data(), what.size());
-    ::close(ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (!WIFEXITED(status)) return WTERMSIG(status) == SIGXCPU ? "it never ends" : "an assertion fails";
-    return count > 0 ? std::string(what.data(), static_cast<size_t>(count)) : std::string();
+    return failure_with(name, [seed] {
+        return run_lifetime({.seed = seed, .operations = 500, .trace = false, .messages = false}).violation;
+    });
 }
 
 /// Only a seed that passes without the bug proves anything. Returns what noticed the bug, or nothing.
@@ -63,6 +42,29 @@ bool plant(const std::string& name) {
 #else
     return name.empty();
 #endif
+}
+
+std::string failure_with(const std::string& bug, const std::function<std::string()>& run) {
+    std::fflush(stdout);
+    std::array<int, 2> ends{};
+    if (::pipe(ends.data()) != 0) std::abort();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        std::freopen("/dev/null", "w", stderr);
+        const rlimit limit{kCpuSecondsMax, kCpuSecondsMax};
+        ::setrlimit(RLIMIT_CPU, &limit);
+        plant(bug);
+        const std::string what = run().substr(0, 200);
+        ::_exit(::write(ends[1], what.data(), what.size()) == static_cast<ssize_t>(what.size()) ? 0 : 1);
+    }
+    ::close(ends[1]);
+    std::array<char, 256> what{};
+    const ssize_t count = ::read(ends[0], what.data(), what.size());
+    ::close(ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    if (!WIFEXITED(status)) return WTERMSIG(status) == SIGXCPU ? "it never ends" : "an assertion fails";
+    return count > 0 ? std::string(what.data(), static_cast<size_t>(count)) : std::string();
 }
 
 int run_all_bugs() {

@@ -1,15 +1,12 @@
 #include "tests/sim/gossip/run.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
 
-#include "core/planted.h"
+#include "tests/sim/bugs.h"
 #include "tests/sim/gossip/measure.h"
 #include "tests/sim/gossip/stories.h"
 
@@ -54,15 +51,6 @@ bool read_pauses(const std::string& path, std::vector<uint64_t>& lengths) {
     return !lengths.empty();
 }
 
-bool plant(const std::string& name) {
-#ifdef SMACKD_PLANTED_BUGS
-    core::plant_bug(name);
-    return true;
-#else
-    return name.empty();
-#endif
-}
-
 int run_stories(const Arguments& arguments) {
     uint64_t passed = 0;
     uint64_t failed = 0;
@@ -76,29 +64,6 @@ int run_stories(const Arguments& arguments) {
     std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed),
                 static_cast<unsigned long long>(failed));
     return failed == 0 ? 0 : 1;
-}
-
-/// In a child, since a bug may end in a failed assertion.
-std::string violation_in_child(const std::string& bug, uint64_t seed) {
-    std::fflush(stdout);
-    int ends[2];
-    if (::pipe(ends) != 0) return "no pipe";
-    const pid_t child = ::fork();
-    if (child == 0) {
-        plant(bug);
-        const std::string violation = run_stories_of(seed);
-        const ssize_t written = ::write(ends[1], violation.data(), std::min<size_t>(violation.size(), 4096));
-        ::_exit(written < 0 || !violation.empty() ? 1 : 0);
-    }
-    ::close(ends[1]);
-    std::string text(4096, '\0');
-    const ssize_t count = ::read(ends[0], text.data(), text.size());
-    ::close(ends[0]);
-    text.resize(count > 0 ? static_cast<size_t>(count) : 0);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (text.empty() && (!WIFEXITED(status) || WEXITSTATUS(status) != 0)) return "it crashed";
-    return text;
 }
 
 int run_all_bugs() {
@@ -115,8 +80,9 @@ int run_all_bugs() {
         std::string name;
         uint64_t seed = 0;
         if (line.starts_with('#') || !(words >> name >> seed)) continue;
-        const std::string violation = violation_in_child(name, seed);
-        const bool caught = !violation.empty() && violation_in_child("", seed).empty();
+        const auto run = [seed] { return run_stories_of(seed); };
+        const std::string violation = failure_with(name, run);
+        const bool caught = !violation.empty() && failure_with("", run).empty();
         ++(caught ? passed : failed);
         std::printf("%s %-30s seed %llu: %s\n", caught ? "caught" : "MISSED", name.c_str(),
                     static_cast<unsigned long long>(seed), violation.c_str());

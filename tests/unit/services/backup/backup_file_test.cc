@@ -44,9 +44,9 @@ struct Fixture {
         {"realm.db", "principals"}, {"secrets.db", "sealed"}, {"state.db", "users and groups"}};
 
     core::Result<WrittenBackup> write(const std::string& path) {
-        REQUIRE(disk.make_directory("/work"));
+        REQUIRE(disk.make_directory("/staging"));
         REQUIRE(disk.make_directory("/out"));
-        for (const auto& [name, bytes] : files) REQUIRE(core::write_file(disk, "/work/" + name, bytes));
+        for (const auto& [name, bytes] : files) REQUIRE(core::write_file(disk, "/staging/" + name, bytes));
         BackupSource source;
         source.manifest.set_epoch(2);
         source.manifest.set_revision(42);
@@ -57,8 +57,8 @@ struct Fixture {
         source.header.set_time_ms(1'800'000'000'000);
         source.header.set_software("0.1");
         source.header.set_feature_level(2);
-        const BackupPlace place{disk, *vfs, "/work", path, cancelled};
-        return write_backup_of("/work", cluster, std::move(source), place);
+        const BackupPlace place{disk, *vfs, "/staging", path, cancelled};
+        return write_backup_of("/staging", cluster, std::move(source), place);
     }
     core::Bytes bytes_of(const std::string& path) {
         auto bytes = core::read_file(disk, path, 64 << 20);
