@@ -105,7 +105,7 @@ core::Result<void> SnapshotStore::open(std::vector<std::string>& damaged) {
     for (const std::string& name : names) {
         const std::string folder = directory_ + "/" + name;
         if (!name.starts_with("snap-")) {
-            if (folder == taking()) TRY(remove_folder(folder));
+            if (folder != incoming()) TRY(remove_folder(folder));
             continue;
         }
         auto bytes =
@@ -253,8 +253,9 @@ core::Result<core::Bytes> SnapshotStore::read_chunk(const wire::SnapshotManifest
     return data;
 }
 
-core::Result<std::string> SnapshotStore::copy_for_install(const wire::SnapshotManifest& manifest) const {
-    const std::string folder = directory_ + "/installing";
+core::Result<std::string> SnapshotStore::copy_for_install(const wire::SnapshotManifest& manifest,
+                                                            std::string_view name) const {
+    const std::string folder = std::format("{}/{}", directory_, name);
     TRY(remove_folder(folder));
     TRY(disk_.make_directory(folder));
     for (int f = 0; f < manifest.files_size(); ++f) {

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/disk.h"
@@ -53,8 +54,12 @@ class SnapshotStore {
     /// Verifies everything received, syncs it and renames it into place.
     core::Result<void> finish_incoming(const wire::SnapshotManifest& manifest);
 
-    /// Verifies a snapshot and copies its files into a folder that is the caller's to take away; its path.
-    core::Result<std::string> copy_for_install(const wire::SnapshotManifest& manifest) const;
+    /// Verifies a snapshot and copies its files into the folder `name`, emptied before, that is the caller's
+    /// to take away; its path. kCorrupt. Copies that are made at the same time need names of their own.
+    core::Result<std::string> copy_for_install(const wire::SnapshotManifest& manifest,
+                                               std::string_view name = "installing") const;
+    /// Removes what copy_for_install() made and nobody took.
+    core::Result<void> remove_copy(const std::string& folder) const { return remove_folder(folder); }
 
     /// One chunk of a snapshot, checked; kNotFound when it has no such chunk, kCorrupt.
     core::Result<core::Bytes> read_chunk(const wire::SnapshotManifest& manifest, uint32_t file,

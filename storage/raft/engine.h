@@ -137,7 +137,6 @@ class Engine {
     void persist_term_and_vote();
     void accept_entries(const raft_update& update, const Step& step);
     void accept_snapshot(const raft_update& update);
-    void prepare_install();
     void send_messages(const raft_update& update);
     void send_vote_result(const raft_message& message);
     void send_entries(const raft_message& message);
@@ -159,7 +158,9 @@ class Engine {
     void step_append(core::NodeId from, const AppendRequest& request, std::span<const LogEntry> entries,
                      core::Index prev_index, core::Term prev_term);
     void receive_install(core::NodeId from, const wire::InstallSnapshot& install);
-    void install_fetched(core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest);
+    void install_fetched(core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest,
+                         const std::string& folder);
+    void discard_copy(const std::string& folder);
     void receive_chunk_request(core::NodeId from, const wire::ChunkRequest& request);
     void send(core::NodeId to, const wire::RaftMessage& message);
     bool accept_epoch(core::NodeId from, uint64_t epoch);

@@ -291,19 +291,16 @@ void Engine::receive_install(core::NodeId from, const wire::InstallSnapshot& ins
     const wire::SnapshotManifest& manifest = install.manifest();
     const bool known = raft_.trail.snapshot.index >= manifest.index() ||
                        memory_.term_of(core::Index{manifest.index()}).value == manifest.term();
-    const auto same = [&](const wire::SnapshotManifest& other) {
-        return other.index() == manifest.index() && other.term() == manifest.term();
-    };
-    if (known || std::ranges::any_of(snapshots_.list(), same))
-        return install_fetched(from, message_term, manifest);
+    if (known) return install_fetched(from, message_term, manifest, "");
     fetch_->offer(from, message_term, manifest);
 }
 
-/// The snapshot is here (or not needed): libraft decides, and asks for the installation when it is ahead of
-/// us.
+/// The snapshot is here, with a copy of its files in `folder`, or not needed: libraft decides, and asks for the
+/// installation when it is ahead of us.
 void Engine::install_fetched(core::NodeId from, core::Term message_term,
-                             const wire::SnapshotManifest& manifest) {
-    if (!running_ || failed_ || installing_ || message_term != term() || raft_.state == RAFT_LEADER) return;
+                             const wire::SnapshotManifest& manifest, const std::string& folder) {
+    if (!running_ || failed_) return;
+    if (installing_ || message_term != term() || raft_.state == RAFT_LEADER) return discard_copy(folder);
     raft_message received{};
     received.type = RAFT_INSTALL_SNAPSHOT;
     received.server_id = from.value;
@@ -317,12 +314,26 @@ void Engine::install_fetched(core::NodeId from, core::Term message_term,
     auto servers = decode_configuration(manifest.configuration());
     SMACK_ASSERT(servers && to_raft(*servers, args.conf));
     installing_ = manifest;
+    install_folder_ = folder;
     Step receipt;
     receipt.event.type = RAFT_RECEIVE;
     receipt.event.receive.message = &received;
     const int outcome = step(receipt);
-    if (!raft_.snapshot.installing) installing_.reset();
+    if (!raft_.snapshot.installing) {
+        installing_.reset();
+        discard_copy(folder);
+    }
     if (outcome != 0) fail("libraft refuses a snapshot offer");
+}
+
+void Engine::discard_copy(const std::string& folder) {
+    if (folder.empty()) return;
+    environment_.snapshot_executor.submit(
+        [&store = snapshots_, folder, logger = logger_] {
+            if (auto removed = store.remove_copy(folder); !removed)
+                logger.warning("copy of a snapshot stays", {{"reason", removed.error().message}});
+        },
+        [] {});
 }
 
 void Engine::receive_chunk_request(core::NodeId from, const wire::ChunkRequest& request) {

@@ -116,38 +116,17 @@ void Engine::written(const LogWrite& write) {
     if (step(persisted) != 0) fail("libraft fails after a write");
 }
 
+/// A copy of the snapshot is ready for the state machine: the log is voided, then the copy is handed over.
 void Engine::accept_snapshot(const raft_update& update) {
-    SMACK_ASSERT(installing_.has_value());
+    SMACK_ASSERT(installing_.has_value() && !install_folder_.empty());
     installing_configuration_ = update.snapshot.metadata.configuration;
     raft_free(update.snapshot.chunk.base);
     const wire::SnapshotManifest& manifest = *installing_;
     memory_.restore(core::Index{manifest.index()}, core::Term{manifest.term()});
-    prepare_install();
-}
-
-/// The state machine takes its files away, the store keeps its own: a copy is made, then the log is voided.
-void Engine::prepare_install() {
-    if (!running_ || failed_) return;
-    auto shared = std::make_shared<const wire::SnapshotManifest>(*installing_);
-    auto folder = std::make_shared<core::Result<std::string>>(std::string());
-    environment_.snapshot_executor.submit(
-        [&store = snapshots_, shared, folder] { *folder = store.copy_for_install(*shared); },
-        [this, folder, alive = alive_] {
-            if (!*alive || !running_ || failed_) return;
-            if (!*folder) {
-                events_.alarm("snapshot_install", folder->error().message + "; it is tried again");
-                environment_.timers.start(kDiskRetry, [this, alive_then = alive] {
-                    if (*alive_then) prepare_install();
-                });
-                return;
-            }
-            events_.alarm("snapshot_install", "");
-            install_folder_ = **folder;
-            LogWrite write;
-            write.kind = LogWrite::Kind::kReset;
-            write.index = core::Index{installing_->index() + 1};
-            writer_->submit(std::move(write));
-        });
+    LogWrite write;
+    write.kind = LogWrite::Kind::kReset;
+    write.index = core::Index{manifest.index() + 1};
+    writer_->submit(std::move(write));
 }
 
 void Engine::deliver_committed() {

@@ -1,5 +1,7 @@
 #include "storage/raft/snapshot_fetch.h"
 
+#include <algorithm>
+
 namespace smackd::storage {
 
 SnapshotFetch::SnapshotFetch(SnapshotStore& store, core::Executor& executor, core::Timers& timers,
@@ -24,6 +26,7 @@ void SnapshotFetch::offer(core::NodeId from, core::Term term, const wire::Snapsh
     timers_.cancel(timer_);
     timer_ = 0;
     manifest_ = std::make_shared<const wire::SnapshotManifest>(manifest);
+    if (in_store()) return copy();
     logger_.info("fetching snapshot", {{"index", manifest.index()}, {"from", from.value}});
     begin();
 }
@@ -116,12 +119,29 @@ void SnapshotFetch::store_chunk(core::Bytes data) {
 void SnapshotFetch::finish() {
     run([&store = store_, manifest = manifest_] { return store.finish_incoming(*manifest); },
         [this] {
-            const auto manifest = std::move(manifest_);
-            manifest_ = nullptr;
+            store_.adopt(*manifest_);
+            logger_.info("snapshot is here", {{"index", manifest_->index()}});
+            copy();
+        });
+}
+
+bool SnapshotFetch::in_store() const {
+    return std::ranges::any_of(store_.list(), [&](const wire::SnapshotManifest& other) {
+        return other.index() == manifest_->index() && other.term() == manifest_->term();
+    });
+}
+
+/// The state machine takes its files away and the store keeps its own.
+void SnapshotFetch::copy() {
+    auto folder = std::make_shared<std::string>();
+    run([&store = store_, manifest = manifest_, folder]() -> core::Result<void> {
+        TRY_ASSIGN(*folder, store.copy_for_install(*manifest, "fetched"));
+        return {};
+    },
+        [this, folder] {
+            const auto manifest = std::exchange(manifest_, nullptr);
             ++generation_;
-            store_.adopt(*manifest);
-            logger_.info("snapshot is here", {{"index", manifest->index()}});
-            events_.ready(from_, term_, *manifest);
+            events_.ready(from_, term_, *manifest, *folder);
         });
 }
 
@@ -135,6 +155,10 @@ void SnapshotFetch::not_needed() {
 void SnapshotFetch::drop(const core::Error& error) {
     logger_.warning("snapshot not fetched, waiting for the next offer", {{"reason", error.to_string()}});
     ++generation_;
+    if (error.code == core::Errc::kCorrupt && in_store()) {
+        if (auto removed = store_.remove(*manifest_); !removed)
+            logger_.warning("damaged snapshot stays", {{"reason", removed.error().message}});
+    }
     manifest_ = nullptr;
     waiting_ = false;
     timers_.cancel(timer_);

@@ -1,7 +1,9 @@
 // Pulls a snapshot from the leader chunk by chunk while the replica goes on as a follower.
 //
 // The replica votes and answers heartbeats meanwhile; only when the whole snapshot is here, verified and
-// durable is it handed to Raft. A transfer that was interrupted resumes behind the last chunk that checks.
+// durable, and a checked copy of its files is ready for the state machine, is it handed to Raft: from there is
+// no way back. A transfer that was interrupted resumes behind the last chunk that checks; a snapshot that was
+// damaged on this disk is removed and fetched anew.
 #pragma once
 
 #include <memory>
@@ -21,7 +23,9 @@ class SnapshotFetch {
  public:
     struct Events {
         core::Callback<void(core::NodeId, const wire::RaftMessage&)> send;
-        core::Callback<void(core::NodeId, core::Term, const wire::SnapshotManifest&)> ready;
+        /// The folder holds a copy of the files that is the receiver's to take.
+        core::Callback<void(core::NodeId, core::Term, const wire::SnapshotManifest&, const std::string&)>
+            ready;
         core::Callback<void(const core::Error*)> condition;  ///< the disk refuses; null once it works again
     };
 
@@ -31,7 +35,8 @@ class SnapshotFetch {
     SnapshotFetch(const SnapshotFetch&) = delete;
     SnapshotFetch& operator=(const SnapshotFetch&) = delete;
 
-    /// The leader offers `manifest`; offering what is being fetched only renews who and when.
+    /// The leader offers `manifest`; offering what is being fetched only renews who and when. What the store
+    /// has already is not fetched, only copied.
     void offer(core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest);
     void receive(core::NodeId from, wire::ChunkReply& reply);
     /// The log follows the leader without a snapshot: an earlier refusal of the disk is of no more interest.
@@ -45,6 +50,8 @@ class SnapshotFetch {
     void ask();
     void store_chunk(core::Bytes data);
     void finish();
+    void copy();
+    bool in_store() const;
     void drop(const core::Error& error);
     /// Runs `work` on the executor, then `done` unless the fetch was dropped or replaced meanwhile.
     void run(core::Callback<core::Result<void>()> work, core::Callback<void()> done);

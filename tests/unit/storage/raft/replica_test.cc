@@ -3,6 +3,8 @@
 #include <map>
 
 #include "core/wire/command.pb.h"
+#include "core/wire/raft.pb.h"
+#include "storage/log/record.h"
 #include "tests/sim/process.h"
 
 using namespace smackd;
@@ -279,6 +281,86 @@ TEST_CASE("replica: a server far behind is brought back by a snapshot in chunks"
     cluster.run(core::seconds{5});
     CHECK(cluster[behind].state().revision() == cluster[leader].state().revision());
     CHECK(cluster[behind].counts().installs == 1);
+}
+
+TEST_CASE("replica: a snapshot that is damaged between its check and its installation is fetched anew") {
+    Cluster cluster(3, 8 * 1024);
+    const uint64_t leader = cluster.leader();
+    const uint64_t behind = leader == 3 ? 2 : 3;
+    cluster[behind].crash(false);
+    for (int i = 0; i < 300; ++i)
+        REQUIRE(cluster.put(leader, std::format("k{}", i), std::string(200, 'x')).has_value());
+    std::string flipped;
+    cluster[behind].after_event = [&](sim::Process& process) {
+        if (flipped.empty()) flipped = process.disk().flip_bit("snapshots/snap-");
+        if (flipped.contains("MANIFEST")) flipped.clear();  // read at the next start only
+    };
+    REQUIRE(cluster[behind].boot().has_value());
+    cluster.run(core::seconds{5});
+    CHECK_FALSE(flipped.empty());
+    CHECK(cluster[behind].state().revision() == cluster[leader].state().revision());
+    CHECK(cluster[behind].replica().status().alarms.empty());
+}
+
+TEST_CASE("replica: a late rejection of what a follower has acknowledged since does not stop its entries") {
+    Cluster cluster(3);
+    const uint64_t leader = cluster.leader();
+    const uint64_t follower = leader == 3 ? 2 : 3;
+    REQUIRE(cluster.put(leader, "a", "1").has_value());
+    cluster.run(core::seconds{1});
+    const storage::ReplicaStatus status = cluster[leader].replica().status();
+    const auto reject = [&](uint64_t index) {
+        wire::RaftMessage message;
+        message.mutable_append_entries_result()->set_term(status.term.value);
+        message.mutable_append_entries_result()->set_rejected(index);
+        message.mutable_append_entries_result()->set_last_log_index(index);
+        cluster.network.send(follower, leader, message.SerializeAsString());
+        cluster.run(core::milliseconds{5});
+    };
+    // The follower misses an entry and says so: it is probed. Then comes what it said before it had the others.
+    cluster.network.cut(leader, follower);
+    REQUIRE(cluster.put(leader, "a", "2").has_value());
+    reject(status.last_index.value + 1);
+    reject(status.last_index.value);
+    cluster.network.heal();
+    cluster.run(core::seconds{1});
+    REQUIRE(cluster.put(leader, "a", "3").has_value());
+    cluster.run(core::seconds{1});
+    CHECK(cluster[leader].replica().status().term == status.term);
+    CHECK(cluster[follower].state().revision() == cluster[leader].state().revision());
+}
+
+TEST_CASE("replica: a standby that hears no leader votes for who needs it by a newer configuration") {
+    Cluster cluster(2);
+    const uint64_t leader = cluster.leader();
+    const uint64_t other = 3 - leader;
+    sim::ProcessOptions options;
+    options.id = 3;
+    cluster.processes[3] = std::make_unique<sim::Process>(cluster.world, cluster.network, options);
+    REQUIRE(cluster[3].boot().has_value());
+    std::optional<core::Result<void>> outcome;
+    const auto note = [&](core::Result<void> result) { outcome = std::move(result); };
+    cluster[leader].replica().add_server(
+        {.id = {3}, .address = "n3:1", .role = storage::ServerRole::kStandby}, note);
+    cluster.run(core::seconds{2});
+    REQUIRE((outcome.has_value() && outcome->has_value()));
+    // The configuration that makes it a voter reaches the other server only, and then the leader dies.
+    cluster.network.sniffer = [&](uint64_t from, uint64_t to, core::BytesView bytes) {
+        wire::RaftMessage message;
+        if (from != leader || to != 3 || !message.ParseFromString(std::string(bytes))) return;
+        for (const wire::LogRecord& record : message.append_entries().entries()) {
+            if (record.type() == static_cast<uint32_t>(storage::EntryType::kConfiguration))
+                cluster.network.cut(leader, 3);
+        }
+    };
+    cluster[leader].replica().assign_role({3}, storage::ServerRole::kVoter, [](const core::Result<void>&) {});
+    cluster.run(core::seconds{1});
+    REQUIRE(cluster[other].replica().status().servers.back().role == storage::ServerRole::kVoter);
+    REQUIRE(cluster[3].replica().status().servers.back().role == storage::ServerRole::kStandby);
+    cluster[leader].crash(false);
+    cluster.run(core::seconds{5});
+    CHECK(cluster.leader() == other);
+    CHECK(cluster[3].replica().status().servers.back().role == storage::ServerRole::kVoter);
 }
 
 TEST_CASE("replica: leadership is handed over on request") {
