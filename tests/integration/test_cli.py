@@ -82,7 +82,7 @@ def test_machines():
     assert "smack/n2.example.org@" in listing.out, listing
     demo.must("machine", "suspend", "n2.example.org")
     assert demo.must_json("machine", "show", "n2.example.org")["state"] == "suspended"
-    demo.must("machine", "suspend", "n2.example.org", "--resume")
+    demo.must("machine", "resume", "n2.example.org")
     assert "n2.example.org" in demo.must("machine", "list").out
     demo.must("machine", "remove", "n2.example.org")
     wrong = demo.cli("machine", "add", "n3.example.org", "--role", "king")

@@ -103,7 +103,7 @@ core::Result<void> set_state(Context& context, bool allowed) {
 }
 
 core::Result<void> machine_suspend(Context& context) {
-    return set_state(context, context.arguments.has("--resume"));
+    return set_state(context, false);
 }
 
 core::Result<void> machine_resume(Context& context) {
@@ -154,7 +154,7 @@ std::vector<Command> machine_commands() {
          "keeps a machine out without removing it",
          "smackd machine suspend n2.example.org",
          {kName},
-         with_server_options({{"--resume", "", "lets it in again"}}),
+         with_server_options(),
          machine_suspend},
         {"machine resume",
          "lets a suspended machine in again",
