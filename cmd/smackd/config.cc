@@ -61,6 +61,12 @@ core::Result<void> set_node_name(Config& config, const Values& values) {
     return {};
 }
 
+core::Result<void> set_gossip(Config& config, const Values& values) {
+    config.gossip_by_stream = values[0] == "stream";
+    if (config.gossip_by_stream || values[0] == "direct") return {};
+    return core::fail(core::Errc::kInvalid, "'{}' is neither direct nor stream", values[0]);
+}
+
 core::Result<void> set_host_names(Config& config, const Values& values) {
     for (const std::string& name : values) TRY(core::check_machine_name(name));
     config.host_names = values;
@@ -190,8 +196,11 @@ const std::vector<ConfigKey>& config_keys() {
         {"node.name", "NAME", "the machine's name; the host's name when absent", set_node_name},
         {"node.advertise", "HOST:PORT", "the cluster address other servers dial",
          set_address<&Config::advertise_address>},
+        {"node.gossip", "direct|stream", "how an agent gossips: by UDP, or behind NAT over its stream alone",
+         set_gossip},
         {"listen.api", "HOST:PORT", "HTTPS API", set_address<&Config::api_address>},
-        {"listen.cluster", "HOST:PORT", "mutual TLS between servers", set_address<&Config::cluster_address>},
+        {"listen.cluster", "HOST:PORT", "mutual TLS between nodes, and gossip (UDP)",
+         set_address<&Config::cluster_address>},
         {"listen.kdc", "HOST:PORT", "Kerberos KDC of an embedded realm", set_address<&Config::kdc_address>},
         {"api.host_names", "[NAME, ...]", "further names the API answers to", set_host_names,
          ConfigForm::kTexts},

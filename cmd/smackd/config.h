@@ -23,6 +23,7 @@ struct Config {
     std::string api_address = "0.0.0.0:5050";
     std::string cluster_address = "0.0.0.0:5055";
     std::string advertise_address;           ///< what others dial; empty: node_name and the cluster port
+    bool gossip_by_stream = false;           ///< an agent that others cannot reach over UDP (NAT)
     std::string kdc_address = "0.0.0.0:88";  ///< embedded realm only
     std::vector<std::string> host_names;     ///< further names the API answers to (Host header)
     int64_t token_life_s = auth::kTokenLifeSeconds;    ///< of tokens given at sign-in

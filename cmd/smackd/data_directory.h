@@ -15,7 +15,7 @@ namespace smackd::cmd {
 ///     lock                      held while a daemon runs
 ///     raft/                     log, term and vote, snapshots
 ///     state/                    state.db, secrets.db, realm/realm.db
-///     cluster/                  CA, this node's certificate and key, initial_voters
+///     cluster/                  CA, this node's certificate and key, initial_voters, gossip_members
 ///     krb5.conf                 for Kerberos clients on this machine (embedded realm)
 ///     keytabs/                  keytabs that the node or the demo made
 ///     audit/                    refusals
@@ -32,6 +32,7 @@ class DataDirectory {
     std::string state() const { return path_ + "/state"; }
     std::string cluster() const { return path_ + "/cluster"; }
     std::string initial_voters() const { return cluster() + "/initial_voters"; }
+    std::string known_members() const { return cluster() + "/gossip_members"; }
     std::string realm() const { return state() + "/realm"; }
     std::string keytabs() const { return path_ + "/keytabs"; }
     std::string audit() const { return path_ + "/audit"; }

@@ -1,5 +1,7 @@
 #include "net/gossip/endpoint.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <format>
 #include <utility>
@@ -17,6 +19,7 @@ namespace {
 
 constexpr core::Duration kRefusalEvery = std::chrono::seconds(1);
 constexpr core::Duration kReceiveRetry = std::chrono::milliseconds(100);
+constexpr core::Duration kLookUpRetry = std::chrono::seconds(1);
 
 SealingOptions sealing_of(const EndpointOptions& options) {
     SealingOptions sealing = options.sealing;
@@ -127,9 +130,9 @@ void Endpoint::send(const core::gossip::OutgoingPacket& packet) {
         if (hooks_.on_stream_packet) hooks_.on_stream_packet(packet.to, packet.bytes);
         return;
     }
-    const auto address = Address::parse(packet.address);
+    const auto address = address_of(packet.address);
     if (!address) {
-        ++counts_.send_failed;  // a member advertises what is no address; its probes fail
+        ++counts_.send_failed;  // no address, or a name that is being looked up: as if lost on the way
         return;
     }
     const Bytes sealed = sealing_.seal(packet.bytes, clock_.wall());
@@ -139,6 +142,32 @@ void Endpoint::send(const core::gossip::OutgoingPacket& packet) {
     }
     ++counts_.sent;
     counts_.sent_bytes += sealed.size();
+}
+
+std::optional<Address> Endpoint::address_of(const std::string& text) {
+    if (auto literal = Address::parse(text)) return *literal;
+    if (resolved_.size() >= kResolvedMax && !resolved_.contains(text)) resolved_.clear();
+    Resolved& entry = resolved_[text];
+    if (!entry.asking && loop_.now() >= entry.until) {
+        auto at = parse_host_port(text);
+        if (!at) return std::nullopt;
+        entry.asking = true;
+        scope_.spawn(look_up(text, std::move(*at)));
+    }
+    return entry.address;
+}
+
+/// A name that is not found now is asked for again as soon as somebody wants it; its old address is kept.
+Task<void> Endpoint::look_up(std::string text, HostPort at) {
+    auto found = co_await resolve(loop_, std::move(at.host), at.port, kResolveLimit);
+    Resolved& entry = resolved_[text];
+    entry.asking = false;
+    entry.until = loop_.now() + (found ? kResolvedFor : kLookUpRetry);
+    if (!found) co_return;
+    const int family = socket_->address().raw()->sa_family;
+    const auto usable = std::ranges::find(
+        *found, family, [](const Address& address) -> int { return address.raw()->sa_family; });
+    if (usable != found->end()) entry.address = *usable;
 }
 
 void Endpoint::arrange_timer() {

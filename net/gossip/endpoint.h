@@ -6,7 +6,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/gossip/membership.h"
@@ -16,6 +18,12 @@
 #include "net/socket.h"
 
 namespace smackd::net::gossip {
+
+/// Members may advertise names; an answer of the resolver is used for so long, and while the next is waited
+/// for.
+inline constexpr core::Duration kResolvedFor = std::chrono::seconds(30);
+inline constexpr core::Duration kResolveLimit = std::chrono::seconds(5);
+inline constexpr size_t kResolvedMax = 2 * core::gossip::kMembersMax;
 
 struct EndpointOptions {
     core::gossip::Identity self;
@@ -91,6 +99,8 @@ class Endpoint {
     void on_datagram(const UdpSocket::Datagram& datagram);
     void act();
     void send(const core::gossip::OutgoingPacket& packet);
+    std::optional<Address> address_of(const std::string& text);
+    Task<void> look_up(std::string text, HostPort at);
     void arrange_timer();
     void refuse(const std::string& from, const core::Error& why);
 
@@ -105,6 +115,12 @@ class Endpoint {
     EndpointCounts counts_;
     core::TimerId timer_ = 0;
     core::Instant timer_at_;
+    struct Resolved {
+        std::optional<Address> address;
+        core::Instant until;
+        bool asking = false;
+    };
+    std::unordered_map<std::string, Resolved> resolved_;
     core::Instant refusals_silent_until_;
     uint64_t refusals_unsaid_ = 0;
     bool closing_ = false;

@@ -20,6 +20,7 @@
 #include "services/api/event_texts.h"
 #include "services/api/feed_reader.h"
 #include "services/api/kerberos_door.h"
+#include "services/api/liveness_door.h"
 #include "services/api/metrics.h"
 #include "services/api/reader_pool.h"
 #include "services/api/realm_door.h"
@@ -66,6 +67,7 @@ struct ApiEnvironment {
     RealmDoor* realm = nullptr;            ///< only with the embedded realm
     auth::RefusalLog* refusals = nullptr;  ///< nullptr: refusals are only counted and shown
     BackupDoor* backups = nullptr;         ///< nullptr: no backups can be made here
+    LivenessDoor* liveness = nullptr;      ///< nullptr: nodes are shown without it
 };
 
 /// A refusal as GET /smack/v1/refusals shows it.

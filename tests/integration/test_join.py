@@ -18,8 +18,8 @@ def start_first(host, realm=REALM):
     wait_ready(host)
 
 
-def start(host):
-    host.start([SMACKD, "start", "--data-dir", host.directory])
+def start(host, *words):
+    host.start([SMACKD, "start", "--data-dir", host.directory, *words])
     wait_ready(host)
 
 

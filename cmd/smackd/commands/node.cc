@@ -6,11 +6,9 @@
 namespace smackd::cmd {
 namespace {
 
-const std::vector<Column> kNodeColumns{{"ID", "id"},
-                                       {"MACHINE", "machine"},
-                                       {"ROLES", "roles"},
-                                       {"ADDRESS", "address"},
-                                       {"SOFTWARE", "software"}};
+const std::vector<Column> kNodeColumns{
+    {"ID", "id"},           {"MACHINE", "machine"},   {"ROLES", "roles"},
+    {"ADDRESS", "address"}, {"LIVENESS", "liveness"}, {"SOFTWARE", "software"}};
 
 core::Result<void> node_list(Context& context) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));

@@ -11,6 +11,8 @@
 #include "auth/kdc_process.h"
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/join.h"
+#include "cmd/smackd/node/foreign_wait.h"
+#include "cmd/smackd/node/liveness.h"
 #include "cmd/smackd/node/loop_thread.h"
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
@@ -48,6 +50,12 @@ class AgentNode final : public Node {
     net::Task<Result<void>> follow(auth::AdmittedNode server);
     net::Task<Result<std::unique_ptr<net::rpc::RpcClient>>> dial(auth::AdmittedNode server);
     void connected(const auth::AdmittedNode& server, const wire::HeartbeatAnswer& answer);
+    bool reachable() const { return !options_.config.gossip_by_stream && !identity_.address.empty(); }
+    void take_keys(const wire::HeartbeatAnswer& answer);
+    void start_gossip(const wire::GossipKeys& keys, uint64_t epoch);
+    Liveness::Hooks gossip_hooks();
+    net::Task<void> read_gossip(net::rpc::RpcClient& client, core::NodeId server);
+    net::Task<void> sync_with_server();
     void renew_while_running();
     void renew_when_due();
 
@@ -61,6 +69,10 @@ class AgentNode final : public Node {
     std::unique_ptr<LoopThread> thread_;
     std::unique_ptr<net::TlsEngine> engine_;
     std::unique_ptr<net::Scope> scope_;
+    std::shared_ptr<Liveness> liveness_;
+    net::rpc::RpcClient* client_ = nullptr;  // of the stream that is up, whose server is the next; loop only
+    core::NodeId server_;
+    net::Scope* stream_scope_ = nullptr;  // of work over that stream
     std::thread renewal_;
     std::mutex mutex_;
     std::condition_variable changed_;
@@ -143,11 +155,17 @@ net::Task<Result<std::unique_ptr<net::rpc::RpcClient>>> AgentNode::dial(auth::Ad
 
 net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
     CO_TRY_ASSIGN(auto client, co_await dial(server));
+    net::Scope work(thread_->loop());
+    client_ = client.get();
+    server_ = server.id;
+    stream_scope_ = &work;
+    work.spawn(read_gossip(*client, server.id));
     Result<void> going;
     for (uint64_t sequence = 1; going; ++sequence) {
         wire::Heartbeat heartbeat;
         heartbeat.set_sequence(sequence);
         heartbeat.set_epoch(identity_.epoch);
+        heartbeat.set_gossip_keys_version(liveness_ ? liveness_->keys_version() : 0);
         auto answered = co_await client->call("heartbeat", heartbeat.SerializeAsString(), kHeartbeatLimit);
         if (!answered) {
             going = core::pass(std::move(answered));
@@ -159,15 +177,110 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
             break;
         }
         if (sequence == 1) connected(server, answer);
+        take_keys(answer);
         going = co_await net::sleep(thread_->loop(), kHeartbeat);
     }
+    client_ = nullptr;
+    stream_scope_ = nullptr;
+    co_await work.close();
     co_await client->close();
     co_return going;
+}
+
+// ---- gossip: by UDP where others reach this node, and over the stream
+
+void AgentNode::take_keys(const wire::HeartbeatAnswer& answer) {
+    if (answer.gossip_keys().empty()) return;
+    wire::GossipKeys keys;
+    if (!keys.ParseFromString(answer.gossip_keys()))
+        return logger_.error("the server's gossip keys are none");
+    if (liveness_) return liveness_->set_keys(std::move(keys), answer.epoch());
+    start_gossip(keys, answer.epoch());
+}
+
+void AgentNode::start_gossip(const wire::GossipKeys& keys, uint64_t epoch) {
+    LivenessOptions options;
+    options.self.id = core::NodeId{identity_.node_id};
+    options.self.generation = identity_.generation;
+    options.self.name = identity_.name;
+    if (reachable()) options.self.addresses = {identity_.address};
+    options.cluster_id = identity_.cluster_id;
+    options.epoch = epoch;
+    options.keys = keys;
+    if (auto known = read_small_file(directory_.known_members())) options.known_members = std::move(*known);
+    auto bind = net::Address::parse(options_.config.cluster_address);
+    auto started = bind ? Liveness::start((options.bind = *bind, std::move(options)), gossip_hooks(),
+                                          logger_.named("gossip"))
+                        : Result<std::shared_ptr<Liveness>>(core::pass(std::move(bind)));
+    if (!started)
+        return logger_.error("alarm gossip", {{"what", started.error().message},
+                                              {"address", options_.config.cluster_address}});
+    liveness_ = std::move(*started);
+    if (!reachable()) return liveness_->set_holder(server_);
+    std::vector<std::string> seeds;
+    for (const auth::AdmittedNode& server : read_join_members(directory_)) seeds.push_back(server.address);
+    liveness_->join(std::move(seeds));
+}
+
+Liveness::Hooks AgentNode::gossip_hooks() {
+    net::Loop& loop = thread_->loop();
+    Liveness::Hooks hooks;
+    // An agent has one stream: whoever is wanted, its server has the news.
+    hooks.stream_wanted = [this, &loop](const core::gossip::StreamWanted&) {
+        loop.post(
+            [this] {
+                if (stream_scope_ != nullptr) stream_scope_->spawn(sync_with_server());
+            },
+            "gossip");
+    };
+    hooks.stream_packet = [this, &loop](core::NodeId to, const core::Bytes& packet) {
+        loop.post(
+            [this, to, packet] {
+                if (client_ != nullptr && server_ == to) static_cast<void>(client_->notify("gossip", packet));
+            },
+            "gossip");
+    };
+    hooks.refused = [](const std::string&, const core::Error&) {};  // logged there
+    hooks.known_members = [&workers = *workers_, path = directory_.known_members(),
+                           logger = logger_](core::Bytes known) {
+        workers.submit([path, known = std::move(known), logger] {
+            auto written = replace_file(path, known, 0600);
+            if (!written) logger.warning("known members", {{"error", written.error().message}});
+        });
+    };
+    return hooks;
+}
+
+net::Task<void> AgentNode::read_gossip(net::rpc::RpcClient& client, core::NodeId server) {
+    auto packets = co_await client.open("gossip", {});
+    while (packets) {
+        auto packet = co_await (*packets)->next();
+        if (!packet || !*packet) co_return;
+        if (liveness_) liveness_->stream_packet(server, std::move(**packet));
+    }
+}
+
+net::Task<void> AgentNode::sync_with_server() {
+    net::rpc::RpcClient& client = *client_;
+    const core::NodeId server = server_;
+    net::Loop& loop = thread_->loop();
+    std::shared_ptr<Liveness> liveness = liveness_;
+    auto request = co_await await_foreign<core::Bytes>(
+        loop, [&](auto done) { liveness->sync_request(std::move(done)); });
+    if (!request) co_return;
+    auto reply = co_await client.call("gossip.sync", std::move(*request), kHeartbeatLimit);
+    if (!reply) co_return;
+    liveness->heard(server, true);
+    auto push = co_await await_foreign<std::optional<core::Bytes>>(
+        loop, [&](auto done) { liveness->sync_reply(server, std::move(*reply), std::move(done)); });
+    if (push && *push)
+        static_cast<void>(co_await client.call("gossip.sync", std::move(**push), kHeartbeatLimit));
 }
 
 void AgentNode::connected(const auth::AdmittedNode& server, const wire::HeartbeatAnswer& answer) {
     logger_.info("connected",
                  {{"server", server.machine}, {"address", server.address}, {"epoch", answer.epoch()}});
+    if (liveness_ && !reachable()) liveness_->set_holder(server.id);
     std::lock_guard lock(mutex_);
     ready_ = true;
     changed_.notify_all();
@@ -220,6 +333,9 @@ void AgentNode::stop() {
         changed_.notify_all();
     }
     if (thread_) {
+        // Its good-bye may go over the stream.
+        if (auto liveness = thread_->call<std::shared_ptr<Liveness>>([this] { return liveness_; }))
+            liveness->stop();
         thread_->await<bool>([this] {
             return [](net::Scope& scope) -> net::Task<bool> {
                 co_await scope.close();

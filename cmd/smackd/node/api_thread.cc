@@ -35,6 +35,23 @@ std::string replay_cache(const DataDirectory& directory) {
     return (made || ours ? folder : directory.run()) + "/replays";
 }
 
+class NodeLiveness final : public services::LivenessDoor {
+ public:
+    explicit NodeLiveness(core::Callback<std::shared_ptr<Liveness>()> liveness)
+        : liveness_(std::move(liveness)) {}
+    std::vector<services::LiveMember> members() const override {
+        std::vector<services::LiveMember> members;
+        const std::shared_ptr<Liveness> liveness = liveness_();
+        if (!liveness) return members;
+        for (const LivenessRow& row : liveness->members())
+            members.push_back({row.id, core::gossip::member_state_name(row.state), row.since});
+        return members;
+    }
+
+ private:
+    mutable core::Callback<std::shared_ptr<Liveness>()> liveness_;
+};
+
 }  // namespace
 
 core::Result<std::unique_ptr<ApiThread>> ApiThread::start(ApiThreadOptions options,
@@ -73,6 +90,7 @@ core::Result<void> ApiThread::make_doors() {
     }
     TRY_ASSIGN(refusals_, auth::RefusalLog::open(environment_.disk, directory.audit()));
     make_backups();
+    liveness_ = std::make_unique<NodeLiveness>(std::move(environment_.liveness));
     return {};
 }
 
@@ -119,7 +137,8 @@ core::Result<void> ApiThread::begin() {
                                          *kerberos_,
                                          realm_.get(),
                                          refusals_.get(),
-                                         backups_.get()};
+                                         backups_.get(),
+                                         liveness_.get()};
     api_ = std::make_unique<services::Api>(std::move(environment), api_options());
     server_ = std::make_unique<net::http::Server>(
         thread_.loop(), &engine_,

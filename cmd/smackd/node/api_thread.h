@@ -48,6 +48,8 @@ struct ApiThreadEnvironment {
     storage::sqlite::Vfs& vfs;
     /// Pins the committed state for a backup; called on the consensus thread.
     core::Callback<core::Result<storage::SnapshotTask>()> pin_state;
+    /// Gossip as it runs now, or null; any thread.
+    core::Callback<std::shared_ptr<Liveness>()> liveness;
 };
 
 class ApiThread {
@@ -81,6 +83,7 @@ class ApiThread {
     std::unique_ptr<services::RealmDoor> realm_;
     std::unique_ptr<auth::RefusalLog> refusals_;
     std::unique_ptr<Backups> backups_;
+    std::unique_ptr<services::LivenessDoor> liveness_;
     std::unique_ptr<services::Api> api_;
     std::unique_ptr<net::http::Server> server_;
     bool stopped_ = false;

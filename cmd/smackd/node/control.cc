@@ -14,11 +14,15 @@ inline constexpr core::Duration kPlanWait = core::milliseconds(200);
 
 Control::Control(Parts parts)
     : parts_(std::move(parts)), thread_("control", parts_.logger), scope_(thread_.loop()) {
+    gossip_ = std::make_unique<GossipKeeper>(
+        GossipKeeper::Parts{thread_.loop(), parts_.consensus, parts_.workers, parts_.clock,
+                            parts_.cluster_key, parts_.self, parts_.cluster_id, parts_.gossip_address,
+                            parts_.known_members, std::move(parts_.refused), parts_.logger.named("gossip")});
     thread_.start();
     thread_.call<bool>([this] {
         listener_ = std::make_unique<services::FeedListener>(
             thread_.loop(), parts_.hub,
-            std::vector<std::string>{"cluster", "epoch", "level", "machine", "node"},
+            std::vector<std::string>{"cluster", "epoch", "level", "machine", "node", "secret"},
             [this] { registry_changed(); });
         return true;
     });
@@ -30,11 +34,13 @@ Control::~Control() {
 
 void Control::stop() {
     if (std::exchange(stopped_, true)) return;
+    gossip_->stop();
     thread_.await<bool>([this] {
         return [](Control& control) -> net::Task<bool> {
             control.listener_.reset();
             control.thread_.loop().cancel(control.retry_);
             co_await control.scope_.close();
+            control.gossip_->end();
             co_return true;
         }(*this);
     });
@@ -56,7 +62,7 @@ void Control::registry_changed() {
 net::Task<void> Control::reload() {
     while (std::exchange(stale_, false)) {
         auto read =
-            co_await parts_.workers.run<auth::Registry>(thread_.loop(), [this] { return read_registry(); });
+            co_await parts_.workers.run<GossipKeeper::Facts>(thread_.loop(), [this] { return read_facts(); });
         if (scope_.cancelled()) co_return;
         if (!read) {
             parts_.logger.warning("reading the registry", {{"error", read.error().message}});
@@ -65,29 +71,35 @@ net::Task<void> Control::reload() {
             stale_ = true;
             continue;
         }
-        if (!read->known()) continue;  // the cluster's first command is not here yet
-        registry_ = std::make_shared<const auth::Registry>(std::move(*read));
+        if (!read->registry->known()) continue;  // the cluster's first command is not here yet
+        registry_ = read->registry;
         parts_.consensus.loop().post([&consensus = parts_.consensus,
                                       registry = registry_] { consensus.peers().set_registry(registry); },
                                      "registry");
+        gossip_->update(std::move(*read));
         decide();
     }
     reloading_ = false;
 }
 
-Result<auth::Registry> Control::read_registry() const {
+Result<GossipKeeper::Facts> Control::read_facts() const {
     storage::state::StateReader reader(parts_.reader);
     TRY_ASSIGN(auto view, reader.view());
     auth::Registry::Rows rows;
+    GossipKeeper::Facts facts{std::make_shared<const auth::Registry>(), {}, 0};
     TRY_ASSIGN(auto cluster, view.cluster());
-    if (!cluster) return auth::Registry();
+    if (!cluster) return facts;
     rows.cluster_id = cluster->put.cluster_id();
     rows.epoch = view.point().revision.epoch;
     TRY_ASSIGN(auto machines, view.machines());
     for (auto& row : machines) rows.machines.push_back(std::move(row.put));
     TRY_ASSIGN(auto nodes, view.nodes());
     for (auto& row : nodes) rows.nodes.push_back(std::move(row.put));
-    return auth::Registry(std::move(rows));
+    facts.registry = std::make_shared<const auth::Registry>(std::move(rows));
+    TRY_ASSIGN(facts.last_node_id, view.last_node_id());
+    TRY_ASSIGN(auto keys, reader.secret(kGossipKeysSecret));
+    facts.sealed_keys = std::move(keys).value_or(core::Bytes());
+    return facts;
 }
 
 MembershipView Control::view_of(const storage::ReplicaStatus& status) const {
@@ -106,9 +118,11 @@ MembershipView Control::view_of(const storage::ReplicaStatus& status) const {
 }
 
 void Control::decide() {
-    if (changing_ || !registry_ || scope_.cancelled()) return;
+    if (scope_.cancelled()) return;
     const storage::ReplicaStatus status = parts_.consensus.status();
-    if (status.role != storage::ReplicaRole::kLeader) return;
+    const bool leads = status.role == storage::ReplicaRole::kLeader;
+    gossip_->lead(leads && status.may_plan);
+    if (changing_ || !registry_ || !leads) return;
     if (!status.may_plan) {  // a new leader first applies an entry of its own term
         thread_.loop().cancel(retry_);
         retry_ = thread_.loop().start(kPlanWait, [this] { decide(); }, "membership");

@@ -1,5 +1,5 @@
-// The control thread of a server: follows the registry in the feed, tells the cluster's address who may come
-// in, and, on the leader, decides which servers take part in Raft.
+// The control thread of a server: follows the registry in the feed, tells the cluster's address and gossip
+// who may come in, and, on the leader, decides which servers take part in Raft.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 
 #include "auth/registry.h"
 #include "cmd/smackd/node/consensus.h"
+#include "cmd/smackd/node/gossip_keeper.h"
 #include "cmd/smackd/node/loop_thread.h"
 #include "cmd/smackd/node/membership.h"
 #include "net/worker_pool.h"
@@ -29,19 +30,27 @@ class Control {
         storage::state::ReaderOptions reader;
         core::NodeId self;
         core::Logger logger;
+        core::Clock& clock;
+        const auth::SealKey& cluster_key;
+        std::string cluster_id;
+        std::string gossip_address;  ///< HOST:PORT to bind, UDP
+        std::string known_members;   ///< file
+        core::Callback<void(auth::Refusal)> refused;
     };
     /// All of it outlives this. Starts the thread.
     explicit Control(Parts parts);
     /// stop() when that was not called.
     ~Control();
     void stop();
+    /// Null before the state has gossip keys. Any thread.
+    std::shared_ptr<Liveness> liveness() const { return gossip_->liveness(); }
     /// Any thread: role, leader or configuration changed.
     void consensus_changed();
 
  private:
     void registry_changed();
     net::Task<void> reload();
-    core::Result<auth::Registry> read_registry() const;
+    core::Result<GossipKeeper::Facts> read_facts() const;
     void decide();
     MembershipView view_of(const storage::ReplicaStatus& status) const;
     void change(MembershipChange change);
@@ -50,6 +59,7 @@ class Control {
     Parts parts_;
     LoopThread thread_;
     net::Scope scope_;
+    std::unique_ptr<GossipKeeper> gossip_;
     std::unique_ptr<services::FeedListener> listener_;
     std::shared_ptr<const auth::Registry> registry_;  // shared with the consensus thread
     bool reloading_ = false;

@@ -289,8 +289,10 @@ void RunningNode::start_joining() {
             }
         },
         "joining");
-    control_ = std::make_unique<Control>(Control::Parts{
-        *consensus_, *workers_, *hub_, reader, core::NodeId{identity_.node_id}, logger_.named("control")});
+    control_ = std::make_unique<Control>(
+        Control::Parts{*consensus_, *workers_, *hub_, reader, core::NodeId{identity_.node_id},
+                       logger_.named("control"), clock_, secrets_->cluster_key, identity_.cluster_id,
+                       options_.config.cluster_address, directory_.known_members(), refused});
     running_control_ = control_.get();
 }
 
@@ -318,7 +320,11 @@ core::Result<void> RunningNode::start_api() {
                                      *hub_,
                                      {directory_.state(), *vfs_, generation_},
                                      *vfs_,
-                                     [machine = machine_] { return machine->begin_backup(); }};
+                                     [machine = machine_] { return machine->begin_backup(); },
+                                     [this] {
+                                         const Control* control = running_control_.load();
+                                         return control == nullptr ? nullptr : control->liveness();
+                                     }};
     TRY_ASSIGN(api_, ApiThread::start(std::move(options), std::move(environment)));
     api_->loop().post([this] { renew_later(); }, "renewal");
     return {};

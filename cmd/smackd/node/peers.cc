@@ -4,6 +4,7 @@
 #include <format>
 
 #include "auth/join_frame.h"
+#include "cmd/smackd/node/foreign_wait.h"
 #include "net/wait.h"
 
 namespace smackd::cmd {
@@ -57,6 +58,18 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
                 co_return answer;
             }(answer_heartbeat(request, caller));
         });
+    for (net::rpc::RpcServer* each : {&server_, &agents_}) {
+        each->on_call("gossip.sync", [this](core::Bytes request, const net::rpc::Caller& caller) {
+            return answer_sync(caller.hello.node, std::move(request));
+        });
+    }
+    agents_.on_notice("gossip", [this](core::Bytes packet, const net::rpc::Caller& caller) {
+        if (liveness_) liveness_->stream_packet(caller.hello.node, std::move(packet));
+    });
+    agents_.on_stream("gossip",
+                      [this](core::Bytes, net::rpc::ItemWriter& out, const net::rpc::Caller& caller) {
+                          return send_gossip(caller.hello.node, out);
+                      });
     server_.on_call("pending",
                     [this](core::Bytes, const net::rpc::Caller&) -> net::Task<core::Result<core::Bytes>> {
                         return [](core::Bytes list) -> net::Task<core::Result<core::Bytes>> {
@@ -116,6 +129,7 @@ net::Task<void> Peers::serve(std::unique_ptr<net::Stream> stream) {
     // Who is refused hears why from the agents' side, whose admission asks the same again.
     net::rpc::RpcServer& to = allowed && allowed->server ? server_ : agents_;
     auto served = co_await to.serve(std::move(stream));
+    if (liveness_ && allowed && !allowed->server) liveness_->heard(allowed->id, false);
     if (!served)
         logger_.debug("a node's connection ended", {{"peer", from}, {"why", served.error().message}});
 }
@@ -147,6 +161,10 @@ void Peers::record(const std::string& peer, std::string reason, std::string requ
 
 void Peers::set_registry(std::shared_ptr<const auth::Registry> registry) {
     std::shared_ptr<const auth::Registry> before = std::exchange(registry_, std::move(registry));
+    servers_.clear();
+    for (auth::AdmittedNode& node : registry_->admitted()) {
+        if (node.server && node.id != options_.self) servers_.push_back(std::move(node));
+    }
     if (!before) return;
     for (const auth::AdmittedNode& node : before->admitted()) {
         if (node.id == options_.self) continue;
@@ -175,12 +193,99 @@ void Peers::cut(core::NodeId node, const core::Error& why) {
     }(std::exchange(link->second->client, nullptr)));
 }
 
-core::Result<core::Bytes> Peers::answer_heartbeat(const core::Bytes& request, const net::rpc::Caller&) {
+// ---- gossip over streams
+
+void Peers::set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys) {
+    liveness_ = std::move(liveness);
+    keys.clear_departed();
+    gossip_keys_ = std::move(keys);
+}
+
+const auth::AdmittedNode* Peers::gossip_partner(const core::gossip::StreamWanted& wanted) {
+    for (const auth::AdmittedNode& server : servers_) {
+        const bool same =
+            wanted.node.value != 0 ? server.id == wanted.node : server.address == wanted.address;
+        if (same) return &server;
+    }
+    const bool anyone = wanted.use == core::gossip::StreamUse::kSync && !servers_.empty();
+    return anyone ? &servers_[sync_turn_++ % servers_.size()] : nullptr;
+}
+
+void Peers::gossip_stream(const core::gossip::StreamWanted& wanted) {
+    const auth::AdmittedNode* partner = gossip_partner(wanted);
+    if (partner == nullptr || !liveness_) return;
+    liveness_->sync_request([this, node = partner->id, address = partner->address](core::Bytes request) {
+        loop_.post(
+            [this, node, address, request = std::move(request)] { sync_with(node, address, request, true); },
+            "gossip sync");
+    });
+}
+
+// Any answer at all shows that the peer lives.
+void Peers::sync_with(core::NodeId node, std::string address, core::Bytes request, bool first) {
+    if (scope_.cancelled()) return;
+    call(node, address, "gossip.sync", std::move(request),
+         [this, node, address, first](core::Result<core::Bytes> reply) {
+             if (!reply || !liveness_) return;
+             liveness_->heard(node, true);
+             if (!first) return;
+             liveness_->sync_reply(node, std::move(*reply),
+                                   [this, node, address](core::Result<std::optional<core::Bytes>> second) {
+                                       if (!second || !*second) return;
+                                       loop_.post(
+                                           [this, node, address, push = std::move(**second)] {
+                                               sync_with(node, address, push, false);
+                                           },
+                                           "gossip sync");
+                                   });
+         });
+}
+
+net::Task<core::Result<core::Bytes>> Peers::answer_sync(core::NodeId peer, core::Bytes request) {
+    if (!liveness_) co_return core::fail(core::Errc::kUnavailable, "this server has no gossip keys yet");
+    co_return co_await await_foreign<core::Bytes>(
+        loop_, [&](auto done) { liveness_->answer_sync(peer, std::move(request), std::move(done)); });
+}
+
+void Peers::gossip_packet(core::NodeId agent, core::Bytes packet) {
+    const auto found = outboxes_.find(agent);
+    if (found == outboxes_.end()) return;
+    Outbox& outbox = *found->second;
+    if (outbox.packets.size() >= kStreamPacketsMax) outbox.packets.pop_front();
+    outbox.packets.push_back(std::move(packet));
+    outbox.changed.set();
+}
+
+// An agent has one such stream; a second one (it came back before the first was found dead) takes over.
+net::Task<core::Result<void>> Peers::send_gossip(core::NodeId agent, net::rpc::ItemWriter& out) {
+    auto outbox = std::make_shared<Outbox>(loop_);
+    outboxes_[agent] = outbox;
+    core::Result<void> going;
+    while (going) {
+        going = co_await outbox->changed.wait();
+        outbox->changed.reset();
+        while (going && !outbox->packets.empty()) {
+            core::Bytes packet = std::move(outbox->packets.front());
+            outbox->packets.pop_front();
+            going = co_await out.send(std::move(packet));
+        }
+    }
+    const auto current = outboxes_.find(agent);
+    if (current != outboxes_.end() && current->second == outbox) outboxes_.erase(current);
+    co_return going;
+}
+
+core::Result<core::Bytes> Peers::answer_heartbeat(const core::Bytes& request,
+                                                  const net::rpc::Caller& caller) {
     wire::Heartbeat heartbeat;
     if (!heartbeat.ParseFromString(request))
         return core::fail(core::Errc::kInvalid, "heartbeat: no wire.Heartbeat");
     wire::HeartbeatAnswer answer = calls_.standing();
     answer.set_sequence(heartbeat.sequence());
+    if (liveness_) liveness_->heard(caller.hello.node, true);
+    const bool known = gossip_keys_.version() != 0;
+    if (known && heartbeat.gossip_keys_version() != gossip_keys_.version())
+        answer.set_gossip_keys(gossip_keys_.SerializeAsString());
     return answer.SerializeAsString();
 }
 

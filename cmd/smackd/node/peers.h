@@ -2,12 +2,14 @@
 // the agents' streams, and machines that join. Who may come in is the registry's word (auth/registry.h).
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "auth/refusal_log.h"
 #include "auth/registry.h"
+#include "cmd/smackd/node/liveness.h"
 #include "core/callback.h"
 #include "core/ids.h"
 #include "core/logger.h"
@@ -44,6 +46,9 @@ class PeerCalls {
 /// A machine that is not in the registry asked to join; kept by the leader, in memory.
 inline constexpr size_t kPendingMachinesMax = 256;
 
+/// Gossip packets that wait for an agent's stream; more push out the oldest, as on a network.
+inline constexpr size_t kStreamPacketsMax = 256;
+
 struct PeersOptions {
     core::NodeId self;
     std::string cluster_id;
@@ -77,6 +82,13 @@ class Peers {
     wire::PendingMachines pending() const;
     void note_pending(wire::PendingMachine machine);
     core::Transport& transport() { return transport_; }
+    /// Gossip over this address' streams from here on; agents are told `keys`.
+    void set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys);
+    /// What the membership wants of a stream: push-pull with that server, or with another one where the
+    /// member is an agent, which cannot be dialled.
+    void gossip_stream(const core::gossip::StreamWanted& wanted);
+    /// For an agent whose stream ends here.
+    void gossip_packet(core::NodeId agent, core::Bytes packet);
 
     /// Calls `method` at a server; `done` on the loop. kUnavailable when it cannot be reached.
     void call(core::NodeId node, std::string address, std::string method, core::Bytes request,
@@ -105,6 +117,10 @@ class Peers {
     core::Result<auth::AdmittedNode> check(const net::TlsSession* tls) const;
     void record(const std::string& peer, std::string reason, std::string request, const core::Error& why);
     void cut(core::NodeId node, const core::Error& why);
+    const auth::AdmittedNode* gossip_partner(const core::gossip::StreamWanted& wanted);
+    void sync_with(core::NodeId node, std::string address, core::Bytes request, bool first);
+    net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId peer, core::Bytes request);
+    net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
     core::Result<core::Bytes> answer_heartbeat(const core::Bytes& request, const net::rpc::Caller& caller);
     net::Task<core::Result<core::Bytes>> answer_propose(core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_barrier();
@@ -125,6 +141,16 @@ class Peers {
     Join join_;
     core::Callback<void(auth::Refusal)> refused_;
     std::map<std::string, wire::PendingMachine> pending_;  // by machine
+    struct Outbox {
+        explicit Outbox(net::Loop& loop) : changed(loop) {}
+        std::deque<core::Bytes> packets;
+        net::Event changed;
+    };
+    std::shared_ptr<Liveness> liveness_;  // also the control thread's
+    wire::GossipKeys gossip_keys_;
+    std::map<core::NodeId, std::shared_ptr<Outbox>> outboxes_;  // by agent; also the stream's that empties it
+    std::vector<auth::AdmittedNode> servers_;                   // others in the registry
+    size_t sync_turn_ = 0;
 };
 
 }  // namespace smackd::cmd
