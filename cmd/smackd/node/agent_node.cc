@@ -70,6 +70,7 @@ class AgentNode final : public Node {
     std::unique_ptr<net::TlsEngine> engine_;
     std::unique_ptr<net::Scope> scope_;
     std::shared_ptr<Liveness> liveness_;
+    core::Instant gossip_again_;             ///< after a failure
     net::rpc::RpcClient* client_ = nullptr;  // of the stream that is up, whose server is the next; loop only
     core::NodeId server_;
     net::Scope* stream_scope_ = nullptr;  // of work over that stream
@@ -195,6 +196,7 @@ void AgentNode::take_keys(const wire::HeartbeatAnswer& answer) {
     if (!keys.ParseFromString(answer.gossip_keys()))
         return logger_.error("the server's gossip keys are none");
     if (liveness_) return liveness_->set_keys(std::move(keys), answer.epoch());
+    if (clock_.now() < gossip_again_) return;
     start_gossip(keys, answer.epoch());
 }
 
@@ -208,13 +210,13 @@ void AgentNode::start_gossip(const wire::GossipKeys& keys, uint64_t epoch) {
     options.epoch = epoch;
     options.keys = keys;
     if (auto known = read_small_file(directory_.known_members())) options.known_members = std::move(*known);
-    auto bind = net::Address::parse(options_.config.cluster_address);
-    auto started = bind ? Liveness::start((options.bind = *bind, std::move(options)), gossip_hooks(),
-                                          logger_.named("gossip"))
-                        : Result<std::shared_ptr<Liveness>>(core::pass(std::move(bind)));
-    if (!started)
+    options.bind = options_.config.cluster_address;
+    auto started = Liveness::start(std::move(options), gossip_hooks(), logger_.named("gossip"));
+    if (!started) {
+        gossip_again_ = clock_.now() + kGossipRetry;
         return logger_.error("alarm gossip", {{"what", started.error().message},
                                               {"address", options_.config.cluster_address}});
+    }
     liveness_ = std::move(*started);
     if (!reachable()) return liveness_->set_holder(server_);
     std::vector<std::string> seeds;
@@ -241,13 +243,7 @@ Liveness::Hooks AgentNode::gossip_hooks() {
             "gossip");
     };
     hooks.refused = [](const std::string&, const core::Error&) {};  // logged there
-    hooks.known_members = [&workers = *workers_, path = directory_.known_members(),
-                           logger = logger_](core::Bytes known) {
-        workers.submit([path, known = std::move(known), logger] {
-            auto written = replace_file(path, known, 0600);
-            if (!written) logger.warning("known members", {{"error", written.error().message}});
-        });
-    };
+    hooks.known_members = keep_known_members(*workers_, directory_.known_members(), logger_);
     return hooks;
 }
 

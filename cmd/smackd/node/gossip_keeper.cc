@@ -66,9 +66,8 @@ void GossipKeeper::start(const wire::GossipKeys& keys) {
     options.epoch = facts_->registry->epoch();
     options.keys = keys;
     if (auto known = read_small_file(parts_.known_members)) options.known_members = std::move(*known);
-    auto bind = net::Address::parse(parts_.bind);
-    auto started = bind ? Liveness::start((options.bind = *bind, std::move(options)), hooks(), parts_.logger)
-                        : Result<std::shared_ptr<Liveness>>(core::pass(std::move(bind)));
+    options.bind = parts_.bind;
+    auto started = Liveness::start(std::move(options), hooks(), parts_.logger);
     if (!started) {
         parts_.logger.error("alarm gossip", {{"what", started.error().message}, {"address", parts_.bind}});
         return again_in(kGossipRetry);
@@ -116,13 +115,7 @@ Liveness::Hooks GossipKeeper::hooks() {
                         .request = "packet",
                         .message = why.message});
     };
-    hooks.known_members = [&workers = parts_.workers, path = parts_.known_members,
-                           logger = parts_.logger](core::Bytes known) {
-        workers.submit([path, known = std::move(known), logger] {
-            auto written = replace_file(path, known, 0600);
-            if (!written) logger.warning("known members", {{"error", written.error().message}});
-        });
-    };
+    hooks.known_members = keep_known_members(parts_.workers, parts_.known_members, parts_.logger);
     return hooks;
 }
 

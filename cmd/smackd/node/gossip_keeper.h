@@ -17,8 +17,6 @@
 
 namespace smackd::cmd {
 
-inline constexpr core::Duration kGossipRetry = core::seconds(2);
-
 class GossipKeeper {
  public:
     struct Parts {

@@ -1,5 +1,6 @@
 #include "cmd/smackd/node/liveness.h"
 
+#include "cmd/smackd/data_directory.h"
 #include "core/gossip/keys.h"
 
 namespace smackd::cmd {
@@ -19,6 +20,16 @@ std::vector<Bytes> keys_of(const wire::GossipKeys& keys) {
 }
 
 }  // namespace
+
+core::Callback<void(Bytes)> keep_known_members(net::WorkerPool& workers, std::string path,
+                                               core::Logger logger) {
+    return [&workers, path = std::move(path), logger = std::move(logger)](Bytes known) {
+        workers.submit([path, known = std::move(known), logger] {
+            auto written = replace_file(path, known, 0600);
+            if (!written) logger.warning("known members", {{"error", written.error().message}});
+        });
+    };
+}
 
 Result<std::shared_ptr<Liveness>> Liveness::start(LivenessOptions options, Hooks hooks, core::Logger logger) {
     std::shared_ptr<Liveness> liveness(new Liveness(std::move(hooks), std::move(logger)));
@@ -43,7 +54,7 @@ Result<void> Liveness::begin(LivenessOptions options) {
     net::gossip::EndpointOptions endpoint;
     endpoint.self = std::move(options.self);
     endpoint.self.incarnation = static_cast<uint64_t>(clock_.wall().unix_ms / 1000);
-    endpoint.bind = options.bind;
+    TRY_ASSIGN(endpoint.bind, net::Address::parse(options.bind));
     endpoint.sealing = {std::move(options.cluster_id), options.epoch, endpoint.self.id,
                         static_cast<uint64_t>(clock_.wall().unix_ms)};
     endpoint.keys = keys_of(options.keys);
@@ -61,6 +72,7 @@ Result<void> Liveness::begin(LivenessOptions options) {
         std::lock_guard lock(mutex_);
         keys_version_ = options.keys.version();
     }
+    handed_out_ = options.known_members;
     if (!options.known_members.empty()) {
         auto restored = endpoint_->step([&](Membership& membership, core::Instant now) {
             return membership.restore(options.known_members, now);
@@ -196,7 +208,9 @@ void Liveness::sync_reply(NodeId peer, Bytes reply, core::Callback<void(Result<s
 }
 
 void Liveness::hand_out_known_members() {
-    hooks_.known_members(endpoint_->membership().snapshot());
+    core::Bytes known = endpoint_->membership().snapshot();
+    if (known != handed_out_) hooks_.known_members(known);
+    handed_out_ = std::move(known);
     hand_out_timer_ =
         thread_.loop().start(kKnownMembersEvery, [this] { hand_out_known_members(); }, "known members");
 }

@@ -16,6 +16,7 @@
 #include "net/gossip/endpoint.h"
 #include "net/system_clock.h"
 #include "net/system_random.h"
+#include "net/worker_pool.h"
 
 namespace smackd::cmd {
 
@@ -25,6 +26,9 @@ inline constexpr std::string_view kGossipKeysSecret = "gossip/keys";
 inline constexpr core::Duration kFarewellLimit = core::milliseconds(400);
 /// How often the known members are handed out to be kept, for a start without any seed.
 inline constexpr core::Duration kKnownMembersEvery = core::seconds(60);
+
+/// How long after a failed start, or a failed change of the keys, it is tried again.
+inline constexpr core::Duration kGossipRetry = core::seconds(2);
 
 /// A copy of what one member is believed to be, for other threads.
 struct LivenessRow {
@@ -36,12 +40,16 @@ struct LivenessRow {
 
 struct LivenessOptions {
     core::gossip::Identity self;
-    net::Address bind;
+    std::string bind;  ///< HOST:PORT of the UDP socket
     std::string cluster_id;
     uint64_t epoch = 0;
     wire::GossipKeys keys;
     core::Bytes known_members{};  ///< of an earlier life; empty: none
 };
+
+/// A Liveness::Hooks::known_members that writes them to a file, on a worker.
+core::Callback<void(core::Bytes)> keep_known_members(net::WorkerPool& workers, std::string path,
+                                                     core::Logger logger);
 
 class Liveness {
  public:
@@ -50,7 +58,7 @@ class Liveness {
         core::Callback<void(const core::gossip::StreamWanted&)> stream_wanted;
         core::Callback<void(core::NodeId to, const core::Bytes& packet)> stream_packet;
         core::Callback<void(const std::string& from, const core::Error& why)> refused;
-        /// To be kept for the next life; now and then, and at the end.
+        /// To be kept for the next life, when they have changed; now and then, and at the end.
         core::Callback<void(core::Bytes)> known_members;
     };
     /// kInvalid (identity, keys), or why the UDP address cannot be bound. Starts the thread.
@@ -103,6 +111,7 @@ class Liveness {
     LoopThread thread_;
     std::unique_ptr<net::gossip::Endpoint> endpoint_;
     core::TimerId hand_out_timer_ = 0;
+    core::Bytes handed_out_;
     bool stopped_ = false;
     struct Row {
         LivenessRow row;
