@@ -130,13 +130,13 @@ void Endpoint::send(const core::gossip::OutgoingPacket& packet) {
         if (hooks_.on_stream_packet) hooks_.on_stream_packet(packet.to, packet.bytes);
         return;
     }
-    const auto address = address_of(packet.address);
-    if (!address) {
-        ++counts_.send_failed;  // no address, or a name that is being looked up: as if lost on the way
-        return;
-    }
-    const Bytes sealed = sealing_.seal(packet.bytes, clock_.wall());
-    if (auto sent = socket_->send(*address, sealed); !sent) {
+    const auto address = address_of(packet.address, packet.bytes);
+    if (address) send_to(*address, packet.bytes);
+}
+
+void Endpoint::send_to(const Address& address, BytesView packet) {
+    const Bytes sealed = sealing_.seal(packet, clock_.wall());
+    if (auto sent = socket_->send(address, sealed); !sent) {
         ++counts_.send_failed;  // full buffer, no route: as if lost on the way
         return;
     }
@@ -144,17 +144,25 @@ void Endpoint::send(const core::gossip::OutgoingPacket& packet) {
     counts_.sent_bytes += sealed.size();
 }
 
-std::optional<Address> Endpoint::address_of(const std::string& text) {
+/// None while the name is looked up, or when it is none; the packet then waits, or is as if lost on the way.
+std::optional<Address> Endpoint::address_of(const std::string& text, const Bytes& packet) {
     if (auto literal = Address::parse(text)) return *literal;
     if (resolved_.size() >= kResolvedMax && !resolved_.contains(text)) resolved_.clear();
     Resolved& entry = resolved_[text];
     if (!entry.asking && loop_.now() >= entry.until) {
         auto at = parse_host_port(text);
-        if (!at) return std::nullopt;
-        entry.asking = true;
-        scope_.spawn(look_up(text, std::move(*at)));
+        if (at) {
+            entry.asking = true;
+            scope_.spawn(look_up(text, std::move(*at)));
+        }
     }
-    return entry.address;
+    if (entry.address) return entry.address;
+    if (entry.asking && entry.waiting.size() < kLookUpPacketsMax) {
+        entry.waiting.push_back(packet);
+    } else {
+        ++counts_.send_failed;
+    }
+    return std::nullopt;
 }
 
 /// A name that is not found now is asked for again as soon as somebody wants it; its old address is kept.
@@ -163,11 +171,14 @@ Task<void> Endpoint::look_up(std::string text, HostPort at) {
     Resolved& entry = resolved_[text];
     entry.asking = false;
     entry.until = loop_.now() + (found ? kResolvedFor : kLookUpRetry);
-    if (!found) co_return;
+    const std::vector<Bytes> waiting = std::exchange(entry.waiting, {});
+    if (!found || closing_) co_return;
     const int family = socket_->address().raw()->sa_family;
     const auto usable = std::ranges::find(
         *found, family, [](const Address& address) -> int { return address.raw()->sa_family; });
-    if (usable != found->end()) entry.address = *usable;
+    if (usable == found->end()) co_return;
+    entry.address = *usable;
+    for (const Bytes& packet : waiting) send_to(*usable, packet);
 }
 
 void Endpoint::arrange_timer() {

@@ -24,6 +24,8 @@ namespace smackd::net::gossip {
 inline constexpr core::Duration kResolvedFor = std::chrono::seconds(30);
 inline constexpr core::Duration kResolveLimit = std::chrono::seconds(5);
 inline constexpr size_t kResolvedMax = 2 * core::gossip::kMembersMax;
+/// Packets that wait for the first answer about a name: the news in them is not repeated for long.
+inline constexpr size_t kLookUpPacketsMax = 16;
 
 struct EndpointOptions {
     core::gossip::Identity self;
@@ -99,7 +101,8 @@ class Endpoint {
     void on_datagram(const UdpSocket::Datagram& datagram);
     void act();
     void send(const core::gossip::OutgoingPacket& packet);
-    std::optional<Address> address_of(const std::string& text);
+    void send_to(const Address& address, core::BytesView packet);
+    std::optional<Address> address_of(const std::string& text, const core::Bytes& packet);
     Task<void> look_up(std::string text, HostPort at);
     void arrange_timer();
     void refuse(const std::string& from, const core::Error& why);
@@ -119,6 +122,7 @@ class Endpoint {
         std::optional<Address> address;
         core::Instant until;
         bool asking = false;
+        std::vector<core::Bytes> waiting;  ///< not sealed yet
     };
     std::unordered_map<std::string, Resolved> resolved_;
     core::Instant refusals_silent_until_;
