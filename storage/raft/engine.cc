@@ -162,9 +162,8 @@ core::Result<void> Engine::start() {
         snapshots_, environment_.snapshot_executor, environment_.timers, logger_,
         SnapshotFetch::Events{
             .send = [this](core::NodeId to, const wire::RaftMessage& message) { send(to, message); },
-            .ready =
-                [this](core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest,
-                       const std::string& folder) { install_fetched(from, term, manifest, folder); },
+            .ready = [this](core::NodeId from, core::Term term, const wire::SnapshotManifest& manifest,
+                            const std::string& folder) { install_fetched(from, term, manifest, folder); },
             .condition =
                 [this](const core::Error* error) {
                     events_.alarm("snapshot_fetch", error == nullptr ? "" : error->message);

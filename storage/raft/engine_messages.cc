@@ -295,8 +295,8 @@ void Engine::receive_install(core::NodeId from, const wire::InstallSnapshot& ins
     fetch_->offer(from, message_term, manifest);
 }
 
-/// The snapshot is here, with a copy of its files in `folder`, or not needed: libraft decides, and asks for the
-/// installation when it is ahead of us.
+/// The snapshot is here, with a copy of its files in `folder`, or not needed: libraft decides, and asks for
+/// the installation when it is ahead of us.
 void Engine::install_fetched(core::NodeId from, core::Term message_term,
                              const wire::SnapshotManifest& manifest, const std::string& folder) {
     if (!running_ || failed_) return;

@@ -92,15 +92,14 @@ void RaftReplica::snapshot_installed(const wire::SnapshotManifest& manifest, con
     observe();
 }
 
-/// The snapshot was verified, so the disk refuses, or has damaged it since. Until it is in place nothing may be
-/// applied to the old state.
+/// The snapshot was verified, so the disk refuses, or has damaged it since. Until it is in place nothing may
+/// be applied to the old state.
 void RaftReplica::await_install(const wire::SnapshotManifest& manifest, const core::Error& error) {
     awaited_ = manifest;
     restore_failed("snapshot not in place", core::Index{manifest.index()}, error);
-    alarm("state_install",
-          error.message + (error.code == core::Errc::kCorrupt
-                               ? "; restart this server: the others then refill it"
-                               : "; it is tried again every second"));
+    alarm("state_install", error.message + (error.code == core::Errc::kCorrupt
+                                                ? "; restart this server: the others then refill it"
+                                                : "; it is tried again every second"));
     applier_.stop(error);
     restore_later();
 }

@@ -134,10 +134,11 @@ bool SnapshotFetch::in_store() const {
 /// The state machine takes its files away and the store keeps its own.
 void SnapshotFetch::copy() {
     auto folder = std::make_shared<std::string>();
-    run([&store = store_, manifest = manifest_, folder]() -> core::Result<void> {
-        TRY_ASSIGN(*folder, store.copy_for_install(*manifest, "fetched"));
-        return {};
-    },
+    run(
+        [&store = store_, manifest = manifest_, folder]() -> core::Result<void> {
+            TRY_ASSIGN(*folder, store.copy_for_install(*manifest, "fetched"));
+            return {};
+        },
         [this, folder] {
             const auto manifest = std::exchange(manifest_, nullptr);
             ++generation_;

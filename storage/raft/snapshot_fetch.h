@@ -1,9 +1,9 @@
 // Pulls a snapshot from the leader chunk by chunk while the replica goes on as a follower.
 //
 // The replica votes and answers heartbeats meanwhile; only when the whole snapshot is here, verified and
-// durable, and a checked copy of its files is ready for the state machine, is it handed to Raft: from there is
-// no way back. A transfer that was interrupted resumes behind the last chunk that checks; a snapshot that was
-// damaged on this disk is removed and fetched anew.
+// durable, and a checked copy of its files is ready for the state machine, is it handed to Raft: from there
+// is no way back. A transfer that was interrupted resumes behind the last chunk that checks; a snapshot that
+// was damaged on this disk is removed and fetched anew.
 #pragma once
 
 #include <memory>

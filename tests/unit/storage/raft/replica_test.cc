@@ -317,7 +317,8 @@ TEST_CASE("replica: a late rejection of what a follower has acknowledged since d
         cluster.network.send(follower, leader, message.SerializeAsString());
         cluster.run(core::milliseconds{5});
     };
-    // The follower misses an entry and says so: it is probed. Then comes what it said before it had the others.
+    // The follower misses an entry and says so: it is probed. Then comes what it said before it had the
+    // others.
     cluster.network.cut(leader, follower);
     REQUIRE(cluster.put(leader, "a", "2").has_value());
     reject(status.last_index.value + 1);
