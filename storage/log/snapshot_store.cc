@@ -255,7 +255,7 @@ core::Result<core::Bytes> SnapshotStore::read_chunk(const wire::SnapshotManifest
 
 core::Result<std::string> SnapshotStore::copy_for_install(const wire::SnapshotManifest& manifest,
                                                           std::string_view name) const {
-    const std::string folder = std::format("{}/{}", directory_, name);
+    std::string folder = std::format("{}/{}", directory_, name);
     TRY(remove_folder(folder));
     TRY(disk_.make_directory(folder));
     for (int f = 0; f < manifest.files_size(); ++f) {

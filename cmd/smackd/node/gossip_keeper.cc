@@ -145,14 +145,14 @@ void GossipKeeper::decide() {
     for (const auth::AdmittedNode& node : facts_->registry->admitted()) view.admitted.push_back(node.id);
     auto next =
         core::gossip::next_keys(view, [] { return net::crypto::random_bytes(core::gossip::kKeyBytes); });
-    if (next) return propose(std::move(*next));
+    if (next) return propose(*next);
     if (!keys_) return;
     if (const auto due = core::gossip::next_keys_in(*keys_, view.now_ms))
         again_in(*due + core::milliseconds(1));
 }
 
 // What is decided next needs the state that this makes: the feed tells of it, or it is tried again.
-void GossipKeeper::propose(wire::GossipKeys keys) {
+void GossipKeeper::propose(const wire::GossipKeys& keys) {
     core::Bytes plain = keys.SerializeAsString();
     auto sealed = parts_.cluster_key.seal(kGossipKeysSecret, plain);
     auth::wipe(plain);

@@ -60,7 +60,7 @@ class GossipKeeper {
     void tell(const wire::GossipKeys& keys);
     Liveness::Hooks hooks();
     void decide();
-    void propose(wire::GossipKeys keys);
+    void propose(const wire::GossipKeys& keys);
     void again_in(core::Duration delay);
 
     Parts parts_;
