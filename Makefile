@@ -94,6 +94,7 @@ SIM_SOURCES := $(call find_cc,tests/sim)
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 BENCHES := $(patsubst tests/bench/%.cc,%,$(wildcard tests/bench/*.cc))
 TOOLS := $(patsubst tests/tools/%.cc,%,$(wildcard tests/tools/*.cc))
+HISTORY_SOURCES := $(filter-out %/plant.cc,$(call find_cc,tests/history))
 
 # Of these layers the fuzz targets get the parsers and what those need, or all of smackd would be compiled once more.
 PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,http/message.cc http/parser.cc rpc/frame.cc system_clock.cc)
@@ -158,7 +159,7 @@ layers: ## includes point down only
 sim: build/sim/tests/sim ## a simulated cluster: SEED=first seed, N=how many lifetimes
 	build/sim/tests/sim $(if $(SEED),--seed $(SEED)) $(if $(N),--lifetimes $(N))
 
-integration: build/smackd tools ## real daemons on this machine: tests/integration/run
+integration: build/smackd build/sim/smackd tools ## real daemons on this machine: tests/integration/run
 	tests/integration/run
 
 FUZZ_SECONDS ?= 60
@@ -253,6 +254,15 @@ $(foreach mode,release debug asan tsan,$(eval $(call program,build/$(mode)/smack
 build/smackd: build/release/smackd
 	@new=$@.$$$$; $(STRIP) -o $$new $< && mv $$new $@
 
+# The daemon on the simulator's storage and core, where SMACKD_PLANT=NAME plants a bug: for tests that prove that it is
+# noticed in the recorded history of real clients.
+PLANTED_LAYERS := $(foreach layer,services auth net,build/release/lib$(layer).a) $(foreach layer,storage core,build/sim/lib$(layer).a)
+build/sim/smackd: $(call objects,release,$(SOURCES_cmd)) $(call objects,sim,tests/history/plant.cc) $(PLANTED_LAYERS) | $(PREFIX)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	@new=$@.$$$$; $(CXX) $(LDFLAGS) $(LDFLAGS_release) -o $$new $(filter %.o,$^) $(filter %.a,$^) \
+	    $(DEPS_LIB)/krb5kdc.o $(LIBS_all) && mv $$new $@
+
 # cmd's own tests get what cmd has, without its main.
 CMD_TESTED := $(filter-out cmd/smackd/main.cc,$(SOURCES_cmd))
 $(foreach mode,debug release asan tsan,\
@@ -282,6 +292,6 @@ FUZZERS_UNPLACED := $(filter-out $(foreach layer,$(UNITS),$(FUZZERS_$(layer))),$
 $(if $(FUZZERS_UNPLACED),$(error tests/fuzz: list $(FUZZERS_UNPLACED) in FUZZERS_LAYER of the Makefile))
 $(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))
 $(foreach name,$(TOOLS),$(eval $(call program,build/release/tools/$(name),release,\
-    tests/tools/$(name).cc $(CMD_TESTED),$(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))
+    tests/tools/$(name).cc $(HISTORY_SOURCES) $(CMD_TESTED),$(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))
 
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -23,25 +23,22 @@
 #include <string>
 #include <vector>
 
-#include "cmd/smackd/client/server_address.h"
 #include "cmd/smackd/data_directory.h"
 #include "core/json.h"
-#include "net/http/client.h"
 #include "net/scope.h"
 #include "net/system_clock.h"
-#include "net/tls/tls.h"
+#include "tests/tools/failover_client.h"
 
 namespace smackd {
 namespace {
 
-inline constexpr core::Duration kRequestLimit = core::seconds(15);
 inline constexpr core::Duration kRetryPause = core::milliseconds(20);
 inline constexpr size_t kValueBytes = 200;  // the number, then blanks
 
+using Client = tools::FailoverClient;
+
 struct Options {
-    std::vector<cmd::ServerAddress> servers;
-    std::string token;
-    std::string ca_pem;  // for https
+    tools::Servers servers;
     std::string ack_path;
     size_t clients = 16;
     int64_t seconds = 5;
@@ -65,64 +62,6 @@ int64_t unix_ns() {
     ::clock_gettime(CLOCK_REALTIME, &now);
     return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
-
-/// One keep-alive connection that goes to the next server when the present one fails.
-class Client {
- public:
-    Client(net::TlsEngine& tls, const Options& options, size_t number)
-        : tls_(tls), options_(options), server_(number % options.servers.size()) {}
-
-    net::Task<core::Result<net::http::ClientResponse>> request(std::string method, std::string target,
-                                                               std::string body) {
-        auto answer = co_await attempt(std::move(method), std::move(target), std::move(body));
-        bool failed = !answer || answer->status >= 500;
-        if (failed) {
-            co_await close();
-            server_ = (server_ + 1) % options_.servers.size();
-        }
-        co_return answer;
-    }
-
-    net::Task<void> close() {
-        if (connection_) co_await connection_->close();
-        connection_.reset();
-    }
-    bool sent = false;  // the last request may have reached a server
-
- private:
-    net::Task<core::Result<net::http::ClientResponse>> attempt(std::string method, std::string target,
-                                                               std::string body) {
-        sent = false;
-        if (connection_ && !connection_->reusable()) co_await close();
-        if (!connection_) {
-            const cmd::ServerAddress& server = options_.servers[server_];
-            net::http::Endpoint endpoint;
-            endpoint.host = {server.host, server.port};
-            if (server.tls) {
-                net::TlsClientOptions tls;
-                tls.ca_pem = options_.ca_pem;
-                CO_TRY_ASSIGN(endpoint.tls, net::TlsConfig::client(std::move(tls)));
-                endpoint.server_name = server.host;
-            }
-            CO_TRY_ASSIGN(connection_, co_await net::http::connect(tls_.loop(), &tls_, std::move(endpoint),
-                                                                   core::seconds(3)));
-        }
-        net::http::ClientRequest request;
-        request.method = std::move(method);
-        request.target = std::move(target);
-        request.limit = kRequestLimit;
-        request.headers.set("Authorization", "Bearer " + options_.token);
-        if (!body.empty()) request.headers.set("Content-Type", "application/json");
-        request.body = std::move(body);
-        sent = true;
-        co_return co_await connection_->fetch(std::move(request));
-    }
-
-    net::TlsEngine& tls_;
-    const Options& options_;
-    size_t server_;
-    std::unique_ptr<net::http::ClientConnection> connection_;
-};
 
 void record_ack(int descriptor, const std::string& name, int64_t value, const std::string& revision) {
     std::string line = std::format("{} {} {}\n", name, value, revision);
@@ -154,7 +93,7 @@ net::Task<void> write_for_ever(net::TlsEngine& tls, const Options& options, Clie
             totals.latencies_us.push_back((clock.now() - began).count() / 1000);
             continue;
         }
-        ++(answer || !client.sent ? totals.refused : totals.unknown);
+        ++(answer || !client.sent() ? totals.refused : totals.unknown);
         ++totals.reasons[answer ? std::format("{} {}", answer->status, answer->body.substr(0, 120))
                                 : answer.error().message.substr(0, 120)];
         auto slept = co_await net::sleep(tls.loop(), kRetryPause);
@@ -167,7 +106,7 @@ net::Task<void> run_all(net::TlsEngine& tls, const Options& options, int ack, To
     std::vector<std::unique_ptr<Client>> clients;
     net::Scope warming(tls.loop());
     for (size_t i = 0; i < options.clients; ++i) {
-        clients.push_back(std::make_unique<Client>(tls, options, i));
+        clients.push_back(std::make_unique<Client>(tls, options.servers, i));
         warming.spawn(warm_up(*clients.back()));
     }
     co_await warming.join();
@@ -225,7 +164,7 @@ Acknowledged read_acks(const std::string& path) {
 }
 
 net::Task<core::Result<core::Json>> list_groups(net::TlsEngine& tls, const Options& options) {
-    Client client(tls, options, 0);
+    Client client(tls, options.servers, 0);
     core::Result<net::http::ClientResponse> answer = core::fail(core::Errc::kUnavailable, "not asked");
     for (int attempt = 0; attempt < 500; ++attempt) {
         answer = co_await client.request("GET", "/smack/v1/groups?consistent=true", "");
@@ -277,13 +216,13 @@ Options parse(int argc, char** argv) {
         if (name == "--url") {
             auto server = cmd::parse_url(value);
             if (!server) die(server.error().message);
-            options.servers.push_back(std::move(*server));
+            options.servers.list.push_back(std::move(*server));
         } else if (name == "--token-file") {
-            options.token = first_line(value);
+            options.servers.token = first_line(value);
         } else if (name == "--ca") {
             auto pem = cmd::read_small_file(value);
             if (!pem) die(pem.error().message);
-            options.ca_pem = std::move(*pem);
+            options.servers.ca_pem = std::move(*pem);
         } else if (name == "--ack") {
             options.ack_path = value;
         } else if (name == "--clients") {
@@ -296,7 +235,7 @@ Options parse(int argc, char** argv) {
             die(std::format("unknown option {}", name));
         }
     }
-    if (options.servers.empty() || options.ack_path.empty()) die("--url and --ack are needed");
+    if (options.servers.list.empty() || options.ack_path.empty()) die("--url and --ack are needed");
     return options;
 }
 
