@@ -84,6 +84,7 @@ core::Result<void> Consensus::begin_replica() {
     TRY_ASSIGN(replica_, storage::Replica::make(std::move(options), environment, *state_));
     replica_->set_observer([this](const storage::ReplicaStatus& status) {
         publish(status);
+        follow_leader(status.leader);
         if (changed_) changed_(status);
     });
     if (!options_.initial_voters.empty()) {
@@ -94,6 +95,13 @@ core::Result<void> Consensus::begin_replica() {
     TRY(replica_->start());
     refresh_status();
     return {};
+}
+
+// What was forwarded to the one before may never be answered: it may be stopped, or cut off.
+void Consensus::follow_leader(core::NodeId leader) {
+    if (leader.value == 0 || leader == last_leader_) return;
+    const core::NodeId before = std::exchange(last_leader_, leader);
+    if (before.value != 0 && before.value != options_.identity.node_id) peers_->give_up(before);
 }
 
 void Consensus::publish(const storage::ReplicaStatus& status) {
@@ -141,8 +149,19 @@ core::Callback<void(core::Result<core::Bytes>)> by_leader(
     return [context = std::move(context), done = std::move(done)](core::Result<core::Bytes> answer) mutable {
         const bool unreachable = !answer && (answer.error().code == core::Errc::kUnavailable ||
                                              answer.error().code == core::Errc::kIo ||
-                                             answer.error().code == core::Errc::kTimeout);
+                                             answer.error().code == core::Errc::kTimeout ||
+                                             answer.error().code == core::Errc::kUnknownOutcome);
         done(unreachable ? core::pass(std::move(answer), context) : std::move(answer));
+    };
+}
+
+/// A question has no outcome: without an answer it is as if it had not been asked.
+core::Callback<void(core::Result<core::Bytes>)> question(
+    core::Callback<void(core::Result<core::Bytes>)> done) {
+    return [done = std::move(done)](core::Result<core::Bytes> answer) mutable {
+        if (!answer && answer.error().code == core::Errc::kUnknownOutcome)
+            answer.error().code = core::Errc::kUnavailable;
+        done(std::move(answer));
     };
 }
 
@@ -186,7 +205,8 @@ void Consensus::barrier(core::Callback<void(core::Result<core::Revision>)> done)
                 if (!answer) return done(core::pass(std::move(answer)));
                 done(core::Revision::parse(*answer));
             };
-            peers_->call(leader->id, leader->address, "barrier", {}, by_leader(*leader, std::move(parsed)));
+            peers_->call(leader->id, leader->address, "barrier", {},
+                         question(by_leader(*leader, std::move(parsed))));
         },
         "barrier");
 }
@@ -246,7 +266,7 @@ void Consensus::pending(core::Callback<void(core::Result<core::Bytes>)> done) {
             storage::ReplicaStatus status = replica_->status();
             const storage::Server* leader = find_server(status, status.leader);
             if (leader == nullptr) return done(no_leader());
-            peers_->call(leader->id, leader->address, "pending", {}, std::move(done));
+            peers_->call(leader->id, leader->address, "pending", {}, question(std::move(done)));
         },
         "pending");
 }

@@ -94,6 +94,7 @@ class Consensus final : public PeerCalls {
     void refresh_status();
     void local_barrier(core::Callback<void(core::Result<core::Revision>)> done);
     bool is_leader() const;
+    void follow_leader(core::NodeId leader);
     void hand_over(core::Callback<void()> then);
 
     static constexpr core::Duration kStatusAge = std::chrono::milliseconds(500);
@@ -109,6 +110,7 @@ class Consensus final : public PeerCalls {
     std::unique_ptr<storage::Fsm> state_;
     std::unique_ptr<storage::Replica> replica_;
     core::TimerId status_timer_ = 0;
+    core::NodeId last_leader_;  // the last one known
     core::Callback<void(const storage::ReplicaStatus&)> changed_;
     core::Callback<core::Revision()> committed_;
     bool stopped_ = false;

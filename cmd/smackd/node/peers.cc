@@ -186,6 +186,10 @@ void Peers::cut(core::NodeId node, const core::Error& why) {
     server_.cut(node);
     agents_.cut(node);
     transport_.forget(node);
+    give_up(node);
+}
+
+void Peers::give_up(core::NodeId node) {
     auto link = links_.find(node);
     if (link == links_.end() || !link->second->client) return;
     scope_.spawn([](Client client) -> net::Task<void> {
@@ -341,7 +345,13 @@ net::Task<void> Peers::run_tell(core::NodeId node, std::string address, std::str
 net::Task<core::Result<core::Bytes>> Peers::call_over_link(core::NodeId node, std::string address,
                                                            std::string method, core::Bytes request) {
     CO_TRY_ASSIGN(Client client, co_await link_to(node, std::move(address)));
-    co_return co_await client->call(std::move(method), std::move(request), kForwardLimit);
+    auto answer = co_await client->call(std::move(method), std::move(request), kForwardLimit);
+    const bool refused =
+        !answer && answer.error().code == core::Errc::kDenied;  // let in nowhere, asked nothing
+    const bool unanswered =
+        !answer && !refused && (client->broken() || answer.error().code == core::Errc::kTimeout);
+    if (!unanswered) co_return answer;
+    co_return core::fail(core::Errc::kUnknownOutcome, "no answer came: {}", answer.error().message);
 }
 
 net::Task<core::Result<Peers::Client>> Peers::link_to(core::NodeId node, std::string address) {
@@ -357,7 +367,14 @@ net::Task<core::Result<Peers::Client>> Peers::link_to(core::NodeId node, std::st
     co_return link.client;
 }
 
+// TCP alone has a limit: a server that is stopped is still connected to by its kernel.
 net::Task<core::Result<Peers::Client>> Peers::dial(core::NodeId node, std::string address) {
+    std::string what = std::format("connecting to server {} at {}", node.value, address);
+    co_return co_await net::with_deadline(loop_, kDialLimit, std::move(what),
+                                          dial_unlimited(node, std::move(address)));
+}
+
+net::Task<core::Result<Peers::Client>> Peers::dial_unlimited(core::NodeId node, std::string address) {
     auto to = net::parse_host_port(address);
     if (!to) co_return core::pass(std::move(to), "a server's address");
     CO_TRY_ASSIGN(auto raw, co_await net::connect_host(loop_, *to, kDialLimit));

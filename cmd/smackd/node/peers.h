@@ -90,9 +90,12 @@ class Peers {
     /// For an agent whose stream ends here.
     void gossip_packet(core::NodeId agent, core::Bytes packet);
 
-    /// Calls `method` at a server; `done` on the loop. kUnavailable when it cannot be reached.
+    /// Calls `method` at a server; `done` on the loop. kUnavailable when it cannot be reached,
+    /// kUnknownOutcome when it was asked and no answer came.
     void call(core::NodeId node, std::string address, std::string method, core::Bytes request,
               core::Callback<void(core::Result<core::Bytes>)> done);
+    /// Ends the calls that wait for this server, which may never answer.
+    void give_up(core::NodeId node);
     /// Sends a one-way message to a server, if it can be reached.
     void tell(core::NodeId node, std::string address, std::string topic, core::Bytes body);
     net::Task<void> close();
@@ -114,6 +117,7 @@ class Peers {
     net::Task<void> run_tell(core::NodeId node, std::string address, std::string topic, core::Bytes body);
     net::Task<core::Result<Client>> link_to(core::NodeId node, std::string address);
     net::Task<core::Result<Client>> dial(core::NodeId node, std::string address);
+    net::Task<core::Result<Client>> dial_unlimited(core::NodeId node, std::string address);
     core::Result<auth::AdmittedNode> check(const net::TlsSession* tls) const;
     void record(const std::string& peer, std::string reason, std::string request, const core::Error& why);
     void cut(core::NodeId node, const core::Error& why);

@@ -15,8 +15,12 @@ net::Task<core::Result<wire::CommandResult>> StateGateway::propose(wire::Command
     if (!result.ParseFromString(answer)) {
         co_return core::fail(core::Errc::kCorrupt, "the leader's answer is no command result");
     }
-    if (result.code() == 0) CO_TRY(co_await follow_to({result.epoch(), result.revision()}));
-    co_return result;
+    if (result.code() != 0) co_return result;
+    auto followed = co_await follow_to({result.epoch(), result.revision()});
+    if (followed) co_return result;
+    co_return core::fail(core::Errc::kUnknownOutcome,
+                         "the change is made, but not known to be on this server: {}",
+                         followed.error().message);
 }
 
 net::Task<core::Result<void>> StateGateway::barrier() {
