@@ -1,9 +1,11 @@
 """Backup and restore: a backup under load, a new cluster out of it, and what a backup file gives away."""
 
 import os
+import re
 import subprocess
 import threading
 import time
+import zlib
 
 from harness import Demo, Process, SMACKD, run, shared_demo, temporary_directory, wait_until
 
@@ -124,6 +126,37 @@ def test_backup_under_load_and_restore():
     again.must("backup", second)
     assert run([SMACKD, "backup", "verify", second, "--recovery-key-file", key]).code == 0
     assert again.stop() == 0
+
+
+def test_backup_alone_gives_nothing_away():
+    """No text of the replicated state is in the file, and what is sealed does not look like anything."""
+    demo = Demo().start()
+    for number in range(20):
+        demo.must("user", "add", f"person{number}", "--full-name", f"Full Name Of {number}")
+    backup = os.path.join(demo.work, "one.backup")
+    demo.must("backup", backup)
+    cluster = demo.must_json("status")["cluster"]["id"]
+    assert demo.stop() == 0
+    with open(backup, "rb") as file:
+        content = file.read()
+    texts = set()
+    for folder, _, names in os.walk(demo.directory):
+        for name in names:
+            if not name.endswith((".db", ".db-wal")):
+                continue
+            with open(os.path.join(folder, name), "rb") as file:
+                texts |= set(re.findall(rb"[\x20-\x7e]{8,}", file.read()))
+    texts = {text[start:start + 16] for text in texts for start in range(0, len(text), 16) if len(text) - start >= 8}
+    texts = {text for text in texts if text not in cluster.encode() and cluster[:8].encode() not in text}
+    assert len(texts) > 500, len(texts)
+    found = [text for text in texts if text in content]
+    assert not found, f"{len(found)} of {len(texts)} pieces of the state are in the backup: {found[:10]}"
+    for stored in (demo.work, demo.directory):
+        assert stored.encode() not in content
+    sealed = content[len(content) // 10:]
+    squeezed = zlib.compress(sealed, 9)
+    assert len(squeezed) > 0.999 * len(sealed), f"{len(sealed)} sealed bytes become {len(squeezed)}"
+    print(f"        {len(texts)} pieces of text of the state looked for in {len(content)} bytes")
 
 
 def test_bad_inputs_of_restore():

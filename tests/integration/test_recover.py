@@ -29,14 +29,15 @@ def events_since(server, token, place):
     return answer.out
 
 
-def loaded_cluster(size):
+def loaded_cluster(size, writes=BASELINE_WRITES):
     """A cluster with acknowledged writes that every server holds."""
     cluster = Cluster(size).start()
     token = session_token(cluster, cluster.servers[0])
     ca = os.path.join(cluster.servers[0].directory, "cluster/ca.pem")
     load = Load([server.url() for server in cluster.servers], token, cluster.work, ca=ca).start(600)
-    load.wait_for_more(BASELINE_WRITES)
+    load.wait_for_more(writes, 300)
     load.stop()
+    wait_until(lambda: same_place(cluster), 30, "the same revision everywhere")
     return cluster, load, token
 
 
@@ -57,7 +58,6 @@ def test_recover_on_a_directory_without_a_node():
 def test_one_of_three_goes_on_alone():
     need_tool("curl")
     cluster, load, token = loaded_cluster(3)
-    wait_until(lambda: same_place(cluster), 10, "the same revision everywhere")
     survivor = cluster.servers[0]
     before = revision_of(cluster, survivor)
     refused = recover(survivor, "--yes")

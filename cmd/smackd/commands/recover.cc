@@ -8,6 +8,7 @@
 
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/commands/commands.h"
+#include "cmd/smackd/commands/run_node.h"
 #include "cmd/smackd/config.h"
 #include "cmd/smackd/data_directory.h"
 #include "cmd/smackd/log_sink.h"
@@ -139,28 +140,15 @@ core::Result<void> confirm(Context& context, const StoppedNode& node) {
     return core::fail(core::Errc::kCancelled, "nothing was changed");
 }
 
-core::Result<void> recover(Context& context) {
-    ::umask(0077);
-    DataDirectory directory(context.arguments.value("--data-dir", Config{}.data_dir));
-    auto identity = read_identity(directory);
-    if (!identity && identity.error().code == core::Errc::kNotFound) {
-        return core::fail(core::Errc::kNotFound, "{} holds no node; give its directory by --data-dir",
-                          directory.path());
-    }
-    if (!identity) return core::pass(std::move(identity));
-    auto lock = DirectoryLock::take(directory);
-    if (!lock) return core::pass(std::move(lock), "recover needs a stopped node");
-    StoppedNode node(std::move(directory), std::move(*identity));
-    TRY_ASSIGN(const storage::RecoveryReport found, node.survey());
-    TRY_ASSIGN(const std::string address, address_of(context, node, found));
-    TRY_ASSIGN(const std::string state, state_line(node));
-    context.output.say(plan_text(node, found, state));
-    TRY(confirm(context, node));
-    TRY_ASSIGN(const storage::RecoveryReport done, node.recover(address));
-    context.output.say(std::format(
+void tell(Context& context, const StoppedNode& node, const std::string& address,
+          const storage::RecoveryReport& done) {
+    std::string text = std::format(
         "Recovered: entries up to {} are kept, the only voter is this node at {}, term {}, the "
-        "state begins its epoch at revision {}.\nNext: smackd start --data-dir {}",
-        done.last.value, address, done.term.value, done.revision.to_string(), node.directory().path()));
+        "state begins its epoch at revision {}.",
+        done.last.value, address, done.term.value, done.revision.to_string());
+    if (!context.arguments.has("--start"))
+        text += std::format("\nNext: smackd start --data-dir {}", node.directory().path());
+    context.output.say(text);
     core::Json lost = core::Json::array();
     for (const std::string& range : done.lost) lost.push(range);
     core::Json document;
@@ -170,7 +158,37 @@ core::Result<void> recover(Context& context) {
         .set("address", address)
         .set("lost", std::move(lost));
     context.output.document(document);
+}
+
+/// Lets go of the directory's lock when it returns.
+core::Result<void> recover_stopped(Context& context, DataDirectory directory, NodeIdentity identity) {
+    auto lock = DirectoryLock::take(directory);
+    if (!lock) return core::pass(std::move(lock), "recover needs a stopped node");
+    StoppedNode node(std::move(directory), std::move(identity));
+    TRY_ASSIGN(const storage::RecoveryReport found, node.survey());
+    TRY_ASSIGN(const std::string address, address_of(context, node, found));
+    TRY_ASSIGN(const std::string state, state_line(node));
+    context.output.say(plan_text(node, found, state));
+    TRY(confirm(context, node));
+    TRY_ASSIGN(const storage::RecoveryReport done, node.recover(address));
+    tell(context, node, address, done);
     return {};
+}
+
+core::Result<void> recover(Context& context) {
+    ::umask(0077);
+    TRY_ASSIGN(Config config, start_config(context));
+    DataDirectory directory(config.data_dir);
+    auto identity = read_identity(directory);
+    if (!identity && identity.error().code == core::Errc::kNotFound) {
+        return core::fail(core::Errc::kNotFound, "{} holds no node; give its directory by --data-dir",
+                          directory.path());
+    }
+    if (!identity) return core::pass(std::move(identity));
+    config.node_name = identity->name;
+    TRY(recover_stopped(context, std::move(directory), std::move(*identity)));
+    if (!context.arguments.has("--start")) return {};
+    return run_node(config);
 }
 
 }  // namespace
@@ -183,9 +201,16 @@ std::vector<Command> recover_commands() {
          "are lost",
          "smackd recover --data-dir /var/lib/smackd",
          {},
-         {{"--data-dir", "DIR", "of the stopped node (default /var/lib/smackd)"},
+         {{"--config", "FILE", "configuration (default /etc/smackd/smackd.toml)"},
+          {"--data-dir", "DIR", "of the stopped node (default /var/lib/smackd)"},
           {"--advertise", "HOST:PORT", "what other servers dial (default: as before)"},
-          {"--yes", "", "accept the loss without being asked"}},
+          {"--yes", "", "accept the loss without being asked"},
+          {"--start", "", "goes on running as the node"},
+          {"--cluster-addr", "HOST:PORT",
+           "with --start: where to listen for other servers (default 0.0.0.0:5055)"},
+          {"--api-addr", "HOST:PORT", "with --start: API (default 0.0.0.0:5050)"},
+          {"--kdc-addr", "HOST:PORT", "with --start: KDC of an embedded realm (default 0.0.0.0:88)"},
+          {"--log-level", "LEVEL", "with --start: debug, info, warning or error (default info)"}},
          recover},
     };
 }
