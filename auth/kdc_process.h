@@ -32,7 +32,7 @@ std::string kdc_krb5_conf(const KdcConfig& config);
 /// kdc.conf for the KDC child.
 std::string kdc_conf(const KdcConfig& config);
 
-/// krb5.conf for clients of the embedded realm (demo.env's KRB5_CONFIG, `smackd realm show --krb5-conf`).
+/// krb5.conf for clients of the embedded realm (demo.env's KRB5_CONFIG, `smackd realm krb5-conf`).
 /// `kdcs` are "HOST:PORT". Names are not canonicalised through DNS.
 std::string client_krb5_conf(std::string_view realm, const std::vector<std::string>& kdcs);
 

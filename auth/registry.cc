@@ -111,6 +111,10 @@ std::vector<wire::PutNode> Registry::nodes() const {
     return all;
 }
 
+std::string kdc_of_server(std::string_view cluster_address, uint16_t kdc_port) {
+    return std::format("{}:{}", cluster_address.substr(0, cluster_address.rfind(':')), kdc_port);
+}
+
 std::string generation_uri(std::string_view cluster_id, uint64_t generation) {
     return std::format("smack://{}/generation/{}", cluster_id, generation);
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/ids.h"
@@ -62,6 +63,10 @@ class Registry {
     uint64_t epoch_ = 0;
     std::map<core::NodeId, Entry> nodes_;
 };
+
+/// Where the embedded realm's KDC of a server answers: at the host of its cluster address HOST:PORT, on the
+/// port that all servers have in common.
+std::string kdc_of_server(std::string_view cluster_address, uint16_t kdc_port);
 
 /// The URI by which a certificate names the generation of its machine: smack://CLUSTER/generation/N.
 std::string generation_uri(std::string_view cluster_id, uint64_t generation);

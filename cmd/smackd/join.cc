@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <format>
 
 #include "auth/identity.h"
@@ -117,9 +118,12 @@ Result<wire::JoinAnswer> ask_members(const Question& question, bool with_ticket,
     return std::unexpected(std::move(last));
 }
 
-Result<void> write_members(const DataDirectory& directory, const wire::JoinAnswer& answer) {
+/// The servers, and in krb5.conf their KDCs where the realm is the cluster's: that of server `near` first.
+template <class List>  // wire::JoinAnswer, wire::ServerList
+Result<void> write_list(const DataDirectory& directory, const List& list, const std::string& realm,
+                        const std::string& near) {
     core::Json members = core::Json::array();
-    for (const wire::JoinMember& member : answer.members()) {
+    for (const wire::JoinMember& member : list.members()) {
         members.push(core::Json::object()
                          .set("node_id", member.node_id())
                          .set("machine", member.machine())
@@ -127,7 +131,12 @@ Result<void> write_members(const DataDirectory& directory, const wire::JoinAnswe
     }
     core::Json json;
     json.set("servers", std::move(members));
-    return replace_file(members_path(directory), json.dump_pretty() + "\n", 0600);
+    TRY(replace_file(members_path(directory), json.dump_pretty() + "\n", 0600));
+    if (list.kdcs().empty()) return {};
+    const std::string host = near.substr(0, near.rfind(':')) + ":";
+    std::vector<std::string> kdcs(list.kdcs().begin(), list.kdcs().end());
+    std::ranges::stable_partition(kdcs, [&](const std::string& kdc) { return kdc.starts_with(host); });
+    return replace_file(client_krb5_conf_path(directory), auth::client_krb5_conf(realm, kdcs), 0644);
 }
 
 Result<ClusterSecrets> open_secrets(const wire::JoinAnswer& answer) {
@@ -171,7 +180,7 @@ NodeIdentity identity_of(const wire::JoinAnswer& answer, std::string address) {
 Result<void> write_answer(const DataDirectory& directory, const wire::JoinAnswer& answer) {
     TRY(replace_file(ca_path(directory), answer.ca_pem(), 0644));
     TRY(replace_file(certificate_path(directory), answer.certificate_pem(), 0644));
-    TRY(write_members(directory, answer));
+    TRY(write_list(directory, answer, answer.realm(), {}));
     if (role_of(answer) != "server") return {};
     TRY_ASSIGN(const ClusterSecrets secrets, open_secrets(answer));
     return write_cluster_secrets(directory, secrets);
@@ -289,7 +298,7 @@ Result<Renewal> renew_certificate(const DataDirectory& directory, const std::str
     }
     if (!answer) return core::pass(std::move(answer));
     TRY(replace_file(ca_path(directory), answer->ca_pem(), 0644));
-    TRY(write_members(directory, *answer));
+    TRY(write_list(directory, *answer, answer->realm(), {}));
     // Between the two the certificate is of the next key, which read_node_identity then takes.
     TRY(replace_file(certificate_path(directory), answer->certificate_pem(), 0644));
     if (::rename(next_path.c_str(), key_path(directory).c_str()) != 0)
@@ -316,6 +325,11 @@ Result<TlsIdentity> read_node_identity(const DataDirectory& directory) {
 
 Result<std::string> read_ca(const DataDirectory& directory) {
     return read_small_file(ca_path(directory));
+}
+
+Result<void> write_servers(const DataDirectory& directory, const wire::ServerList& servers,
+                           const std::string& realm, const std::string& near) {
+    return write_list(directory, servers, realm, near);
 }
 
 std::vector<auth::AdmittedNode> read_join_members(const DataDirectory& directory) {

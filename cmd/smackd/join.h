@@ -4,7 +4,7 @@
 //     cluster/node.key        this node's TLS key; made before it asks, so that asking twice is one join
 //     cluster/node.key.next   the key of a renewal under way
 //     cluster/node.pem, ca.pem
-//     cluster/members.json    the servers and KDCs as it was last told
+//     cluster/members.json    the servers as it was last told, their KDCs in krb5.conf
 //     keytabs/node.keytab     the machine's keys
 #pragma once
 
@@ -53,5 +53,8 @@ core::Result<TlsIdentity> read_node_identity(const DataDirectory& directory);
 core::Result<std::string> read_ca(const DataDirectory& directory);
 /// The servers this node was told of; empty when it did not join.
 std::vector<auth::AdmittedNode> read_join_members(const DataDirectory& directory);
+/// Replaces them and, with an embedded realm, the KDCs of krb5.conf: that of server `near` first.
+core::Result<void> write_servers(const DataDirectory& directory, const wire::ServerList& servers,
+                                 const std::string& realm, const std::string& near);
 
 }  // namespace smackd::cmd

@@ -48,7 +48,7 @@ struct ApiOptions {
     SignInRules sign_in;
     std::vector<auth::TokenKey> token_keys;          ///< the first one signs; all are accepted
     int64_t token_life_s = auth::kTokenLifeSeconds;  ///< 1 to kTokenLifeSecondsMax
-    std::vector<std::string> kdcs;  ///< HOST:PORT of the embedded realm's KDCs, for GET /smack/v1/realm
+    std::string kdc{};  ///< HOST:PORT of this server's KDC; empty: the realm is the site's
     core::Duration event_heartbeat = kEventHeartbeat;
 };
 

@@ -1,10 +1,10 @@
 // /smack/v1/machines: the registry, and with the embedded realm the machines' principals.
-#include <algorithm>
 #include <charconv>
 
 #include "services/api/command_json.h"
 #include "services/api/principals.h"
 #include "services/api/resource.h"
+#include "services/api/servers.h"
 
 namespace smackd::services {
 namespace {
@@ -45,28 +45,6 @@ Task<Result<void>> add_principals(Call& call, wire::Command& command, std::strin
     co_return Result<void>();
 }
 
-Result<std::vector<wire::PutNode>> read_servers(View& view) {
-    std::vector<wire::PutNode> servers;
-    TRY_ASSIGN(auto nodes, view.nodes());
-    for (auto& node : nodes) {
-        if (std::ranges::contains(node.put.roles(), "server")) servers.push_back(std::move(node.put));
-    }
-    return servers;
-}
-
-/// Each server runs a KDC on the same port as this one.
-Json kdcs_json(const Call& call, const std::vector<wire::PutNode>& servers) {
-    Json kdcs = Json::array();
-    if (call.api.options.kdcs.empty()) return kdcs;
-    const std::string& own = call.api.options.kdcs.front();
-    const std::string port = own.substr(own.rfind(':'));
-    for (const wire::PutNode& server : servers) {
-        const std::string& address = server.address();
-        kdcs.push(address.substr(0, address.rfind(':')) + port);
-    }
-    return kdcs;
-}
-
 /// cmd/smackd/join_bundle.h reads it.
 Json bundle_json(const Call& call, const std::string& machine, const std::vector<wire::PutNode>& servers,
                  const core::Bytes& keytab) {
@@ -81,7 +59,9 @@ Json bundle_json(const Call& call, const std::string& machine, const std::vector
     Json json;
     json.set("smackd_bundle", int64_t{1}).set("machine", machine).set("realm", cluster.realm());
     json.set("cluster_name", cluster.cluster_name()).set("cluster_id", cluster.cluster_id());
-    json.set("kdcs", kdcs_json(call, servers)).set("seeds", std::move(seeds));
+    Json kdcs = Json::array();
+    for (std::string& kdc : kdcs_of(call, servers)) kdcs.push(std::move(kdc));
+    json.set("kdcs", std::move(kdcs)).set("seeds", std::move(seeds));
     json.set("keytab", core::to_base64(keytab));
     return json;
 }

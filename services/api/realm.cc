@@ -2,6 +2,7 @@
 #include "services/api/handlers.h"
 #include "services/api/principals.h"
 #include "services/api/resource.h"
+#include "services/api/servers.h"
 
 namespace smackd::services::handlers {
 
@@ -10,8 +11,9 @@ using core::Result;
 
 Answer realm(Call& call) {
     const wire::InitCluster& cluster = call.view->cluster;
+    CO_TRY_ASSIGN(const auto servers, co_await read<std::vector<wire::PutNode>>(call, &read_servers));
     Json kdcs = Json::array();
-    for (const std::string& kdc : call.api.options.kdcs) kdcs.push(kdc);
+    for (std::string& kdc : kdcs_of(call, servers)) kdcs.push(std::move(kdc));
     Json json;
     json.set("realm", cluster.realm()).set("embedded", cluster.embedded_realm()).set("kdcs", std::move(kdcs));
     json.set("cluster_name", cluster.cluster_name()).set("cluster_id", cluster.cluster_id());

@@ -42,6 +42,14 @@ class Host:
                                {"PATH": os.environ["PATH"], "HOME": self.work, **(environment or {})})
         return self.process
 
+    def set_address_of(self, name, address):
+        """What the name means on this host from now on, for programs started later."""
+        path = f"/etc/netns/{self.namespace}/hosts"
+        with open(path) as file:
+            others = [line for line in file if not line.endswith(f" {name}\n")]
+        with open(path, "w") as file:
+            file.writelines([*others, f"{address} {name}\n"])
+
     def plug(self, up):
         """Pulls the network cable, or puts it back."""
         ip("link", "set", f"v{self.world.mark}{self.name}", "up" if up else "down")

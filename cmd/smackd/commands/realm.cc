@@ -1,5 +1,6 @@
 #include <format>
 
+#include "auth/kdc_process.h"
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
@@ -13,6 +14,22 @@ core::Result<void> realm_info(Context& context) {
     context.output.record(
         answer,
         {{"realm", "realm"}, {"embedded", "embedded"}, {"KDCs", "kdcs"}, {"cluster", "cluster_name"}});
+    return {};
+}
+
+core::Result<void> realm_krb5_conf(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    TRY_ASSIGN(core::Json answer, client->get("/smack/v1/realm"));
+    const std::string realm = answer["realm"].as_string();
+    if (!answer["embedded"].as_bool()) {
+        return core::fail(core::Errc::kUnsupported,
+                          "realm {} is your site's own: its krb5.conf is what its administrators say", realm);
+    }
+    std::vector<std::string> kdcs;
+    for (const core::Json& kdc : answer["kdcs"].as_array()) kdcs.push_back(kdc.as_string());
+    const std::string text = auth::client_krb5_conf(realm, kdcs);
+    context.output.say(text.substr(0, text.size() - 1));
+    context.output.document(core::Json::object().set("krb5_conf", text));
     return {};
 }
 
@@ -43,6 +60,12 @@ std::vector<Command> realm_commands() {
          {},
          with_server_options(),
          realm_info},
+        {"realm krb5-conf",
+         "prints the krb5.conf for machines whose users sign in to the embedded realm",
+         "smackd realm krb5-conf > /etc/krb5.conf",
+         {},
+         with_server_options(),
+         realm_krb5_conf},
         {"realm init",
          "makes the first node of a new cluster with its own realm, without starting it",
          "smackd realm init EXAMPLE.ORG --data-dir /var/lib/smackd",

@@ -1,10 +1,8 @@
 #include "cmd/smackd/node/admission.h"
 
 #include <algorithm>
-#include <format>
 
 #include "auth/identity.h"
-#include "cmd/smackd/config.h"
 #include "net/crypto/random.h"
 
 namespace smackd::cmd {
@@ -172,7 +170,7 @@ Result<wire::JoinAnswer> Admission::answer(const Facts& facts, const wire::Admit
         member.set_address(server.address());
         *member.mutable_roles() = server.roles();
         if (facts.cluster.embedded_realm())
-            answer.add_kdcs(std::format("{}:{}", bracketed_host_of(server.address()), parts_.kdc_port));
+            answer.add_kdcs(auth::kdc_of_server(server.address(), parts_.kdc_port));
     }
     if (!std::ranges::contains(admit.roles(), "server")) return answer;
     answer.set_cluster_key(std::string(parts_.secrets.cluster_key.bytes()));

@@ -16,6 +16,7 @@
 #include "cmd/smackd/node/loop_thread.h"
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
+#include "net/crypto/hash.h"
 #include "net/rpc/peer_transport.h"
 #include "net/rpc/rpc.h"
 #include "net/socket.h"
@@ -56,6 +57,7 @@ class AgentNode final : public Node {
     Liveness::Hooks gossip_hooks();
     net::Task<void> read_gossip(net::rpc::RpcClient& client, core::NodeId server);
     net::Task<void> sync_with_server();
+    net::Task<void> learn(std::string servers, std::string near);
     void renew_while_running();
     void renew_when_due();
 
@@ -74,6 +76,8 @@ class AgentNode final : public Node {
     net::rpc::RpcClient* client_ = nullptr;  // of the stream that is up, whose server is the next; loop only
     core::NodeId server_;
     net::Scope* stream_scope_ = nullptr;  // of work over that stream
+    core::Bytes servers_sha256_;          // of the list of servers that is on disk; empty: not known
+    core::Instant learn_after_;           // no sooner is a list tried again that could not be written
     std::thread renewal_;
     std::mutex mutex_;
     std::condition_variable changed_;
@@ -167,6 +171,7 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
         heartbeat.set_sequence(sequence);
         heartbeat.set_epoch(identity_.epoch);
         heartbeat.set_gossip_keys_version(liveness_ ? liveness_->keys_version() : 0);
+        heartbeat.set_servers_sha256(servers_sha256_);
         auto answered = co_await client->call("heartbeat", heartbeat.SerializeAsString(), kHeartbeatLimit);
         if (!answered) {
             going = core::pass(std::move(answered));
@@ -179,6 +184,8 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
         }
         if (sequence == 1) connected(server, answer);
         take_keys(answer);
+        if (!answer.servers().empty() && clock_.now() >= learn_after_)
+            co_await learn(answer.servers(), server.address);
         going = co_await net::sleep(thread_->loop(), kHeartbeat);
     }
     client_ = nullptr;
@@ -280,6 +287,25 @@ void AgentNode::connected(const auth::AdmittedNode& server, const wire::Heartbea
     std::lock_guard lock(mutex_);
     ready_ = true;
     changed_.notify_all();
+}
+
+// Servers come and go while an agent runs: without this it would know those of its last renewal alone.
+net::Task<void> AgentNode::learn(std::string servers, std::string near) {
+    auto written =
+        co_await workers_->run<size_t>(thread_->loop(), [this, &servers, &near]() -> Result<size_t> {
+            wire::ServerList list;
+            if (!list.ParseFromString(servers) || list.members().empty())
+                return core::fail(Errc::kInvalid, "the server's list of servers is none");
+            TRY(write_servers(directory_, list, identity_.realm, near));
+            return static_cast<size_t>(list.members_size());
+        });
+    if (!written) {
+        logger_.warning("list of servers not kept", {{"why", written.error().message}});
+        learn_after_ = clock_.now() + kAgentRedialMax;
+        co_return;
+    }
+    servers_sha256_ = net::crypto::sha256(servers);
+    logger_.info("servers", {{"count", *written}});
 }
 
 // libkrb5 waits for a silent KDC as long as it likes: never on a loop.

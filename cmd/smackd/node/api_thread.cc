@@ -119,7 +119,7 @@ services::ApiOptions ApiThread::api_options() const {
     options.sign_in.identities.home_realm = options_.identity.realm;
     options.token_keys = {environment_.secrets.token_key};
     options.token_life_s = options_.token_life_s;
-    options.kdcs = options_.kdcs;
+    options.kdc = options_.kdc;
     return options;
 }
 

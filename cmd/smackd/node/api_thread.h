@@ -27,8 +27,8 @@ struct ApiThreadOptions {
     std::vector<std::string> host_names;  ///< the Host headers that are answered
     bool plain_http = false;
     int64_t token_life_s = auth::kTokenLifeSeconds;
-    std::string keytab;             ///< of the site's realm; unused with an embedded realm
-    std::vector<std::string> kdcs;  ///< HOST:PORT, embedded realm
+    std::string keytab;  ///< of the site's realm; unused with an embedded realm
+    std::string kdc;     ///< HOST:PORT of this node's KDC, embedded realm
     services::BackupPlan backup;
 };
 

@@ -59,6 +59,7 @@ core::Result<void> Consensus::begin() {
     peers.cluster_id = options_.identity.cluster_id;
     peers.software = options_.software;
     peers.listen = options_.cluster_address;
+    peers.kdc_port = options_.kdc_port;
     TlsIdentities& identities = environment_.identities;
     peers_ = std::make_unique<Peers>(thread_.loop(), environment_.workers, std::move(peers),
                                      Peers::TlsSource{[&identities] { return identities.peer_server(); },

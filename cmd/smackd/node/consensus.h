@@ -30,6 +30,7 @@ struct ConsensusOptions {
     std::vector<InitialVoter> initial_voters;  ///< used when the log is empty
     std::string cluster_address;               ///< where to listen
     std::string software;                      ///< version, for the others
+    uint16_t kdc_port = 0;                     ///< of the embedded realm's KDCs; 0: the realm is the site's
 };
 
 /// All outlive it.

@@ -82,7 +82,7 @@ net::Task<void> Control::reload() {
     reloading_ = false;
 }
 
-Result<GossipKeeper::Facts> Control::read_facts() const {
+Result<GossipKeeper::Facts> Control::read_facts() {
     storage::state::StateReader reader(parts_.reader);
     TRY_ASSIGN(auto view, reader.view());
     auth::Registry::Rows rows;
@@ -99,6 +99,7 @@ Result<GossipKeeper::Facts> Control::read_facts() const {
     TRY_ASSIGN(facts.last_node_id, view.last_node_id());
     TRY_ASSIGN(auto keys, reader.secret(kGossipKeysSecret));
     facts.sealed_keys = std::move(keys).value_or(core::Bytes());
+    parts_.registry_read(*facts.registry);
     return facts;
 }
 

@@ -36,6 +36,8 @@ class Control {
         std::string gossip_address;  ///< HOST:PORT to bind, UDP
         std::string known_members;   ///< file
         core::Callback<void(auth::Refusal)> refused;
+        /// Told of each registry that was read; on a worker, one at a time.
+        core::Callback<void(const auth::Registry&)> registry_read;
     };
     /// All of it outlives this. Starts the thread.
     explicit Control(Parts parts);
@@ -50,7 +52,7 @@ class Control {
  private:
     void registry_changed();
     net::Task<void> reload();
-    core::Result<GossipKeeper::Facts> read_facts() const;
+    core::Result<GossipKeeper::Facts> read_facts();
     void decide();
     MembershipView view_of(const storage::ReplicaStatus& status) const;
     void change(MembershipChange change);

@@ -66,10 +66,11 @@ std::vector<std::string> bracketed(std::vector<std::string> names) {
     return names;
 }
 
-/// What the KDC's clients dial: a wildcard address is reached by the node's name.
+/// What the KDC's clients dial: a wildcard address is reached by the name that the node joined with.
 std::string kdc_for_clients(const Config& config, const NodeIdentity& identity) {
     std::string host = host_of(config.kdc_address);
-    if (host == "0.0.0.0" || host == "::") host = identity.name;
+    if (host == "0.0.0.0" || host == "::")
+        host = identity.address.empty() ? identity.name : host_of(identity.address);
     bool bracket = host.find(':') != std::string::npos;
     return std::format("{}{}{}:{}", bracket ? "[" : "", host, bracket ? "]" : "",
                        port_of(config.kdc_address));
@@ -130,6 +131,7 @@ class RunningNode final : public Node {
  private:
     core::Result<void> read_files();
     core::Result<void> prepare_kerberos();
+    core::Result<void> write_krb5_conf(const std::vector<auth::AdmittedNode>& servers);
     core::Result<void> start_consensus();
     core::Result<void> start_api();
     void start_joining();
@@ -148,6 +150,7 @@ class RunningNode final : public Node {
     std::optional<DirectoryLock> lock_;
     std::optional<ClusterSecrets> secrets_;
     core::Bytes setup_command_;
+    std::string krb5_conf_;  // as it was last written; by begin(), then by one worker at a time
     core::MetricRegistry metrics_;
     net::SystemClock clock_;
     net::PosixDisk disk_;
@@ -201,10 +204,23 @@ core::Result<void> RunningNode::read_files() {
 // The server is a Kerberos client too (password checks). Before any thread: GSS reads the environment.
 core::Result<void> RunningNode::prepare_kerberos() {
     if (!identity_.embedded_realm) return {};
-    std::string path = client_krb5_conf_path(directory_);
-    std::string text = auth::client_krb5_conf(identity_.realm, {kdc_for_clients(options_.config, identity_)});
-    TRY(replace_file(path, text, 0644));
-    auth::set_kerberos_environment(path);
+    TRY(write_krb5_conf(read_join_members(directory_)));
+    auth::set_kerberos_environment(client_krb5_conf_path(directory_));
+    return {};
+}
+
+// This node's own KDC first: it is the nearest. libkrb5 gives each a second before it asks the next one too.
+core::Result<void> RunningNode::write_krb5_conf(const std::vector<auth::AdmittedNode>& servers) {
+    std::vector<std::string> kdcs{kdc_for_clients(options_.config, identity_)};
+    for (const auth::AdmittedNode& server : servers) {
+        if (!server.server || server.id.value == identity_.node_id) continue;
+        std::string kdc = auth::kdc_of_server(server.address, port_of(options_.config.kdc_address));
+        if (!std::ranges::contains(kdcs, kdc)) kdcs.push_back(std::move(kdc));
+    }
+    std::string text = auth::client_krb5_conf(identity_.realm, kdcs);
+    if (text == krb5_conf_) return {};
+    TRY(replace_file(client_krb5_conf_path(directory_), text, 0644));
+    krb5_conf_ = std::move(text);
     return {};
 }
 
@@ -239,6 +255,7 @@ core::Result<std::unique_ptr<storage::Fsm>> RunningNode::open_state(core::Execut
 core::Result<void> RunningNode::start_consensus() {
     ConsensusOptions options{
         directory_, identity_, {}, options_.config.cluster_address, std::string(kVersion)};
+    if (identity_.embedded_realm) options.kdc_port = port_of(options_.config.kdc_address);
     auto voters = read_initial_voters(directory_);
     if (!voters && voters.error().code != core::Errc::kNotFound) return core::pass(std::move(voters));
     if (voters) options.initial_voters = std::move(*voters);
@@ -289,10 +306,15 @@ void RunningNode::start_joining() {
             }
         },
         "joining");
-    control_ = std::make_unique<Control>(
-        Control::Parts{*consensus_, *workers_, *hub_, reader, core::NodeId{identity_.node_id},
-                       logger_.named("control"), clock_, secrets_->cluster_key, identity_.cluster_id,
-                       options_.config.cluster_address, directory_.known_members(), refused});
+    auto registry_read = [this](const auth::Registry& registry) {
+        if (!identity_.embedded_realm || !registry.known()) return;
+        auto written = write_krb5_conf(registry.admitted());
+        if (!written) logger_.error("krb5.conf not written", {{"error", written.error().message}});
+    };
+    control_ = std::make_unique<Control>(Control::Parts{
+        *consensus_, *workers_, *hub_, reader, core::NodeId{identity_.node_id}, logger_.named("control"),
+        clock_, secrets_->cluster_key, identity_.cluster_id, options_.config.cluster_address,
+        directory_.known_members(), refused, std::move(registry_read)});
     running_control_ = control_.get();
 }
 
@@ -305,7 +327,7 @@ core::Result<void> RunningNode::start_api() {
     options.plain_http = options_.plain_http;
     options.token_life_s = options_.config.token_life_s;
     options.keytab = options_.config.keytab;
-    if (identity_.embedded_realm) options.kdcs = {kdc_for_clients(options_.config, identity_)};
+    if (identity_.embedded_realm) options.kdc = kdc_for_clients(options_.config, identity_);
     options.backup = options_.config.backup;
     if (options.backup.directory.empty()) options.backup.directory = directory_.backups();
     ApiThreadEnvironment environment{disk_,

@@ -5,6 +5,7 @@
 
 #include "auth/join_frame.h"
 #include "cmd/smackd/node/foreign_wait.h"
+#include "net/crypto/hash.h"
 #include "net/wait.h"
 
 namespace smackd::cmd {
@@ -161,10 +162,11 @@ void Peers::record(const std::string& peer, std::string reason, std::string requ
 
 void Peers::set_registry(std::shared_ptr<const auth::Registry> registry) {
     std::shared_ptr<const auth::Registry> before = std::exchange(registry_, std::move(registry));
-    servers_.clear();
+    other_servers_.clear();
     for (auth::AdmittedNode& node : registry_->admitted()) {
-        if (node.server && node.id != options_.self) servers_.push_back(std::move(node));
+        if (node.server && node.id != options_.self) other_servers_.push_back(std::move(node));
     }
+    list_servers();
     if (!before) return;
     for (const auth::AdmittedNode& node : before->admitted()) {
         if (node.id == options_.self) continue;
@@ -179,6 +181,22 @@ void Peers::set_registry(std::shared_ptr<const auth::Registry> registry) {
         const bool known = node.server && node.id != options_.self;
         if (known && !before->same(node.id, *registry_)) transport_.set_address(node.id, node.address);
     }
+}
+
+// By node id, so that two servers of one state do not tell an agent that goes from one to the other twice.
+void Peers::list_servers() {
+    if (registry_->epoch() == 0) return;
+    wire::ServerList list;
+    for (const auth::AdmittedNode& node : registry_->admitted()) {
+        if (!node.server) continue;
+        wire::JoinMember& member = *list.add_members();
+        member.set_node_id(node.id.value);
+        member.set_machine(node.machine);
+        member.set_address(node.address);
+        if (options_.kdc_port != 0) list.add_kdcs(auth::kdc_of_server(node.address, options_.kdc_port));
+    }
+    servers_ = list.SerializeAsString();
+    servers_sha256_ = net::crypto::sha256(servers_);
 }
 
 void Peers::cut(core::NodeId node, const core::Error& why) {
@@ -206,13 +224,13 @@ void Peers::set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys
 }
 
 const auth::AdmittedNode* Peers::gossip_partner(const core::gossip::StreamWanted& wanted) {
-    for (const auth::AdmittedNode& server : servers_) {
+    for (const auth::AdmittedNode& server : other_servers_) {
         const bool same =
             wanted.node.value != 0 ? server.id == wanted.node : server.address == wanted.address;
         if (same) return &server;
     }
-    const bool anyone = wanted.use == core::gossip::StreamUse::kSync && !servers_.empty();
-    return anyone ? &servers_[sync_turn_++ % servers_.size()] : nullptr;
+    const bool anyone = wanted.use == core::gossip::StreamUse::kSync && !other_servers_.empty();
+    return anyone ? &other_servers_[sync_turn_++ % other_servers_.size()] : nullptr;
 }
 
 void Peers::gossip_stream(const core::gossip::StreamWanted& wanted) {
@@ -290,6 +308,7 @@ core::Result<core::Bytes> Peers::answer_heartbeat(const core::Bytes& request,
     const bool known = gossip_keys_.version() != 0;
     if (known && heartbeat.gossip_keys_version() != gossip_keys_.version())
         answer.set_gossip_keys(gossip_keys_.SerializeAsString());
+    if (heartbeat.servers_sha256() != servers_sha256_) answer.set_servers(servers_);
     return answer.SerializeAsString();
 }
 

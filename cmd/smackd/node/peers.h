@@ -53,7 +53,8 @@ struct PeersOptions {
     core::NodeId self;
     std::string cluster_id;
     std::string software;
-    std::string listen;  ///< HOST:PORT
+    std::string listen;     ///< HOST:PORT
+    uint16_t kdc_port = 0;  ///< of the embedded realm's KDCs; 0: the realm is the site's
 };
 
 /// Loop thread only.
@@ -125,6 +126,7 @@ class Peers {
     void sync_with(core::NodeId node, std::string address, core::Bytes request, bool first);
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId peer, core::Bytes request);
     net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
+    void list_servers();
     core::Result<core::Bytes> answer_heartbeat(const core::Bytes& request, const net::rpc::Caller& caller);
     net::Task<core::Result<core::Bytes>> answer_propose(core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_barrier();
@@ -142,6 +144,8 @@ class Peers {
     net::Scope scope_;
     std::map<core::NodeId, std::unique_ptr<Link>> links_;
     std::shared_ptr<const auth::Registry> registry_;  // shared with whoever reads it meanwhile
+    core::Bytes servers_;  // wire.ServerList for the agents; empty before the state is here
+    core::Bytes servers_sha256_;
     Join join_;
     core::Callback<void(auth::Refusal)> refused_;
     std::map<std::string, wire::PendingMachine> pending_;  // by machine
@@ -153,7 +157,7 @@ class Peers {
     std::shared_ptr<Liveness> liveness_;  // also the control thread's
     wire::GossipKeys gossip_keys_;
     std::map<core::NodeId, std::shared_ptr<Outbox>> outboxes_;  // by agent; also the stream's that empties it
-    std::vector<auth::AdmittedNode> servers_;                   // others in the registry
+    std::vector<auth::AdmittedNode> other_servers_;             // others in the registry
     size_t sync_turn_ = 0;
 };
 
