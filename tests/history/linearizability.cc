@@ -24,6 +24,12 @@ struct Step {
         return operation->kind == Kind::kWrite ||
                (operation->kind == Kind::kCas && operation->outcome != Outcome::kMismatch);
     }
+    /// It needs one value to be there, which comes only once.
+    bool observes() const {
+        return operation->kind == Kind::kRead ||
+               (operation->kind == Kind::kCas && operation->outcome != Outcome::kMismatch);
+    }
+    size_t observed() const { return operation->kind == Kind::kRead ? value : expected; }
     /// What it must find; a write finds anything.
     bool fits(size_t now) const {
         if (operation->kind == Kind::kWrite) return true;
@@ -44,6 +50,8 @@ class Judge {
     bool search_changes(size_t now, int64_t horizon);
     bool try_optional(size_t now, int64_t horizon);
     std::vector<size_t> take_observations(size_t now);
+    void mark(size_t needed, bool done);
+    bool may_pass(size_t now, const Step& by) const;
     int64_t horizon() const;
     bool fresh_state(size_t now);
     std::string stuck() const;
@@ -52,10 +60,11 @@ class Judge {
     std::vector<Step> needed_;    // must have taken effect; by time of invocation, as is the other
     std::vector<Step> optional_;  // unknown, and nobody observed the value
     std::vector<std::string> names_{"-"};
-    std::string trouble_;    // the history cannot be judged
-    std::string violation_;  // found without a search
-    std::string done_;       // a byte for each needed operation, then for each optional one
-    size_t done_count_ = 0;
+    std::string trouble_;          // the history cannot be judged
+    std::string violation_;        // found without a search
+    std::string done_;             // a byte for each needed operation, then for each optional one
+    size_t done_count_ = 0;        // of the needed ones
+    std::vector<size_t> waiting_;  // by value: needed operations that must still find it
     std::unordered_set<std::string> seen_;
     bool exhausted_ = false;
     size_t best_count_ = 0;  // of the longest order found
@@ -91,6 +100,22 @@ void Judge::number_values(const std::vector<Operation>& operations) {
     std::ranges::stable_sort(needed_, {}, [](const Step& step) { return step.operation->invoked_ns; });
     bound_unknowns();
     done_.assign(needed_.size() + optional_.size(), '\0');
+    waiting_.assign(names_.size(), 0);
+    for (const Step& step : needed_) waiting_[step.observed()] += step.observes() ? 1 : 0;
+}
+
+void Judge::mark(size_t needed, bool done) {
+    const Step& step = needed_[needed];
+    size_t& waiting = waiting_[step.observed()];
+    const size_t finds = step.observes() ? 1 : 0;
+    done_[needed] = done ? 1 : 0;
+    done_count_ = done ? done_count_ + 1 : done_count_ - 1;
+    waiting = done ? waiting - finds : waiting + finds;
+}
+
+/// A value that is replaced does not come back: nobody else may still have to find it.
+bool Judge::may_pass(size_t now, const Step& by) const {
+    return waiting_[now] == (by.observes() ? 1 : 0);
 }
 
 /// An unknown whose value was observed has taken effect when the first observer returns; then it has itself
@@ -150,7 +175,7 @@ std::vector<size_t> Judge::take_observations(size_t now) {
         const int64_t limit = horizon();
         for (size_t i = 0; i < needed_.size() && needed_[i].operation->invoked_ns <= limit; ++i) {
             if (done_[i] != 0 || needed_[i].changes() || !needed_[i].fits(now)) continue;
-            done_[i] = 1;
+            mark(i, true);
             taken.push_back(i);
             again = true;
         }
@@ -160,7 +185,6 @@ std::vector<size_t> Judge::take_observations(size_t now) {
 
 bool Judge::search(size_t now) {
     const std::vector<size_t> taken = take_observations(now);
-    done_count_ += taken.size();
     if (done_count_ > best_count_ || best_done_.empty()) {
         best_count_ = done_count_;
         best_done_ = done_;
@@ -171,19 +195,17 @@ bool Judge::search(size_t now) {
         const int64_t limit = horizon();
         if (search_changes(now, limit) || try_optional(now, limit)) return true;
     }
-    for (const size_t i : taken) done_[i] = 0;
-    done_count_ -= taken.size();
+    for (const size_t i : taken) mark(i, false);
     return false;
 }
 
 bool Judge::search_changes(size_t now, int64_t limit) {
     for (size_t i = 0; i < needed_.size() && needed_[i].operation->invoked_ns <= limit; ++i) {
-        if (done_[i] != 0 || !needed_[i].changes() || !needed_[i].fits(now)) continue;
-        done_[i] = 1;
-        ++done_count_;
-        if (search(needed_[i].value)) return true;
-        done_[i] = 0;
-        --done_count_;
+        const Step& step = needed_[i];
+        if (done_[i] != 0 || !step.changes() || !step.fits(now) || !may_pass(now, step)) continue;
+        mark(i, true);
+        if (search(step.value)) return true;
+        mark(i, false);
     }
     return false;
 }
@@ -195,7 +217,7 @@ bool Judge::try_optional(size_t now, int64_t limit) {
         return done_[i] == 0 && step.operation->invoked_ns <= limit && !step.changes() &&
                step.operation->kind == Kind::kCas && !step.fits(now);
     });
-    if (!wanted) return false;
+    if (!wanted || waiting_[now] != 0) return false;
     for (const Kind kind : {Kind::kWrite, Kind::kCas}) {
         for (size_t i = 0; i < optional_.size() && optional_[i].operation->invoked_ns <= limit; ++i) {
             char& done = done_[needed_.size() + i];

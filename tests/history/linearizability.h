@@ -5,6 +5,7 @@
 // returned before it was invoked; what was tried in one state is not tried in it again. Registers are judged
 // one by one, since linearizability is local. Values written are unique, which keeps the search narrow:
 // - A read, or a cas that found another value, changes nothing: it is taken as soon as it fits.
+// - A value is not replaced while somebody has still to find it: it does not come back.
 // - An operation of unknown outcome whose value was observed took effect before the first observer returned.
 // - One whose value nobody observed is needed only to explain a cas that found another value than it
 //   expected.
@@ -18,7 +19,7 @@
 namespace smackd::history {
 
 /// States that one register may take to judge: a history that needs more is reported, never passed.
-inline constexpr size_t kStatesMax = 2'000'000;
+inline constexpr size_t kStatesMax = 200'000;
 
 struct Verdict {
     enum class Kind : uint8_t { kLinearizable, kViolation, kUndecided };

@@ -10,6 +10,7 @@ STORES=smackd,etcd and ONLY=part of a fault's name narrow it down. AIM_S is the 
 """
 
 import os
+import signal
 import statistics
 import sys
 import time
@@ -65,13 +66,14 @@ def one_fault(store, clients, fault):
     return took, share
 
 
-def series(world, store, fault, count):
+def series(world, store, fault, count, expected=False):
+    """`expected`: a history that is not linearizable is what is looked for."""
     clients = faults.Clients(world, store, CLIENTS).start()
     found = [one_fault(store, clients, fault) for _ in range(count)]
     clients.wait_for_more(1000)
     clients.stop()
     linearizable, verdict = clients.judge()
-    if not linearizable:
+    if not linearizable and not expected:
         print(verdict)
     return Series(store.kind, fault.name, [took for took, _ in found], statistics.median(share for _, share in found),
                   linearizable, verdict.splitlines()[-1])
@@ -118,11 +120,11 @@ def report(ours, theirs):
 def planted():
     """Each bug in a build that has it must be seen in the history of its clients."""
     good = True
-    for bug, fault in (("ack_before_quorum", faults.cuts()[0]), ("read_without_barrier", faults.Paused()),
+    for bug, fault in (("ack_before_quorum", faults.cuts()[0]), ("read_without_barrier", faults.cuts()[0]),
                        ("ignore_expected_version", faults.Paused()), ("dedup_forgotten", faults.Killed())):
         with faults.FaultWorld() as world:
             store = faults.SmackdStore(world, PLANTED_SIM, {"SMACKD_PLANT": bug}).start()
-            one = series(world, store, fault, 3)
+            one = series(world, store, fault, FAULTS, expected=True)
             store.stop()
         caught = "not linearizable" in one.verdict
         good &= caught
@@ -131,6 +133,7 @@ def planted():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is taken down
     faults.install_peers()
     try:
         found = {kind: run_store(kind) for kind in STORES}
