@@ -37,9 +37,9 @@ constexpr size_t kRegisterOperations = 60;
 constexpr size_t kProbesMax = 512;  // at a time
 constexpr size_t kProbesPerRegister = 4;
 constexpr size_t kFinalReaders = 32;
-constexpr size_t kFinalAttempts = 1500;
+constexpr size_t kFinalAttempts = 300;
 constexpr core::milliseconds kProbeEvery{20};
-constexpr core::milliseconds kRetryPause{20};
+constexpr core::milliseconds kRetryPause{100};
 constexpr core::Duration kRequestLimit = core::seconds(5);
 constexpr core::Duration kRepeatLimit = core::seconds(15);  // of one operation with its idempotency key
 constexpr core::Duration kStopCheck = core::milliseconds(20);
