@@ -267,9 +267,15 @@ Result<Renewal> renew_certificate(const DataDirectory& directory, const std::str
     TRY_ASSIGN(const NodeIdentity identity, read_identity(directory));
     TRY_ASSIGN(const TlsIdentity current, read_node_identity(directory));
     TRY_ASSIGN(const std::string ca_pem, read_ca(directory));
-    // The same key until the answer is on disk: an answer that was lost is given again.
+    // An expired certificate proves nothing any more. The keytab does, and the key that the cluster knows:
+    // this is joining again. Else the same next key until the answer is on disk: an answer that was lost is
+    // given again.
+    const bool expired = net::SystemClock().wall().unix_ms >= current.not_after_ms;
     const std::string next_path = key_path(directory) + ".next";
-    TRY_ASSIGN(const std::string next_key, load_or_create_tls_key(next_path));
+    std::string next_key = current.key_pem;
+    if (!expired) {
+        TRY_ASSIGN(next_key, load_or_create_tls_key(next_path));
+    }
     TRY_ASSIGN(const std::string csr_pem, csr(next_key, identity.name));
     Question question{
         {}, node_keytab_path(directory), identity.cluster_id, request_of(csr_pem, version), join_tls()};
@@ -282,13 +288,15 @@ Result<Renewal> renew_certificate(const DataDirectory& directory, const std::str
     question.request.set_epoch(identity.epoch);
     question.tls.verify = true;
     question.tls.ca_pem = ca_pem;
-    question.tls.certificate_pem = current.certificate_pem;
-    question.tls.key_pem = current.key_pem;
+    if (!expired) {
+        question.tls.certificate_pem = current.certificate_pem;
+        question.tls.key_pem = current.key_pem;
+    }
     core::Error kdc_error;
     kdc_error.message.clear();
     auto answer = ask_members(question, true, &kdc_error);
     Renewal renewal;
-    const bool no_kdc = !answer &&
+    const bool no_kdc = !answer && !expired &&
                         (kdc_error.code == Errc::kUnavailable || kdc_error.code == Errc::kTimeout) &&
                         !kdc_error.message.empty();
     if (no_kdc) {
@@ -301,7 +309,7 @@ Result<Renewal> renew_certificate(const DataDirectory& directory, const std::str
     TRY(write_list(directory, *answer, answer->realm(), {}));
     // Between the two the certificate is of the next key, which read_node_identity then takes.
     TRY(replace_file(certificate_path(directory), answer->certificate_pem(), 0644));
-    if (::rename(next_path.c_str(), key_path(directory).c_str()) != 0)
+    if (!expired && ::rename(next_path.c_str(), key_path(directory).c_str()) != 0)
         return core::fail_errno(errno, "renaming " + next_path);
     renewal.identity = identity_of(*answer, identity.address);
     TRY(write_identity(directory, renewal.identity));

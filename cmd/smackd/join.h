@@ -45,7 +45,8 @@ struct Renewal {
     NodeIdentity identity{};
 };
 /// A certificate for a new key: keytab proof over mutual TLS; without a KDC over mutual TLS alone, which the
-/// cluster grants for 72 hours after the last proof.
+/// cluster grants for 72 hours after the last proof. When the certificate has expired meanwhile: one for the
+/// same key, by the keytab alone, as when joining again.
 core::Result<Renewal> renew_certificate(const DataDirectory& directory, const std::string& version);
 
 /// This node's key and certificate as they are on disk now.

@@ -11,6 +11,7 @@ from world import World
 
 RELAY = os.path.join(ROOT, "tests/integration/join_relay.py")
 CLOCK = os.path.join(TOOLS, "shifted_clock")
+DAY_AND_HOUR_S = 25 * 3600
 
 
 def test_refused_of_another_realm():
@@ -79,6 +80,43 @@ def test_refused_for_its_clock():
         logged(world, "clock_skew", "smack/x1", "the machine's clock says")
         answer = x1.run([CLOCK, "60", *words])
         assert answer.code == 0, answer
+
+
+def test_refused_with_an_expired_certificate():
+    """The agent was off for a day and an hour; the world's clocks have gone on meanwhile."""
+    need_tool("openssl")
+    with World("n1", "a1", "x1") as world:
+        n1, a1, x1 = world["n1"], world["a1"], world["x1"]
+        start_first(n1)
+        join_by_bundle(world, "a1", "agent")
+        assert n1.process.stop() == 0
+        later = [CLOCK, str(DAY_AND_HOUR_S), SMACKD]
+        n1.start([*later, "start", "--data-dir", n1.directory])
+        wait_ready(n1)
+
+        # Whoever has copied it.
+        cluster = f"{a1.directory}/cluster"
+        thief = x1.run(["openssl", "s_client", "-connect", "n1:5055", "-alpn", "smack/1", "-cert", f"{cluster}/node.pem", "-key",
+                        f"{cluster}/node.key", "-quiet"], stdin="hello\n")
+        assert thief.code != 0, thief
+        now = {**admin_of_first(world, "n1"), "SMACKD_SESSION_FILE": f"{world.work}/later.json"}
+
+        def expired():
+            shown = n1.run([*later, "refusals", "--json"], now)
+            assert shown.code == 0, shown
+            return [row for row in shown.json()["refusals"] if row["reason"] == "certificate" and "expired" in row["message"] and
+                    row["source"].startswith(x1.address)]
+        wait_until(expired, 10, "the refusal of an expired certificate")
+
+        # The machine itself: without its keytab it says what is wrong, with it it is back by itself.
+        keytab = f"{a1.directory}/keytabs/node.keytab"
+        os.rename(keytab, keytab + ".away")
+        ended = a1.run([*later, "start", "--data-dir", a1.directory], limit=60)
+        assert ended.code == 1 and "the certificate has expired" in ended.err and "smackd join" in ended.err, ended
+        os.rename(keytab + ".away", keytab)
+        a1.start([*later, "start", "--data-dir", a1.directory])
+        wait_ready(a1)
+        assert "certificate renewed" in a1.process.log(), a1.process.log()[-2000:]
 
 
 def test_refused_of_an_older_epoch():

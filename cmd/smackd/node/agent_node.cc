@@ -60,6 +60,7 @@ class AgentNode final : public Node {
     net::Task<void> learn(std::string servers, std::string near);
     void renew_while_running();
     void renew_when_due();
+    void give_up(const core::Error& why);
 
     NodeOptions options_;
     DataDirectory directory_;
@@ -137,6 +138,8 @@ net::Task<void> AgentNode::run() {
 net::Task<Result<std::unique_ptr<net::rpc::RpcClient>>> AgentNode::dial(auth::AdmittedNode server) {
     net::Loop& loop = thread_->loop();
     CO_TRY_ASSIGN(TlsIdentity own, read_node_identity(directory_));
+    if (clock_.wall().unix_ms >= own.not_after_ms)
+        co_return core::fail(Errc::kUnavailable, "this node's certificate has expired; the keytab renews it");
     net::TlsClientOptions tls;
     CO_TRY_ASSIGN(tls.ca_pem, read_ca(directory_));
     tls.certificate_pem = own.certificate_pem;
@@ -326,12 +329,28 @@ void AgentNode::renew_when_due() {
         auth::decide_renewal(current->not_before_ms, current->not_after_ms, clock_.wall(), 0);
     if (decision.action == auth::RenewalDecision::Action::kNone) return;
     auto renewed = renew_certificate(directory_, std::string(kVersion));
-    if (!renewed) return logger_.error("alarm certificate not renewed", {{"what", renewed.error().message}});
+    if (!renewed) {
+        logger_.error("alarm certificate not renewed", {{"what", renewed.error().message}});
+        if (decision.action == auth::RenewalDecision::Action::kExpired) give_up(renewed.error());
+        return;
+    }
     logger_.info("certificate renewed", {{"proved", renewed->proved}});
     if (renewed->proved) return;
     logger_.error(
         "alarm no Kerberos proof",
         {{"what", renewed->kdc_error}, {"then", "the cluster renews without one for 72 hours at most"}});
+}
+
+// What does not pass by itself, somebody must hear of while they start this node.
+void AgentNode::give_up(const core::Error& why) {
+    if (why.code == Errc::kUnavailable || why.code == Errc::kTimeout || why.code == Errc::kBusy) return;
+    std::lock_guard lock(mutex_);
+    refused_ =
+        core::Error{why.code,
+                    "the certificate has expired, and the keytab does not get another one: " + why.message +
+                        "; join again by: smackd join",
+                    0};
+    changed_.notify_all();
 }
 
 Result<void> AgentNode::wait_ready() {

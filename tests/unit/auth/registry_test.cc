@@ -1,0 +1,11 @@
+#include "auth/registry.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace smackd;
+
+TEST_CASE("a server's KDC answers at the host of its cluster address") {
+    CHECK(auth::kdc_of_server("n1:5055", 88) == "n1:88");
+    CHECK(auth::kdc_of_server("10.0.0.1:5055", 5088) == "10.0.0.1:5088");
+    CHECK(auth::kdc_of_server("[2001:db8::1]:5055", 88) == "[2001:db8::1]:88");
+}
