@@ -1,10 +1,10 @@
-"""Kerberos realms of a site, as their own software runs them: MIT's KDC of Debian's krb5-kdc. It runs on a Host of a World, with
-everything it keeps below that host's folder."""
+"""Kerberos realms of a site, as their own software runs them: MIT's KDC of Debian's krb5-kdc, and Active Directory as
+Debian's samba-ad-dc plays it. Each runs on a Host of a World with everything it keeps below that host's folder."""
 
 import os
 import secrets
 
-from harness import need_tool, wait_until
+from harness import install, need_tool, wait_until
 
 ENCTYPES = "aes256-cts-hmac-sha1-96:normal aes128-cts-hmac-sha1-96:normal"
 READY_LIMIT_S = 60
@@ -75,3 +75,32 @@ class MitKdc:
                 self.do("kadmin.local", "-r", self.realm, "addprinc", "-randkey", name)
             self.do("kadmin.local", "-r", self.realm, "ktadd", "-k", path, name)
         return path
+
+
+class SambaDc:
+    """Samba as an Active Directory domain controller: its KDC and its database, without file shares, DNS and LDAP over
+    the network. Everything is below /var/lib/samba and /etc/samba of the host it is typed on (typed.py)."""
+
+    DAEMON = "samba --foreground --no-process-group --model=single"
+
+    @staticmethod
+    def need():
+        """Debian's packages are large: installed when a test first wants them."""
+        install({"samba": "samba-ad-dc", "samba-tool": "samba-ad-provision"})
+        for tool in ("samba", "samba-tool"):
+            need_tool(tool)
+
+    @staticmethod
+    def provision(realm, address, password):
+        options = {"vfs objects": "", "server services": "kdc", "interfaces": address, "bind interfaces only": "yes",
+                   # Windows' DefaultDomainSupportedEncTypes: accounts that name no key types of their own use AES.
+                   "kdc default domain supported enctypes": "aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96"}
+        return " ".join(["mkdir -p /var/lib/samba/private /run/samba /var/log/samba && samba-tool domain provision",
+                         f"--realm={realm} --domain={realm.split('.')[0]} --server-role=dc --dns-backend=NONE",
+                         f"--host-name=dc --host-ip={address} --adminpass={password}",
+                         *[f"--option='{name}={value}'" for name, value in options.items()]])
+
+    @staticmethod
+    def ready(host):
+        """A condition: its KDC takes connections."""
+        return lambda _: host.run(["bash", "-c", f"exec 3<>/dev/tcp/{host.address}/88"]).code == 0
