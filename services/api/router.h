@@ -28,7 +28,9 @@ using Handler = net::Task<core::Result<net::http::Response>> (*)(Call& call);
 
 struct Route {
     std::string_view method;
-    std::string_view pattern;  ///< "/smack/v1/users/{name}": a part in braces takes one non-empty component
+    /// "/smack/v1/users/{name}": a part in braces takes one non-empty component; "{id...}" one or more, slashes
+    /// and all, the fewest that let the rest fit.
+    std::string_view pattern;
     Access access = Access::kUser;
     RequestClass request_class = RequestClass::kRead;
     Handler handler = nullptr;

@@ -41,6 +41,21 @@ TEST_CASE("a wrong method is told the right ones") {
     CHECK(router.match("HEAD", "/users/alice").route == &kRoutes[1]);
 }
 
+TEST_CASE("a part with dots takes several components") {
+    constexpr std::array<Route, 3> routes = {{{.method = "GET", .pattern = "/apps/{id...}/versions/{version}"},
+                                              {.method = "GET", .pattern = "/apps/{id...}/tasks"},
+                                              {.method = "GET", .pattern = "/apps/{id...}"}}};
+    const Router router{routes};
+    const auto match = [&](std::string_view path) { return router.match("GET", path); };
+    CHECK(match("/apps/a/b/versions/7").arguments == std::vector<std::string>{"a/b", "7"});
+    CHECK(match("/apps/a/b/tasks").route == &routes[1]);
+    CHECK(match("/apps/a/b/tasks").arguments == std::vector<std::string>{"a/b"});
+    CHECK(match("/apps/a/tasks/b").arguments == std::vector<std::string>{"a/tasks/b"});
+    CHECK(match("/apps//a").arguments == std::vector<std::string>{"/a"});
+    CHECK(match("/apps/tasks").route == &routes[2]);
+    for (const char* path : {"/apps", "/apps/", "/apps//", "/app/a"}) CHECK(match(path).route == nullptr);
+}
+
 TEST_CASE("errors have one shape") {
     const auto busy = services::error_reply({core::Errc::kBusy, "full", 1500});
     CHECK(busy.status == 503);
