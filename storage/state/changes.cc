@@ -47,6 +47,18 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
             return remove_secret(writer, change.remove_secret());
         case Body::kRevokeTokens:
             return revoke_tokens(writer, change.revoke_tokens());
+        case Body::kPutApp:
+        case Body::kRemoveApp:
+        case Body::kPutTask:
+        case Body::kRemoveTask:
+        case Body::kPutDeployment:
+        case Body::kRemoveDeployment:
+        case Body::kUpdateTaskStatus:
+        case Body::kPutAppBackoff:
+        case Body::kPutAppGroup:
+        case Body::kRemoveAppGroup:
+            // Above kFeatureLevelMax: apply stops before such a command.
+            return refuse(core::Errc::kUnsupported, "applications: need feature level 4");
         case Body::BODY_NOT_SET:
             break;
     }

@@ -5,6 +5,8 @@
 namespace smackd::storage::state {
 namespace {
 
+constexpr uint32_t kLevelOfApps = 4;
+
 /// Lite messages keep unknown fields but have no accessor; a derived class may look at the protected member.
 struct Peek : google::protobuf::MessageLite {
     static bool has_unknown_parts(const google::protobuf::MessageLite& message) {
@@ -28,6 +30,35 @@ ChangeTraits node_traits(const wire::PutNode& node) {
     const bool admitted = node.roles_size() > 0 || !node.zone().empty() || node.generation() != 0 ||
                           node.epoch() != 0 || !node.public_key_sha256().empty() || node.proved_ms() != 0;
     return {"put_node", std::to_string(node.node_id()), std::max(known(node), admitted ? 2U : 1U)};
+}
+
+/// Level 4, whose rows this build does not have yet: such a command stops apply.
+ChangeTraits app_traits(const wire::Change& change) {
+    using Body = wire::Change::BodyCase;
+    switch (change.body_case()) {
+        case Body::kPutApp:
+            return {"put_app", change.put_app().app().id(), kLevelOfApps};
+        case Body::kRemoveApp:
+            return {"remove_app", change.remove_app().id(), kLevelOfApps};
+        case Body::kPutTask:
+            return {"put_task", change.put_task().task().id(), kLevelOfApps};
+        case Body::kRemoveTask:
+            return {"remove_task", change.remove_task().id(), kLevelOfApps};
+        case Body::kPutDeployment:
+            return {"put_deployment", change.put_deployment().deployment().id(), kLevelOfApps};
+        case Body::kRemoveDeployment:
+            return {"remove_deployment", change.remove_deployment().id(), kLevelOfApps};
+        case Body::kUpdateTaskStatus:
+            return {"update_task_status", change.update_task_status().task_id(), kLevelOfApps};
+        case Body::kPutAppBackoff:
+            return {"put_app_backoff", change.put_app_backoff().backoff().app_id(), kLevelOfApps};
+        case Body::kPutAppGroup:
+            return {"put_app_group", change.put_app_group().group().id(), kLevelOfApps};
+        case Body::kRemoveAppGroup:
+            return {"remove_app_group", change.remove_app_group().id(), kLevelOfApps};
+        default:
+            return {"unknown", "", kLevelUnknown};
+    }
 }
 
 ChangeTraits body_traits(const wire::Change& change) {
@@ -75,6 +106,17 @@ ChangeTraits body_traits(const wire::Change& change) {
             return {"revoke_tokens", token_key(change.revoke_tokens()), known(change.revoke_tokens())};
         case Body::kPutSetting:
             return {"put_setting", change.put_setting().name(), known(change.put_setting())};
+        case Body::kPutApp:
+        case Body::kRemoveApp:
+        case Body::kPutTask:
+        case Body::kRemoveTask:
+        case Body::kPutDeployment:
+        case Body::kRemoveDeployment:
+        case Body::kUpdateTaskStatus:
+        case Body::kPutAppBackoff:
+        case Body::kPutAppGroup:
+        case Body::kRemoveAppGroup:
+            return app_traits(change);
         case Body::BODY_NOT_SET:
             break;
     }

@@ -1,0 +1,49 @@
+// A machine as placement sees it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/wire/app.pb.h"
+
+namespace smackd::apps {
+
+/// Both ends belong to it.
+struct PortRange {
+    uint16_t first = 0;
+    uint16_t last = 0;
+    bool operator==(const PortRange&) const = default;
+};
+
+/// Host ports tasks get on a node that says nothing else; outside the kernel's ephemeral range and the
+/// service ports.
+inline constexpr PortRange kHostPorts{31000, 32000};
+
+enum class Liveness : uint8_t {
+    kAlive,
+    kSuspect,      ///< gets no new tasks, keeps what it has
+    kUnreachable,  ///< its tasks become TASK_UNREACHABLE
+    kGone,         ///< removed by an operator: its tasks become TASK_GONE_BY_OPERATOR
+};
+
+struct Node {
+    core::NodeId id;
+    std::string machine;  ///< host name: "hostname" of constraints, "host" of a task
+    std::string address;  ///< IP address that tasks' ports are published on
+    std::string zone;
+    std::string region;
+    /// Mesos resource roles that its resources have: "*" always, "slave_public" for public nodes.
+    std::vector<std::string> roles = {"*"};
+    std::map<std::string, std::string> attributes;
+    wire::Resources total;  ///< for tasks: after what the node keeps for itself
+    std::vector<PortRange> ports = {kHostPorts};
+    Liveness liveness = Liveness::kAlive;
+    int64_t liveness_since_ms = 0;
+    bool draining = false;     ///< no new tasks; its tasks are replaced elsewhere, then killed
+    bool host_network = true;  ///< policy: host mode is allowed here
+};
+
+}  // namespace smackd::apps
