@@ -15,13 +15,16 @@ using core::Result;
 
 namespace {
 
+// Part of the protocol: a node that is refused with it stops itself (is_removal).
+constexpr std::string_view kRemoved = "was removed from the cluster";
+
 bool is_server(const wire::PutNode& node) {
     return std::ranges::contains(node.roles(), "server");
 }
 
 std::string refusal_of(const wire::PutNode& node, const wire::PutMachine* machine) {
     const std::string who = std::format("node {} (machine {})", node.node_id(), node.machine());
-    if (machine == nullptr) return who + " was removed from the cluster";
+    if (machine == nullptr) return std::format("{} {}", who, kRemoved);
     if (machine->state() != wire::MACHINE_ALLOWED) return who + " is suspended";
     if (machine->generation() != node.generation()) {
         return std::format("{} is of generation {}, its machine of {}: it must join again", who,
@@ -40,7 +43,8 @@ AdmittedNode admitted_of(const wire::PutNode& node) {
 
 }  // namespace
 
-Registry::Registry(Rows rows) : cluster_id_(std::move(rows.cluster_id)), epoch_(rows.epoch) {
+Registry::Registry(Rows rows)
+    : cluster_id_(std::move(rows.cluster_id)), epoch_(rows.epoch), last_node_id_{rows.last_node_id} {
     for (wire::PutNode& node : rows.nodes) {
         const auto machine = std::ranges::find(rows.machines, node.machine(),
                                                [](const wire::PutMachine& row) { return row.name(); });
@@ -66,8 +70,9 @@ Registry Registry::of_members(std::string cluster_id, std::vector<AdmittedNode> 
 
 Result<AdmittedNode> Registry::check(NodeId node) const {
     const auto found = nodes_.find(node);
-    if (found == nodes_.end())
-        return core::fail(Errc::kDenied, "node {} was removed from the cluster", node.value);
+    if (found == nodes_.end() && node > last_node_id_)
+        return core::fail(Errc::kDenied, "node {} is not known to this server yet", node.value);
+    if (found == nodes_.end()) return core::fail(Errc::kDenied, "node {} {}", node.value, kRemoved);
     const Entry& entry = found->second;
     if (!entry.refusal.empty()) return core::fail(Errc::kDenied, "{}", entry.refusal);
     return admitted_of(entry.node);
@@ -113,6 +118,11 @@ std::vector<wire::PutNode> Registry::nodes() const {
 
 std::string kdc_of_server(std::string_view cluster_address, uint16_t kdc_port) {
     return std::format("{}:{}", cluster_address.substr(0, cluster_address.rfind(':')), kdc_port);
+}
+
+bool is_removal(const core::Error& refusal, NodeId self) {
+    return refusal.code == Errc::kDenied && refusal.message.ends_with(kRemoved) &&
+           refusal.message.starts_with(std::format("node {} ", self.value));
 }
 
 std::string generation_uri(std::string_view cluster_id, uint64_t generation) {

@@ -32,6 +32,7 @@ class Registry {
         std::vector<wire::PutNode> nodes;
         std::string cluster_id;
         uint64_t epoch = 0;
+        uint64_t last_node_id = 0;  ///< the highest ever given
     };
     Registry() = default;
     explicit Registry(Rows rows);
@@ -61,12 +62,19 @@ class Registry {
 
     std::string cluster_id_;
     uint64_t epoch_ = 0;
+    core::NodeId last_node_id_;
     std::map<core::NodeId, Entry> nodes_;
 };
 
 /// Where the embedded realm's KDC of a server answers: at the host of its cluster address HOST:PORT, on the
 /// port that all servers have in common.
 std::string kdc_of_server(std::string_view cluster_address, uint16_t kdc_port);
+
+/// True for the refusal of node `self` that was removed for good: node ids are never given twice, so no later
+/// word can take it back. A suspended node, or one that the server has not heard of yet, is refused
+/// otherwise. To be asked only of what a server has sent whose certificate showed it to be one the caller
+/// knew already: servers hold the cluster's CA key and are believed; an agent or a stranger is not.
+bool is_removal(const core::Error& refusal, core::NodeId self);
 
 /// The URI by which a certificate names the generation of its machine: smack://CLUSTER/generation/N.
 std::string generation_uri(std::string_view cluster_id, uint64_t generation);

@@ -18,6 +18,8 @@ namespace smackd::cmd {
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitRefused = 1;  ///< refused or failed
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitRemoved =
+    3;  ///< the node was removed from its cluster: starting it again is of no use
 
 struct Option {
     std::string_view name;   ///< "--data-dir"

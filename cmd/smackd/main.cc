@@ -18,7 +18,7 @@ int run_command(const ParsedCommand& parsed) {
     auto result = parsed.command->run(context);
     if (result) return context.exit_code;
     output.error(result.error());
-    return context.exit_code == kExitUsage ? kExitUsage : kExitRefused;
+    return context.exit_code == kExitDone ? kExitRefused : context.exit_code;
 }
 
 int run(const std::vector<std::string>& words) {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 namespace smackd::cmd {
 namespace {
@@ -26,6 +27,10 @@ int wait_for_stop_signal() {
     while (::sigwait(&set, &number) != 0) {
     }
     return number;
+}
+
+void send_stop_signal() {
+    ::kill(::getpid(), SIGTERM);
 }
 
 bool stop_signal_pending() {

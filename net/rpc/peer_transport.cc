@@ -77,6 +77,7 @@ struct PeerTransport::State {
     core::Logger logger;
     core::Callback<void(NodeId, core::Bytes)> receiver;
     core::Callback<void(NodeId)> lost;
+    core::Callback<void(NodeId, const core::Error&)> not_let_in;
     std::map<NodeId, std::unique_ptr<Peer>> peers;
     Scope scope;
     bool closed = false;
@@ -136,6 +137,10 @@ void PeerTransport::set_lost(core::Callback<void(NodeId)> lost) {
     state_->lost = std::move(lost);
 }
 
+void PeerTransport::set_refused(core::Callback<void(NodeId, const core::Error&)> refused) {
+    state_->not_let_in = std::move(refused);
+}
+
 Task<void> PeerTransport::State::run(Peer& peer) {
     core::Duration backoff = options.backoff_min;
     for (;;) {
@@ -157,6 +162,8 @@ Task<void> PeerTransport::State::run(Peer& peer) {
             if (!ended) {
                 logger.info("lost peer", {{"node", peer.id.value}, {"why", ended.error().message}});
                 if (!closed && lost) lost(peer.id);
+                const bool denied = ended.error().code == Errc::kDenied;
+                if (denied && !closed && not_let_in) not_let_in(peer.id, ended.error());
             }
         } else {
             if (peer.scope.cancelled()) co_return;

@@ -51,6 +51,9 @@ class PeerTransport final : public core::Transport {
     void send(core::NodeId peer, core::Bytes message) override;
     void set_receiver(core::Callback<void(core::NodeId from, core::Bytes message)> receiver) override;
     void set_lost(core::Callback<void(core::NodeId peer)> lost) override;
+    /// Who is told when a peer, proved by its certificate, does not let this node in: kDenied with its
+    /// reason.
+    void set_refused(core::Callback<void(core::NodeId peer, const core::Error& why)> refused);
 
     /// Makes `server`, which serves this node's ALPN kPeerAlpn connections, check every caller's certificate
     /// against its hello, ask `admit` (the registry: suspended or removed nodes), and bring Raft messages

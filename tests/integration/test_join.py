@@ -10,6 +10,7 @@ from harness import SMACKD, wait_until
 from world import World
 
 REALM = "JOIN.SMACKD"
+REMOVED = 3  # exit code
 
 
 def start_first(host, realm=REALM):
@@ -141,15 +142,53 @@ def test_join_suspension_and_removal():
         print(f"a suspended agent's connection ended within {took:.2f} s")
 
         cli(world, "machine", "remove", "a1")
-        wait_until(lambda: "was removed" in world["a1"].process.log(), 10, world["a1"].process.log()[-2000:])
+        removed_stops(world["a1"])
         logged(world, "registry", "was removed")
-        world["a1"].process.kill()
         # The certificate is still good for a day by its dates: on another machine it is refused by name.
         thief = world["x1"].run([SMACKD, "start", "--data-dir", stolen], limit=60)
-        assert thief.code == 1 and "was removed from the cluster" in thief.err, thief
+        assert thief.code == REMOVED and "was removed from the cluster" in thief.err, thief
         # With the keytab of the removed machine: its principal went with it.
         again = world["a1"].run([SMACKD, "renew", "--data-dir", world["a1"].directory])
         assert again.code == 1, again
+
+
+def removed_stops(host):
+    """The node hears that it was removed, says so and ends; started again it does the same."""
+    wait_until(lambda: not host.process.running(), 30, f"the end of {host.name}: {host.process.log()[-2000:]}")
+    log = host.process.log()
+    assert host.process.wait() == REMOVED and "was removed from the cluster" in log and "join anew" in log, log[-2000:]
+    again = host.run([SMACKD, "start", "--data-dir", host.directory], limit=60)
+    assert again.code == REMOVED and "join anew" in again.err, again
+
+
+def test_join_removed_servers_stop():
+    with World("n1", "n2", "n3", "n4") as world:
+        start_first(world["n1"])
+        for name in ("n2", "n3", "n4"):
+            join_by_bundle(world, name, "server")
+            start(world[name])
+
+        def voters(via="n1"):
+            return sorted(name for name, role in roles_of(world, via).items() if role == "voter")
+        wait_until(lambda: len(voters()) == 3, 60, "three voters")
+        standby = next(name for name in ("n2", "n3", "n4") if name not in voters())
+        # A server that is suspended goes on, and takes part again.
+        cli(world, "machine", "suspend", standby)
+        wait_until(lambda: standby not in roles_of(world), 20, "the standby out of Raft")
+        assert world[standby].process.running()
+        cli(world, "machine", "resume", standby)
+        wait_until(lambda: roles_of(world).get(standby) == "standby", 30, "the standby back")
+        # A standby says nothing by itself, so it asks; a leader is refused as soon as it writes to the others.
+        cli(world, "machine", "remove", standby)
+        removed_stops(world[standby])
+        other = next(name for name in voters() if name != "n1")
+        cli(world, "machine", "remove", "n1")
+        removed_stops(world["n1"])
+
+        def goes_on():
+            return world[other].run([SMACKD, "group", "add", f"g{time.monotonic_ns()}"], admin(world, other)).code == 0
+        wait_until(goes_on, 30, "a change by the servers that are left")
+        wait_until(lambda: sorted(roles_of(world, via=other)) == voters(other) and len(voters(other)) == 2, 20, "two voters")
 
 
 def test_join_refusals():

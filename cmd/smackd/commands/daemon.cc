@@ -70,12 +70,12 @@ core::Result<void> start(Context& context) {
         }
     }
     if (context.arguments.has("--bootstrap")) TRY(bootstrap_first(context, config));
-    return run_node(config);
+    return run_node(context, config);
 }
 
 }  // namespace
 
-core::Result<void> run_node(const Config& config) {
+core::Result<void> run_node(Context& context, const Config& config) {
     block_stop_signals();
     int descriptor = STDERR_FILENO;
     if (!config.log_file.empty()) {
@@ -87,14 +87,18 @@ core::Result<void> run_node(const Config& config) {
     options.log = &log;
     TRY_ASSIGN(auto node, Node::start(std::move(options)));
     auto ready = node->wait_ready();
-    if (!ready && ready.error().code != core::Errc::kCancelled) return ready;
+    if (!ready && ready.error().code != core::Errc::kCancelled && !node->removed()) return ready;
     if (ready && node->identity().role == "agent")
         print(std::format("ready agent {}\n", node->identity().name));
     if (ready && node->identity().role != "agent")
         print(std::format("ready https://{}:{}\n", node->identity().name, port_of(config.api_address)));
     wait_for_stop_signal();
     node->stop();
-    return {};
+    const auto removed = node->removed();
+    if (!removed) return {};
+    context.exit_code = kExitRemoved;
+    return core::fail(core::Errc::kDenied, "{}: to use this machine again, empty {} and let it join anew",
+                      removed->message, config.data_dir);
 }
 
 std::vector<Command> daemon_commands() {

@@ -97,7 +97,7 @@ core::Result<void> join(Context& context) {
                                 .set("data_dir", plan.directory));
     if (!go_on) return {};
     config.node_name = identity.name;
-    return run_node(config);
+    return run_node(context, config);
 }
 
 core::Result<void> renew(Context& context) {

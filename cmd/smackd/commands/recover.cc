@@ -188,7 +188,7 @@ core::Result<void> recover(Context& context) {
     config.node_name = identity->name;
     TRY(recover_stopped(context, std::move(directory), std::move(*identity)));
     if (!context.arguments.has("--start")) return {};
-    return run_node(config);
+    return run_node(context, config);
 }
 
 }  // namespace

@@ -45,9 +45,14 @@ class AgentNode final : public Node {
     Result<void> wait_ready() override;
     void stop() override;
     const NodeIdentity& identity() const override { return identity_; }
+    std::optional<core::Error> removed() const override {
+        std::lock_guard lock(mutex_);
+        return removed_;
+    }
 
  private:
     net::Task<void> run();
+    void stop_removed(const core::Error& why);
     net::Task<Result<void>> follow(auth::AdmittedNode server);
     net::Task<Result<std::unique_ptr<net::rpc::RpcClient>>> dial(auth::AdmittedNode server);
     void connected(const auth::AdmittedNode& server, const wire::HeartbeatAnswer& answer);
@@ -80,10 +85,11 @@ class AgentNode final : public Node {
     core::Bytes servers_sha256_;          // of the list of servers that is on disk; empty: not known
     core::Instant learn_after_;           // no sooner is a list tried again that could not be written
     std::thread renewal_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
-    bool ready_ = false;                  // guarded by mutex_, as are the two below
+    bool ready_ = false;                  // guarded by mutex_, as are the three below
     std::optional<core::Error> refused_;  // while no server was reached yet
+    std::optional<core::Error> removed_;  // why
     bool stopping_ = false;
     bool stopped_ = false;
 };
@@ -107,6 +113,14 @@ Result<void> AgentNode::begin() {
     return {};
 }
 
+void AgentNode::stop_removed(const core::Error& why) {
+    logger_.error("this node was removed from the cluster; it stops", {{"why", why.message}});
+    std::lock_guard lock(mutex_);
+    removed_ = why;
+    send_stop_signal();
+    changed_.notify_all();
+}
+
 // One server after another; a good one is kept until it fails.
 net::Task<void> AgentNode::run() {
     core::Duration pause = kRedialMin;
@@ -122,6 +136,10 @@ net::Task<void> AgentNode::run() {
             logger_.warning(
                 denied ? "refused by a server" : "lost a server",
                 {{"server", server.machine}, {"address", server.address}, {"why", ended.error().message}});
+            if (denied && auth::is_removal(ended.error(), core::NodeId{identity_.node_id})) {
+                stop_removed(ended.error());
+                co_return;
+            }
             if (denied) {
                 std::lock_guard lock(mutex_);
                 refused_ = ended.error();

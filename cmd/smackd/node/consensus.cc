@@ -110,8 +110,20 @@ void Consensus::publish(const storage::ReplicaStatus& status) {
     status_ = status;
 }
 
+// A removed server may never hear that it was: the others are done with it, and a standby says nothing by
+// itself.
+void Consensus::ask_after_silence(const storage::ReplicaStatus& status) {
+    const core::Duration silence = status.since_leader_contact;
+    if (silence < kSilence) asked_ = core::Duration(0);
+    if (silence - asked_ < kSilence) return;
+    asked_ = silence;
+    peers_->ask_standing();
+}
+
 void Consensus::refresh_status() {
-    publish(replica_->status());
+    const storage::ReplicaStatus status = replica_->status();
+    publish(status);
+    ask_after_silence(status);
     status_timer_ = thread_.loop().start(kStatusAge, [this] { refresh_status(); }, "status");
 }
 

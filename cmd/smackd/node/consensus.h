@@ -96,9 +96,13 @@ class Consensus final : public PeerCalls {
     void local_barrier(core::Callback<void(core::Result<core::Revision>)> done);
     bool is_leader() const;
     void follow_leader(core::NodeId leader);
+    void ask_after_silence(const storage::ReplicaStatus& status);
     void hand_over(core::Callback<void()> then);
 
     static constexpr core::Duration kStatusAge = std::chrono::milliseconds(500);
+    /// A server that no leader has spoken to for so long, and again after as long, asks whether it was
+    /// removed.
+    static constexpr core::Duration kSilence = core::seconds(5);
 
     ConsensusOptions options_;
     ConsensusEnvironment environment_;
@@ -112,6 +116,7 @@ class Consensus final : public PeerCalls {
     std::unique_ptr<storage::Replica> replica_;
     core::TimerId status_timer_ = 0;
     core::NodeId last_leader_;  // the last one known
+    core::Duration asked_{0};   // after how long a silence the others were asked last
     core::Callback<void(const storage::ReplicaStatus&)> changed_;
     core::Callback<core::Revision()> committed_;
     bool stopped_ = false;

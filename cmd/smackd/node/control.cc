@@ -95,8 +95,9 @@ Result<GossipKeeper::Facts> Control::read_facts() {
     for (auto& row : machines) rows.machines.push_back(std::move(row.put));
     TRY_ASSIGN(auto nodes, view.nodes());
     for (auto& row : nodes) rows.nodes.push_back(std::move(row.put));
-    facts.registry = std::make_shared<const auth::Registry>(std::move(rows));
     TRY_ASSIGN(facts.last_node_id, view.last_node_id());
+    rows.last_node_id = facts.last_node_id;
+    facts.registry = std::make_shared<const auth::Registry>(std::move(rows));
     TRY_ASSIGN(auto keys, reader.secret(kGossipKeysSecret));
     facts.sealed_keys = std::move(keys).value_or(core::Bytes());
     parts_.registry_read(*facts.registry);

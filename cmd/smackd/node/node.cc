@@ -127,8 +127,13 @@ class RunningNode final : public Node {
     core::Result<void> wait_ready() override;
     void stop() override;
     const NodeIdentity& identity() const override { return identity_; }
+    std::optional<core::Error> removed() const override {
+        std::lock_guard lock(mutex_);
+        return removed_;
+    }
 
  private:
+    void stop_removed(const core::Error& why);
     core::Result<void> read_files();
     core::Result<void> prepare_kerberos();
     core::Result<void> write_krb5_conf(const std::vector<auth::AdmittedNode>& servers);
@@ -168,9 +173,10 @@ class RunningNode final : public Node {
     std::unique_ptr<auth::JoinServer> join_server_;
     std::unique_ptr<Control> control_;
     std::atomic<Control*> running_control_ = nullptr;  // for the consensus thread
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
-    bool setup_in_flight_ = false;  // guarded by mutex_
+    bool setup_in_flight_ = false;        // guarded by mutex_, as is the next
+    std::optional<core::Error> removed_;  // why
     bool stopped_ = false;
 };
 
@@ -274,6 +280,16 @@ core::Result<void> RunningNode::start_consensus() {
     return {};
 }
 
+// The main thread, which waits for a signal, does the rest.
+void RunningNode::stop_removed(const core::Error& why) {
+    {
+        std::lock_guard lock(mutex_);
+        if (std::exchange(removed_, why)) return;
+    }
+    logger_.error("this node was removed from the cluster; it stops", {{"why", why.message}});
+    send_stop_signal();
+}
+
 // Who joins is decided here and committed by the leader; who is refused is in this node's log.
 void RunningNode::start_joining() {
     const storage::state::ReaderOptions reader{directory_.state(), *vfs_, generation_};
@@ -291,6 +307,7 @@ void RunningNode::start_joining() {
         [this, refused, members = std::move(members)]() mutable {
             Peers& peers = consensus_->peers();
             peers.set_refused(refused);
+            peers.set_removed([this](const core::Error& why) { stop_removed(why); });
             peers.set_join([this](std::unique_ptr<net::Stream> stream) {
                 return join_server_->serve(std::move(stream));
             });

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ class Node {
     /// Idempotent.
     virtual void stop() = 0;
     virtual const NodeIdentity& identity() const = 0;
+    /// Set once the cluster has said that this node was removed; it has sent this process a stop signal then.
+    virtual std::optional<core::Error> removed() const = 0;
 };
 
 }  // namespace smackd::cmd

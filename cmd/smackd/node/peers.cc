@@ -46,6 +46,7 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
     transport_.attach(server_, [this](core::NodeId node, const net::crypto::Certificate&) {
         return calls_.check_peer(node);
     });
+    transport_.set_refused([this](core::NodeId, const core::Error& why) { heed_refusal(why); });
     agents_.on_caller([this](const net::rpc::Caller& caller) -> core::Result<void> {
         TRY_ASSIGN(const auth::AdmittedNode node, check(caller.tls()));
         if (node.id == caller.hello.node) return {};
@@ -158,6 +159,16 @@ void Peers::record(const std::string& peer, std::string reason, std::string requ
               .door = "cluster",
               .request = std::move(request),
               .message = why.message});
+}
+
+void Peers::heed_refusal(const core::Error& why) {
+    if (removed_ && auth::is_removal(why, options_.self)) removed_(why);
+}
+
+// Any call will do: who is not let in hears so before it is answered.
+void Peers::ask_standing() {
+    for (const auth::AdmittedNode& server : other_servers_)
+        call(server.id, server.address, "pending", {}, [](core::Result<core::Bytes>) {});
 }
 
 void Peers::set_registry(std::shared_ptr<const auth::Registry> registry) {
@@ -365,6 +376,8 @@ net::Task<core::Result<core::Bytes>> Peers::call_over_link(core::NodeId node, st
                                                            std::string method, core::Bytes request) {
     CO_TRY_ASSIGN(Client client, co_await link_to(node, std::move(address)));
     auto answer = co_await client->call(std::move(method), std::move(request), kForwardLimit);
+    // Only what ends the connection is the server's word about this node; an answer may be about another.
+    if (!answer && client->broken()) heed_refusal(answer.error());
     const bool refused =
         !answer && answer.error().code == core::Errc::kDenied;  // let in nowhere, asked nothing
     const bool unanswered =

@@ -79,6 +79,10 @@ class Peers {
     void set_join(Join join) { join_ = std::move(join); }
     /// Told of everybody who was refused.
     void set_refused(core::Callback<void(auth::Refusal)> refused) { refused_ = std::move(refused); }
+    /// Told when another server says that this node was removed from the cluster; more than once, perhaps.
+    void set_removed(core::Callback<void(const core::Error& why)> removed) { removed_ = std::move(removed); }
+    /// Asks every other server whether it lets this node in; see set_removed().
+    void ask_standing();
     /// Machines that asked at this server while it led.
     wire::PendingMachines pending() const;
     void note_pending(wire::PendingMachine machine);
@@ -121,6 +125,7 @@ class Peers {
     net::Task<core::Result<Client>> dial_unlimited(core::NodeId node, std::string address);
     core::Result<auth::AdmittedNode> check(const net::TlsSession* tls) const;
     void record(const std::string& peer, std::string reason, std::string request, const core::Error& why);
+    void heed_refusal(const core::Error& why);
     void cut(core::NodeId node, const core::Error& why);
     const auth::AdmittedNode* gossip_partner(const core::gossip::StreamWanted& wanted);
     void sync_with(core::NodeId node, std::string address, core::Bytes request, bool first);
@@ -148,6 +153,7 @@ class Peers {
     core::Bytes servers_sha256_;
     Join join_;
     core::Callback<void(auth::Refusal)> refused_;
+    core::Callback<void(const core::Error&)> removed_;
     std::map<std::string, wire::PendingMachine> pending_;  // by machine
     struct Outbox {
         explicit Outbox(net::Loop& loop) : changed(loop) {}

@@ -1,6 +1,7 @@
 #include "net/rpc/peer_transport.h"
 
 #include <catch2/catch_test_macros.hpp>
+#include <format>
 
 #include "net/tls/door.h"
 #include "tests/unit/net/authority.h"
@@ -51,7 +52,10 @@ class Node {
             received.push_back(std::to_string(from.value) + ":" + message);
             if (on_message) on_message();
         });
-        transport_->attach(server_);
+        transport_->attach(server_, [this](NodeId node, const crypto::Certificate&) -> Result<void> {
+            if (node != refused) return {};
+            return core::fail(Errc::kDenied, "node {} is not wanted", node.value);
+        });
         listen(world, "127.0.0.1:0");
     }
 
@@ -74,6 +78,7 @@ class Node {
     TlsDoor& door() { return *door_; }
 
     std::vector<std::string> received;
+    NodeId refused;  // is not let in here
     core::Callback<void()> on_message;
 
  private:
@@ -193,6 +198,53 @@ TEST_CASE("a node with another node's certificate, or of another cluster, gets n
             co_await unused.close();
         };
         block_on(world.loop, story(world, honest, impostor, transport));
+    }
+}
+
+Task<void> told_why(World& world, Node& a, Node& b) {
+    std::string why;
+    a.transport().set_refused([&](NodeId peer, const core::Error& error) {
+        why = std::format("{}: {}", peer.value, error.message);
+    });
+    b.refused = NodeId{1};
+    a.transport().set_address(NodeId{2}, b.door().address());
+    a.transport().send(NodeId{2}, "hello");
+    CHECK(co_await until(world.loop, [&] { return !why.empty(); }));
+    CHECK(why == "2: node 1 is not wanted");
+    CHECK(b.received.empty());
+    co_await a.close();
+    co_await b.close();
+}
+
+TEST_CASE("a node that is not let in is told why") {
+    World world;
+    Node a(world, 1, 1);
+    Node b(world, 2, 2);
+    block_on(world.loop, told_why(world, a, b));
+}
+
+Task<void> not_believed(World& world, Node& a, Node& liar) {
+    int told = 0;
+    a.transport().set_refused([&](NodeId, const core::Error&) { ++told; });
+    liar.refused = NodeId{1};
+    a.transport().set_address(NodeId{2}, liar.door().address());
+    a.transport().send(NodeId{2}, "hello");
+    CHECK(co_await sleep(world.loop, milliseconds(100)));
+    CHECK(told == 0);
+    co_await a.close();
+    co_await liar.close();
+}
+
+TEST_CASE("what somebody at a server's address says who is not that server is not heard") {
+    World world;
+    Node a(world, 1, 1);
+    SECTION("another node of the cluster") {
+        Node liar(world, 2, 3);
+        block_on(world.loop, not_believed(world, a, liar));
+    }
+    SECTION("a stranger") {
+        Node liar(world, 2, 2, "c2");
+        block_on(world.loop, not_believed(world, a, liar));
     }
 }
 
