@@ -90,8 +90,8 @@ class TaskRunner {
     virtual net::Task<core::Result<void>> renew_lease(std::string task_id, core::Duration duration) = 0;
 
     /// All tasks that are not removed yet, ended ones with unacknowledged events too.
-    virtual std::vector<wire::TaskState> list() const = 0;
-    virtual std::optional<wire::TaskState> find(const std::string& task_id) const = 0;
+    virtual std::vector<wire::LocalTask> list() const = 0;
+    virtual std::optional<wire::LocalTask> find(const std::string& task_id) const = 0;
     /// Of a running task, read from its cgroup now.
     virtual core::Result<wire::TaskUsage> usage(const std::string& task_id) = 0;
 
