@@ -47,6 +47,11 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
             return remove_secret(writer, change.remove_secret());
         case Body::kRevokeTokens:
             return revoke_tokens(writer, change.revoke_tokens());
+        case Body::kPutDirectoryGroup:
+        case Body::kRemoveDirectoryGroup:
+        case Body::kPutDirectoryUser:
+            // Above kFeatureLevelMax, too.
+            return refuse(core::Errc::kUnsupported, "groups of a directory: need feature level 3");
         case Body::kPutApp:
         case Body::kRemoveApp:
         case Body::kPutTask:
