@@ -35,6 +35,7 @@ struct Route {
     bool sticky = false;
     bool redirect_to_https = false;
     bool hsts = false;
+    bool enabled = false;      ///< HAPROXY_{n}_ENABLED: only looked at in a strict mode
     std::string bind_address;  ///< empty: as the group says
     std::string certificate;   ///< HAPROXY_{n}_SSL_CERT: TLS on the service port
     std::optional<BasicAuth> auth;

@@ -39,13 +39,16 @@ struct Problem {
 template <class T>
 using Checked = std::expected<T, Problem>;
 
+inline constexpr size_t kViolationsMax = 100;  ///< places one answer names; more are left out
+
 /// Collects violations under paths, so that one answer names everything that is wrong.
 class Violations {
  public:
     void add(std::string path, std::string error);
-    bool empty() const { return list_.empty() && wrong_types_ == 0; }
+    bool empty() const { return list_.empty(); }
     /// A value of the wrong JSON type: makes the problem "Invalid JSON" with status 400.
     void add_type(std::string path, std::string error);
+    bool has_type_errors() const { return wrong_types_ > 0; }
     Problem problem() &&;
 
  private:
