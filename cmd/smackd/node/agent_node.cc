@@ -9,14 +9,17 @@
 #include <thread>
 
 #include "auth/kdc_process.h"
+#include "auth/server_check.h"
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/join.h"
 #include "cmd/smackd/node/foreign_wait.h"
 #include "cmd/smackd/node/liveness.h"
 #include "cmd/smackd/node/loop_thread.h"
+#include "cmd/smackd/node/state_copy.h"
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
 #include "net/crypto/hash.h"
+#include "net/posix_disk.h"
 #include "net/rpc/peer_transport.h"
 #include "net/rpc/rpc.h"
 #include "net/socket.h"
@@ -66,6 +69,10 @@ class AgentNode final : public Node {
     void renew_while_running();
     void renew_when_due();
     void give_up(const core::Error& why);
+    Result<void> open_copy();
+    void state_changed(const StateChange& change);
+    void tell_allowed();
+    Result<void> check_peer(const auth::DialledServer& server) const;
 
     NodeOptions options_;
     DataDirectory directory_;
@@ -73,14 +80,19 @@ class AgentNode final : public Node {
     NodeIdentity identity_;
     std::optional<DirectoryLock> lock_;
     net::SystemClock clock_;
+    net::PosixDisk disk_;
+    std::unique_ptr<storage::sqlite::Vfs> vfs_;
     std::unique_ptr<net::WorkerPool> workers_;
     std::unique_ptr<LoopThread> thread_;
     std::unique_ptr<net::TlsEngine> engine_;
+    std::unique_ptr<StateCopy> copy_;
     std::unique_ptr<net::Scope> scope_;
     std::shared_ptr<Liveness> liveness_;
     core::Instant gossip_again_;             ///< after a failure
     net::rpc::RpcClient* client_ = nullptr;  // of the stream that is up, whose server is the next; loop only
     core::NodeId server_;
+    uint64_t generation_ = 0;             // of the certificate of the server dialled last
+    bool lenient_ = false;                // no server answered in a whole round
     net::Scope* stream_scope_ = nullptr;  // of work over that stream
     core::Bytes servers_sha256_;          // of the list of servers that is on disk; empty: not known
     core::Instant learn_after_;           // no sooner is a list tried again that could not be written
@@ -91,6 +103,7 @@ class AgentNode final : public Node {
     std::optional<core::Error> refused_;  // while no server was reached yet
     std::optional<core::Error> removed_;  // why
     bool stopping_ = false;
+    bool has_copy_ = false;  // since the start
     bool stopped_ = false;
 };
 
@@ -106,6 +119,7 @@ Result<void> AgentNode::begin() {
     workers_ = std::make_unique<net::WorkerPool>("worker", 1, 64);
     thread_ = std::make_unique<LoopThread>("agent", logger_);
     engine_ = std::make_unique<net::TlsEngine>(thread_->loop(), *workers_);
+    TRY(open_copy());
     scope_ = std::make_unique<net::Scope>(thread_->loop());
     thread_->start();
     thread_->loop().post([this] { scope_->spawn(run()); }, "agent");
@@ -121,10 +135,50 @@ void AgentNode::stop_removed(const core::Error& why) {
     changed_.notify_all();
 }
 
+// ---- the copy of the state: who may speak is known from it, also with all servers away
+
+Result<void> AgentNode::open_copy() {
+    vfs_ = storage::sqlite::Vfs::over_unix();
+    TRY_ASSIGN(copy_, StateCopy::open({thread_->loop(),
+                                       *workers_,
+                                       disk_,
+                                       *vfs_,
+                                       agent_database_path(directory_.path()),
+                                       {identity_.cluster_id, core::NodeId{identity_.node_id}},
+                                       logger_.named("feed")}));
+    has_copy_ = copy_->registry() != nullptr;
+    copy_->on_change([this](const StateChange& change) { state_changed(change); });
+    logger_.info("state", {{"revision", copy_->position().to_string()}});
+    return {};
+}
+
+void AgentNode::state_changed(const StateChange& change) {
+    if (change.everything) logger_.info("state", {{"revision", change.position.to_string()}});
+    if (change.touches("machine") || change.touches("node")) tell_allowed();
+}
+
+void AgentNode::tell_allowed() {
+    const auto registry = copy_->registry();
+    if (!registry || !liveness_) return;
+    std::unordered_map<core::NodeId, uint64_t> generations;
+    for (const wire::PutNode& node : registry->nodes()) {
+        const core::NodeId id{node.node_id()};
+        if (registry->check(id)) generations[id] = node.generation();
+    }
+    liveness_->set_allowed(std::move(generations));
+}
+
+Result<void> AgentNode::check_peer(const auth::DialledServer& server) const {
+    const auto registry = copy_->registry();
+    return registry ? auth::check_server(*registry, server, lenient_) : Result<void>();
+}
+
 // One server after another; a good one is kept until it fails.
 net::Task<void> AgentNode::run() {
     core::Duration pause = kRedialMin;
-    for (size_t turn = 0;; ++turn) {
+    size_t failed = 0;  // dials in a row
+    // Each agent begins elsewhere, or all of them would be at one server.
+    for (size_t turn = identity_.node_id;; ++turn) {
         // Read anew: a renewal may have told of others.
         const std::vector<auth::AdmittedNode> servers = read_join_members(directory_);
         if (!servers.empty()) {
@@ -133,6 +187,8 @@ net::Task<void> AgentNode::run() {
             auto ended = co_await follow(server);
             if (scope_->cancelled()) co_return;
             const bool denied = !ended && ended.error().code == Errc::kDenied;
+            failed = clock_.now() - began > kHeartbeatLimit ? 0 : failed + 1;
+            lenient_ = failed >= servers.size();
             logger_.warning(
                 denied ? "refused by a server" : "lost a server",
                 {{"server", server.machine}, {"address", server.address}, {"why", ended.error().message}});
@@ -173,10 +229,21 @@ net::Task<Result<std::unique_ptr<net::rpc::RpcClient>>> AgentNode::dial(auth::Ad
         co_await stream->close();
         co_return core::fail(Errc::kDenied, "{} is not node {}", server.address, server.id.value);
     }
+    auto fit = auth::generation_of_certificate(*stream->tls()->peer_certificate(), identity_.cluster_id)
+                   .and_then([&](uint64_t generation) {
+                       generation_ = generation;
+                       return check_peer({server.id, generation});
+                   });
+    if (!fit) {
+        co_await stream->close();
+        co_return core::pass(std::move(fit));
+    }
     net::rpc::Hello hello;
     hello.software = std::string(kVersion);
     hello.node = core::NodeId{identity_.node_id};
-    co_return co_await net::rpc::RpcClient::connect(loop, std::move(stream), std::move(hello));
+    net::rpc::RpcLimits limits;
+    limits.stream_credit = kAgentStreamCredit;
+    co_return co_await net::rpc::RpcClient::connect(loop, std::move(stream), std::move(hello), limits);
 }
 
 net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
@@ -186,6 +253,7 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
     server_ = server.id;
     stream_scope_ = &work;
     work.spawn(read_gossip(*client, server.id));
+    work.spawn(copy_->follow(*client));
     Result<void> going;
     for (uint64_t sequence = 1; going; ++sequence) {
         wire::Heartbeat heartbeat;
@@ -208,6 +276,8 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
         if (!answer.servers().empty() && clock_.now() >= learn_after_)
             co_await learn(answer.servers(), server.address);
         going = co_await net::sleep(thread_->loop(), kHeartbeat);
+        if (going && copy_->unfit()) going = std::unexpected(*copy_->unfit());
+        if (going) going = check_peer({server.id, generation_});
     }
     client_ = nullptr;
     stream_scope_ = nullptr;
@@ -246,6 +316,7 @@ void AgentNode::start_gossip(const wire::GossipKeys& keys, uint64_t epoch) {
                                               {"address", options_.config.cluster_address}});
     }
     liveness_ = std::move(*started);
+    tell_allowed();
     if (!reachable()) return liveness_->set_holder(server_);
     std::vector<std::string> seeds;
     for (const auth::AdmittedNode& server : read_join_members(directory_)) seeds.push_back(server.address);
@@ -374,9 +445,14 @@ void AgentNode::give_up(const core::Error& why) {
 Result<void> AgentNode::wait_ready() {
     std::unique_lock lock(mutex_);
     const core::Instant end = clock_.now() + kReadyLimit;
+    const core::Instant alone = clock_.now() + kAloneAfter;
     while (!ready_) {
         if (refused_) return std::unexpected(*refused_);
         if (stop_signal_pending()) return core::fail(Errc::kCancelled, "stopped before it was ready");
+        if (has_copy_ && clock_.now() > alone) {
+            logger_.warning("no server answers; what is known of the state is the copy on disk");
+            return {};
+        }
         if (clock_.now() > end)
             return core::fail(Errc::kTimeout, "no server answered in {}", core::format_duration(kReadyLimit));
         changed_.wait_for(lock, kReadyStep);

@@ -14,6 +14,7 @@
 #include "auth/kdc_process.h"
 #include "cmd/smackd/join.h"
 #include "cmd/smackd/node/admission.h"
+#include "cmd/smackd/node/agent_feeds.h"
 #include "cmd/smackd/node/agent_node.h"
 #include "cmd/smackd/node/api_thread.h"
 #include "cmd/smackd/node/control.h"
@@ -166,6 +167,7 @@ class RunningNode final : public Node {
     std::unique_ptr<net::WorkerPool> workers_;
     std::unique_ptr<net::WorkerPool> password_workers_;
     std::unique_ptr<TlsIdentities> identities_;
+    std::unique_ptr<AgentFeeds> agent_feeds_;  // on the consensus loop, which ends before it
     std::unique_ptr<Consensus> consensus_;
     std::unique_ptr<ApiThread> api_;
     std::unique_ptr<Kdc> kdc_;
@@ -302,10 +304,15 @@ void RunningNode::start_joining() {
     join_server_ = std::make_unique<auth::JoinServer>(
         consensus_->loop(), *workers_, clock_,
         auth::JoinServerOptions{std::move(keytab), identity_.realm, {}}, *admission_);
+    agent_feeds_ =
+        std::make_unique<AgentFeeds>(consensus_->loop(), *workers_, *hub_, reader, logger_.named("agents"));
     auto members = read_join_members(directory_);
     consensus_->loop().post(
         [this, refused, members = std::move(members)]() mutable {
             Peers& peers = consensus_->peers();
+            peers.set_agent_feed([this](core::NodeId agent, core::Bytes request, net::rpc::ItemWriter& out) {
+                return agent_feeds_->serve(agent, std::move(request), out);
+            });
             peers.set_refused(refused);
             peers.set_removed([this](const core::Error& why) { stop_removed(why); });
             peers.set_join([this](std::unique_ptr<net::Stream> stream) {

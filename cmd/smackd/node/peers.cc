@@ -72,6 +72,10 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
                       [this](core::Bytes, net::rpc::ItemWriter& out, const net::rpc::Caller& caller) {
                           return send_gossip(caller.hello.node, out);
                       });
+    agents_.on_stream("feed",
+                      [this](core::Bytes request, net::rpc::ItemWriter& out, const net::rpc::Caller& caller) {
+                          return send_feed(caller.hello.node, std::move(request), out);
+                      });
     server_.on_call("pending",
                     [this](core::Bytes, const net::rpc::Caller&) -> net::Task<core::Result<core::Bytes>> {
                         return [](core::Bytes list) -> net::Task<core::Result<core::Bytes>> {
@@ -306,6 +310,12 @@ net::Task<core::Result<void>> Peers::send_gossip(core::NodeId agent, net::rpc::I
     const auto current = outboxes_.find(agent);
     if (current != outboxes_.end() && current->second == outbox) outboxes_.erase(current);
     co_return going;
+}
+
+net::Task<core::Result<void>> Peers::send_feed(core::NodeId agent, core::Bytes request,
+                                               net::rpc::ItemWriter& out) {
+    if (!agent_feed_) co_return core::fail(core::Errc::kUnavailable, "this server is starting");
+    co_return co_await agent_feed_(agent, std::move(request), out);
 }
 
 core::Result<core::Bytes> Peers::answer_heartbeat(const core::Bytes& request,

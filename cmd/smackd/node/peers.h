@@ -87,6 +87,10 @@ class Peers {
     wire::PendingMachines pending() const;
     void note_pending(wire::PendingMachine machine);
     core::Transport& transport() { return transport_; }
+    /// Serves the agents' stream "feed"; before, they are told to come again.
+    using AgentFeed = core::Callback<net::Task<core::Result<void>>(core::NodeId agent, core::Bytes request,
+                                                                   net::rpc::ItemWriter& out)>;
+    void set_agent_feed(AgentFeed feed) { agent_feed_ = std::move(feed); }
     /// Gossip over this address' streams from here on; agents are told `keys`.
     void set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys);
     /// What the membership wants of a stream: push-pull with that server, or with another one where the
@@ -130,6 +134,8 @@ class Peers {
     const auth::AdmittedNode* gossip_partner(const core::gossip::StreamWanted& wanted);
     void sync_with(core::NodeId node, std::string address, core::Bytes request, bool first);
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId peer, core::Bytes request);
+    net::Task<core::Result<void>> send_feed(core::NodeId agent, core::Bytes request,
+                                            net::rpc::ItemWriter& out);
     net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
     void list_servers();
     core::Result<core::Bytes> answer_heartbeat(const core::Bytes& request, const net::rpc::Caller& caller);
@@ -152,6 +158,7 @@ class Peers {
     core::Bytes servers_;  // wire.ServerList for the agents; empty before the state is here
     core::Bytes servers_sha256_;
     Join join_;
+    AgentFeed agent_feed_;
     core::Callback<void(auth::Refusal)> refused_;
     core::Callback<void(const core::Error&)> removed_;
     std::map<std::string, wire::PendingMachine> pending_;  // by machine
