@@ -18,12 +18,14 @@
 #include "cmd/smackd/node/state_copy.h"
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
+#include "core/redial.h"
 #include "net/crypto/hash.h"
 #include "net/posix_disk.h"
 #include "net/rpc/peer_transport.h"
 #include "net/rpc/rpc.h"
 #include "net/socket.h"
 #include "net/system_clock.h"
+#include "net/system_random.h"
 #include "net/tls/tls.h"
 
 namespace smackd::cmd {
@@ -33,7 +35,6 @@ using core::Errc;
 using core::Result;
 
 inline constexpr core::Duration kDialLimit = core::seconds(5);
-inline constexpr core::Duration kRedialMin = core::milliseconds(100);
 inline constexpr core::Duration kReadyStep = core::milliseconds(50);
 
 class AgentNode final : public Node {
@@ -80,6 +81,7 @@ class AgentNode final : public Node {
     NodeIdentity identity_;
     std::optional<DirectoryLock> lock_;
     net::SystemClock clock_;
+    net::SystemRandom random_;
     net::PosixDisk disk_;
     std::unique_ptr<storage::sqlite::Vfs> vfs_;
     std::unique_ptr<net::WorkerPool> workers_;
@@ -170,25 +172,28 @@ void AgentNode::tell_allowed() {
 
 Result<void> AgentNode::check_peer(const auth::DialledServer& server) const {
     const auto registry = copy_->registry();
-    return registry ? auth::check_server(*registry, server, lenient_) : Result<void>();
+    if (!registry) return {};
+    auto checked = auth::check_server(*registry, server, lenient_);
+    if (checked) return {};
+    // Not the server's word about this node, as kDenied would be.
+    return core::fail(Errc::kUnavailable, "refused by this node: {}", checked.error().message);
 }
 
 // One server after another; a good one is kept until it fails.
 net::Task<void> AgentNode::run() {
-    core::Duration pause = kRedialMin;
-    size_t failed = 0;  // dials in a row
-    // Each agent begins elsewhere, or all of them would be at one server.
-    for (size_t turn = identity_.node_id;; ++turn) {
+    core::Redial redial(core::NodeId{identity_.node_id});
+    while (true) {
+        core::Duration pause = core::seconds(1);  // while no server is known
         // Read anew: a renewal may have told of others.
         const std::vector<auth::AdmittedNode> servers = read_join_members(directory_);
         if (!servers.empty()) {
-            const auth::AdmittedNode& server = servers[turn % servers.size()];
+            const auth::AdmittedNode& server = servers[redial.server(servers.size())];
             core::Instant began = clock_.now();
             auto ended = co_await follow(server);
             if (scope_->cancelled()) co_return;
             const bool denied = !ended && ended.error().code == Errc::kDenied;
-            failed = clock_.now() - began > kHeartbeatLimit ? 0 : failed + 1;
-            lenient_ = failed >= servers.size();
+            pause = redial.ended(clock_.now() - began, static_cast<double>(random_.below(1000)) / 1000);
+            lenient_ = redial.failures() >= servers.size();
             logger_.warning(
                 denied ? "refused by a server" : "lost a server",
                 {{"server", server.machine}, {"address", server.address}, {"why", ended.error().message}});
@@ -201,11 +206,9 @@ net::Task<void> AgentNode::run() {
                 refused_ = ended.error();
                 changed_.notify_all();
             }
-            if (clock_.now() - began > kAgentRedialMax) pause = kRedialMin;
         }
         auto slept = co_await net::sleep(thread_->loop(), pause);
         if (!slept) co_return;
-        pause = std::min<core::Duration>(pause * 2, kAgentRedialMax);
     }
 }
 
@@ -276,7 +279,8 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
         if (!answer.servers().empty() && clock_.now() >= learn_after_)
             co_await learn(answer.servers(), server.address);
         going = co_await net::sleep(thread_->loop(), kHeartbeat);
-        if (going && copy_->unfit()) going = std::unexpected(*copy_->unfit());
+        if (going && copy_->unfit())
+            going = core::fail(Errc::kUnavailable, "its feed does not fit: {}", copy_->unfit()->message);
         if (going) going = check_peer({server.id, generation_});
     }
     client_ = nullptr;
@@ -393,7 +397,7 @@ net::Task<void> AgentNode::learn(std::string servers, std::string near) {
         });
     if (!written) {
         logger_.warning("list of servers not kept", {{"why", written.error().message}});
-        learn_after_ = clock_.now() + kAgentRedialMax;
+        learn_after_ = clock_.now() + core::kRedialMax;
         co_return;
     }
     servers_sha256_ = net::crypto::sha256(servers);

@@ -14,7 +14,6 @@ inline constexpr core::Duration kHeartbeat = core::milliseconds(500);
 inline constexpr core::Duration kHeartbeatLimit = core::seconds(3);
 /// With a copy of the state an agent does without any server after so long.
 inline constexpr core::Duration kAloneAfter = core::seconds(5);
-inline constexpr core::Duration kAgentRedialMax = core::seconds(5);
 /// How often the life of the certificate is looked at.
 inline constexpr core::Duration kRenewalCheck = core::seconds(60);
 
