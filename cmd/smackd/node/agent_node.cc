@@ -121,9 +121,9 @@ Result<void> AgentNode::begin() {
     workers_ = std::make_unique<net::WorkerPool>("worker", 1, 64);
     thread_ = std::make_unique<LoopThread>("agent", logger_);
     engine_ = std::make_unique<net::TlsEngine>(thread_->loop(), *workers_);
-    TRY(open_copy());
     scope_ = std::make_unique<net::Scope>(thread_->loop());
     thread_->start();
+    TRY(open_copy());
     thread_->loop().post([this] { scope_->spawn(run()); }, "agent");
     renewal_ = std::thread([this] { renew_while_running(); });
     return {};
