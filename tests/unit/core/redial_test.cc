@@ -24,7 +24,7 @@ TEST_CASE("after a good stream the next server is dialled at once; pauses double
     CHECK(redial.ended(kGoodStream, 0) == Duration(0));
     CHECK(redial.ended(kGoodStream, 0.5) == kRedialFirst / 2);
     CHECK(redial.failures() == 0);
-    CHECK(redial.ended(milliseconds(1), 0) == kRedialFirst);       // half of 200 ms
+    CHECK(redial.ended(milliseconds(1), 0) == kRedialFirst);         // half of 200 ms
     CHECK(redial.ended(milliseconds(1), 0.5) == milliseconds(300));  // three quarters of 400 ms
     CHECK(redial.failures() == 2);
     for (int i = 0; i < 20; ++i) redial.ended(milliseconds(1), 0);
