@@ -35,11 +35,13 @@ struct Node {
     std::string address;  ///< IP address that tasks' ports are published on
     std::string zone;
     std::string region;
-    /// Mesos resource roles that its resources have: "*" always, "slave_public" for public nodes.
+    /// Mesos resource roles that its resources have: "*" for all apps, "slave_public" for those that ask for
+    /// it.
     std::vector<std::string> roles = {"*"};
     std::map<std::string, std::string> attributes;
-    wire::Resources total;  ///< for tasks: after what the node keeps for itself
-    std::vector<PortRange> ports = {kHostPorts};
+    wire::Resources total;                        ///< for tasks: after what the node keeps for itself
+    std::vector<PortRange> ports = {kHostPorts};  ///< for ports that may be any
+    std::vector<PortRange> fixed_ports = {{1024, 65535}};  ///< for ports that apps ask for by number
     Liveness liveness = Liveness::kAlive;
     int64_t liveness_since_ms = 0;
     bool draining = false;     ///< no new tasks; its tasks are replaced elsewhere, then killed

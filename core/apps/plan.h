@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/apps/node.h"
+#include "core/apps/task_rules.h"
 #include "core/apps/why_not.h"
 #include "core/random.h"
 #include "core/wire/app.pb.h"
@@ -37,20 +38,28 @@ struct Parameters {
     double unreachable_share_max = 0.5;
     int64_t ended_kept_ms = 3600 * 1000;  ///< how long a task that has ended stays in the state
     uint32_t ended_kept_max = 20;         ///< per app
-    int64_t kill_repeat_ms = 10'000;      ///< a node that was told to kill and has not: told again
     int64_t deployment_deadline_ms = 0;   ///< for deployments without one of their own; 0: none
     int64_t kill_grace_ms = 3'000;        ///< when the app sets none
+    /// The most of an app's instances that is being killed for health checks at a time: checkers err
+    /// together.
+    double unhealthy_kill_share_max = 0.34;
+    /// A task with a lease is not replaced before its node has been unreachable for this long.
+    int64_t lease_ms = 15'000;
 };
 
 /// Starts a task: `task` is the row, complete but for its status.
 struct LaunchTask {
     wire::Task task;
 };
-/// Asks for the end of a task: `task` is its row with desired KILL. `decided` is why, for events.
+/// Asks for the end of a task: `task` is its row with desired KILL; `why` is for events.
 struct KillTask {
-    enum class Why : uint8_t { kSurplus, kReplaced, kUnhealthy, kRemoved, kDrained, kExpunged, kRepeated };
+    enum class Why : uint8_t { kSurplus, kReplaced, kUnhealthy, kRemoved, kDrained };
     wire::Task task;
     Why why = Why::kSurplus;
+};
+/// The row of a task that has ended, with `counted` set: its end went into the back-off.
+struct CountEnd {
+    wire::Task task;
 };
 /// What the leader itself says of a task: its node is unreachable, back, or gone.
 struct SetStatus {
@@ -85,8 +94,8 @@ struct HoldReplacement {
     uint32_t unreachable = 0;
     uint32_t nodes = 0;
 };
-using Action = std::variant<LaunchTask, KillTask, SetStatus, ForgetTask, SetBackoff, UpdateDeployment,
-                            FinishDeployment, RollBack, HoldReplacement>;
+using Action = std::variant<LaunchTask, KillTask, CountEnd, SetStatus, ForgetTask, SetBackoff,
+                            UpdateDeployment, FinishDeployment, RollBack, HoldReplacement>;
 
 struct Decision {
     std::vector<Action> actions;  ///< in the order to apply
@@ -97,12 +106,5 @@ struct Decision {
 
 /// `now_ms` is the leader's clock, milliseconds since the epoch.
 Decision decide(const View& view, const Parameters& parameters, int64_t now_ms, core::Random& random);
-
-/// Whether the task has its final state (UNREACHABLE is not one).
-bool has_ended(const wire::Task& task);
-/// Running, and every health check says alive (running alone, without health checks).
-bool is_healthy(const wire::Task& task, const wire::AppDefinition& app);
-/// Healthy, and ready where the app has a readiness check.
-bool is_ready(const wire::Task& task, const wire::AppDefinition& app);
 
 }  // namespace smackd::apps

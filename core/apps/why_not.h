@@ -35,7 +35,7 @@ struct WhyNot {
     enum class Kind : uint8_t { kNoPlace, kBackoff, kDeployment, kLimit, kKillPending };
     Kind kind = Kind::kNoPlace;
     uint32_t missing = 0;               ///< tasks still to be launched
-    int64_t since_ms = 0;               ///< kBackoff: until; else 0
+    int64_t until_ms = 0;               ///< kBackoff: nothing is launched before; else 0
     std::string text;                   ///< one sentence
     std::vector<NodeReason> nodes;      ///< kNoPlace: the first reason of each node, at most kNodeReasonsMax
     std::map<Reason, uint32_t> counts;  ///< over all nodes
