@@ -1,0 +1,234 @@
+#include "services/agent/launcher.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <format>
+#include <optional>
+
+#include "core/wire/serialize.h"
+#include "core/wire/task.pb.h"
+#include "net/system_clock.h"
+#include "services/agent/bridge.h"
+#include "services/agent/cgroups.h"
+#include "services/agent/descriptor.h"
+#include "services/agent/frames.h"
+#include "services/agent/seccomp_profile.h"
+#include "services/agent/shim.h"
+#include "services/agent/sweep.h"
+#include "services/agent/task_directory.h"
+
+namespace smackd::agent {
+namespace {
+
+using core::Errc;
+using core::fail;
+using core::fail_errno;
+using core::Result;
+
+constexpr int kShimBacklog = 16;
+
+// By way of the descriptor: a data directory's path may be longer than a socket's address.
+Result<Descriptor> listen_in(int directory) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = std::format("/proc/self/fd/{}/{}", directory, kSocketFile);
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+        ::listen(socket.get(), kShimBacklog) != 0)
+        return fail_errno(errno, "the task's socket");
+    return socket;
+}
+
+/// posix_spawn's two parameter objects, for a shim.
+struct ShimSpawn {
+    posix_spawn_file_actions_t actions{};
+    posix_spawnattr_t attributes{};
+
+    ShimSpawn(const NewTask& task, int socket, int log) {
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_adddup2(&actions, log, STDOUT_FILENO);
+        posix_spawn_file_actions_adddup2(&actions, log, STDERR_FILENO);
+        posix_spawn_file_actions_adddup2(&actions, task.lock.get(), kShimLock);
+        posix_spawn_file_actions_adddup2(&actions, task.directory.get(), kShimDirectory);
+        posix_spawn_file_actions_adddup2(&actions, socket, kShimSocket);
+        posix_spawnattr_init(&attributes);
+        sigset_t set;
+        sigemptyset(&set);
+        posix_spawnattr_setsigmask(&attributes, &set);
+        sigfillset(&set);
+        posix_spawnattr_setsigdefault(&attributes, &set);
+        // A session of its own: what is sent to the daemon's group, a terminal's ^C say, does not reach it.
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    }
+    ShimSpawn(const ShimSpawn&) = delete;
+    ShimSpawn& operator=(const ShimSpawn&) = delete;
+    ~ShimSpawn() {
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+    }
+};
+
+class Launcher {
+ public:
+    int run();
+
+ private:
+    void answer(const wire::LauncherRequest& request);
+    Result<void> set_up(const wire::LauncherSetup& setup, wire::LauncherAnswer& into);
+    Result<int> launch(wire::ShimPlan plan);
+    Result<void> remove(const wire::LauncherRemove& removal);
+
+    std::string agent_;
+    std::optional<CgroupTree> cgroups_;
+    std::optional<Bridge> bridge_;
+};
+
+bool send_all(int socket, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t put = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return false;
+        bytes.remove_prefix(static_cast<size_t>(put));
+    }
+    return true;
+}
+
+int Launcher::run() {
+    FrameBuffer input;
+    std::array<char, 65536> buffer{};
+    for (;;) {
+        const ssize_t got = ::recv(kLauncherSocket, buffer.data(), buffer.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return 0;  // the daemon is gone
+        input.append({buffer.data(), static_cast<size_t>(got)});
+        for (;;) {
+            auto message = input.next();
+            if (!message) return 1;
+            if (!*message) break;
+            wire::LauncherRequest request;
+            if (!request.ParseFromString(**message)) return 1;
+            answer(request);
+        }
+    }
+}
+
+void Launcher::answer(const wire::LauncherRequest& request) {
+    wire::LauncherAnswer answer;
+    answer.set_id(request.id());
+    Result<void> done;
+    switch (request.what_case()) {
+        case wire::LauncherRequest::kLaunch: {
+            auto pid = launch(request.launch());
+            if (pid) answer.set_shim_pid(static_cast<uint64_t>(*pid));
+            if (!pid) done = std::unexpected(std::move(pid.error()));
+            break;
+        }
+        case wire::LauncherRequest::kSetup:
+            done = set_up(request.setup(), answer);
+            break;
+        case wire::LauncherRequest::kRemove:
+            done = remove(request.remove());
+            break;
+        case wire::LauncherRequest::kBlocked:
+            if (bridge_) done = bridge_->set_blocked(request.blocked());
+            break;
+        case wire::LauncherRequest::WHAT_NOT_SET:
+            done = fail(Errc::kUnsupported, "the launcher does not know this request");
+            break;
+    }
+    if (!done) {
+        answer.set_code(static_cast<uint32_t>(done.error().code));
+        answer.set_message(done.error().message);
+    }
+    if (!send_all(kLauncherSocket, frame(wire::serialize(answer)))) ::_exit(0);
+}
+
+Result<void> Launcher::set_up(const wire::LauncherSetup& setup, wire::LauncherAnswer& into) {
+    agent_ = setup.directory();
+    for (const std::string& path : {agent_, tasks_directory(agent_), logs_directory(agent_)}) {
+        if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, path);
+    }
+    TRY(cached_seccomp_profile(agent_));  // compiled before the first task waits for it
+    auto cgroups = CgroupTree::open(setup.name());
+    if (!cgroups) return fail(Errc::kIo, "{}", cgroups.error().message());
+    cgroups_ = std::move(*cgroups);
+    const std::vector<wire::ShimPlan> living = living_tasks(agent_);
+    for (std::string& line : sweep_orphans(agent_, *cgroups_, living)) *into.add_swept() = std::move(line);
+    if (setup.subnet().empty()) return {};
+    TRY_ASSIGN(bridge_, Bridge::set_up(setup, living));
+    into.set_gateway(bridge_->gateway());
+    into.set_bridge(bridge_->device());
+    into.set_prefix_length(bridge_->prefix_length());
+    for (const std::string& line : bridge_->swept()) into.add_swept(line);
+    return {};
+}
+
+Result<int> Launcher::launch(wire::ShimPlan plan) {
+    plan.set_taken_us(static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(net::SystemClock().now().since_start).count()));
+    const std::string& id = plan.spec().task_id();
+    TRY_ASSIGN(const NewTask task, make_task_directory(agent_, id));
+    TRY(write_plan(task.directory.get(), plan));
+    TRY_ASSIGN(const Descriptor socket, listen_in(task.directory.get()));
+    const Descriptor log(::openat(task.directory.get(), "shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (!log) return fail_errno(errno, "shim.log");
+    // What is to become 3, 4 and 5 must not be overwritten while it is copied there.
+    const Descriptor lock(::fcntl(task.lock.get(), F_DUPFD_CLOEXEC, 10));
+    NewTask moved{Descriptor(::fcntl(task.directory.get(), F_DUPFD_CLOEXEC, 10)), Descriptor(::fcntl(lock.get(), F_DUPFD_CLOEXEC, 10))};
+    const Descriptor moved_socket(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 10));
+    const ShimSpawn spawn(moved, moved_socket.get(), log.get());
+    std::string name = "smackd";
+    std::string word = "shim";
+    std::string task_id = id;
+    std::array<char*, 4> arguments = {name.data(), word.data(), task_id.data(), nullptr};
+    std::array<char*, 1> environment = {nullptr};
+    pid_t pid = 0;
+    // The binary that runs, whatever has been put in its place meanwhile: both ends of the protocol fit.
+    const int error = ::posix_spawn(&pid, "/proc/self/exe", &spawn.actions, &spawn.attributes, arguments.data(),
+                                    environment.data());
+    if (error != 0) return fail_errno(error, "starting the task's shim");
+    return pid;
+}
+
+Result<void> Launcher::remove(const wire::LauncherRemove& removal) {
+    const std::string& id = removal.task_id();
+    if (!is_task_id(id)) return fail(Errc::kInvalid, "task_id: not a task id");
+    auto directory = open_task_directory(agent_, id);
+    if (directory && is_locked(directory->get())) return fail(Errc::kConflict, "task {} still has its shim", id);
+    const Descriptor tasks(::open(tasks_directory(agent_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!remove_tree(tasks.get(), id)) return fail(Errc::kIo, "the directory of task {} cannot be removed whole", id);
+    if (!removal.logs()) return {};
+    const Descriptor logs(::open(logs_directory(agent_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!remove_tree(logs.get(), id)) return fail(Errc::kIo, "the logs of task {} cannot be removed whole", id);
+    return {};
+}
+
+}  // namespace
+
+int launcher_main(const std::vector<std::string>&) {
+    if (::fcntl(kLauncherSocket, F_SETFD, FD_CLOEXEC) != 0) return 2;  // not started by the daemon
+    // Shims are not waited for; what they have to say is in their directories.
+    struct sigaction action{};
+    action.sa_handler = SIG_IGN;
+    action.sa_flags = SA_NOCLDWAIT;
+    ::sigaction(SIGCHLD, &action, nullptr);
+    for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_IGN);  // it ends with the daemon
+    ::prctl(PR_SET_NAME, "smackd-launcher");
+    ::umask(0077);
+    if (::chdir("/") != 0) return 2;
+    return Launcher().run();
+}
+
+}  // namespace smackd::agent

@@ -1,0 +1,20 @@
+// The network of one task: a namespace with nothing, or with an address on the node's bridge and published ports.
+#pragma once
+
+#include "core/wire/task.pb.h"
+#include "services/agent/descriptor.h"
+#include "services/agent/step.h"
+
+namespace smackd::agent {
+
+/// Empty in host mode. The namespace lives as long as the descriptor and the processes in it; its devices go with it.
+/// Steps "network namespace", "veth", "publish port".
+struct TaskNetwork {
+    Descriptor network_namespace{};
+    std::vector<Descriptor> reserved{};  ///< sockets bound to the published ports, so that nobody else takes them
+};
+Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan);
+/// Takes back what is not in the namespace: published ports.
+void remove_task_network(const wire::ShimPlan& plan);
+
+}  // namespace smackd::agent
