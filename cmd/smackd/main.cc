@@ -8,6 +8,8 @@
 #include "auth/kdc_process.h"
 #include "cmd/smackd/command_line.h"
 #include "core/wire/serialize.h"
+#include "services/agent/launcher.h"
+#include "services/agent/shim.h"
 
 namespace smackd::cmd {
 namespace {
@@ -41,6 +43,10 @@ int main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of its write, not the end of the process
     smackd::wire::silence_library();
     std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+    if (!words.empty() && words[0] == "shim")
+        return smackd::agent::shim_main({words.begin() + 1, words.end()});
+    if (!words.empty() && words[0] == "launcher")
+        return smackd::agent::launcher_main({words.begin() + 1, words.end()});
     if (!words.empty() && words[0] == "kdc") return smackd::auth::kdc_main({words.begin() + 1, words.end()});
     int code = smackd::cmd::run(words);
     // A Kerberos call that hangs on a thread of its own (client/deadline.h) must not keep the process.

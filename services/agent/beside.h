@@ -1,4 +1,5 @@
-// A program run inside a task beside its command: in all its namespaces and groups, under the same filter and limits.
+// A program run inside a task beside its command: in all its namespaces and groups, under the same filter and
+// limits.
 #pragma once
 
 #include "core/bytes.h"
@@ -20,11 +21,11 @@ struct BesideRequest {
 };
 
 struct BesideProgram {
-    int helper_pid = 0;    ///< our child, which waits for the program; killing it ends the program
-    Descriptor status{};   ///< one int when the program has ended: its wait status
-    Descriptor input{};    ///< to the program; with a terminal a copy of its master
-    Descriptor output{};   ///< from it; the master, with a terminal
-    Descriptor error{};    ///< none with a terminal
+    int helper_pid = 0;   ///< our child, which waits for the program; killing it ends the program
+    Descriptor status{};  ///< one int when the program has ended: its wait status
+    Descriptor input{};   ///< to the program; with a terminal a copy of its master
+    Descriptor output{};  ///< from it; the master, with a terminal
+    Descriptor error{};   ///< none with a terminal
 };
 
 /// Returns once it is executed. For processes with one thread.

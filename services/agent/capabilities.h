@@ -10,8 +10,8 @@ namespace smackd::agent {
 /// The bit of "NET_ADMIN" or "CAP_NET_ADMIN".
 std::optional<uint64_t> capability_bit(std::string_view name);
 
-/// What a task has by default, as root of its user namespace: containers' usual set without MKNOD (its /dev is complete) and
-/// NET_RAW (ping works without; forged packets do not).
+/// What a task has by default, as root of its user namespace: containers' usual set without MKNOD (its /dev
+/// is complete) and NET_RAW (ping works without; forged packets do not).
 uint64_t default_capabilities();
 
 /// All that the kernel knows, as far as the caller has them.

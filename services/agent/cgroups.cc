@@ -59,7 +59,8 @@ std::vector<std::string> subdirectories(const std::string& path) {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
     if (!directory) return names;
-    while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe): one stream, one thread
+    while (const dirent* entry =
+               ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe): one stream, one thread
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
     }
     return names;
@@ -147,7 +148,8 @@ std::vector<std::string> CgroupTree::directories(const std::string& group) const
     std::vector<std::string> all;
     for (const auto& [controller, point] : layout_.v1) {
         std::string path = directory(controller, group);
-        if (std::ranges::find(all, path) == all.end()) all.push_back(std::move(path));  // cpu,cpuacct: one mount
+        if (std::ranges::find(all, path) == all.end())
+            all.push_back(std::move(path));  // cpu,cpuacct: one mount
     }
     if (!layout_.v2.empty()) all.push_back(directory("", group));
     return all;
@@ -221,7 +223,8 @@ wire::TaskUsage CgroupTree::usage(const std::string& group) const {
         usage.set_memory_peak_bytes(number("memory", group, "memory.max_usage_in_bytes"));
         usage.set_memory_rss_bytes(number("memory", group, "memory.stat", "total_rss"));
         const uint64_t limit = number("memory", group, "memory.limit_in_bytes");
-        usage.set_memory_limit_bytes(limit > (uint64_t{1} << 60U) ? 0 : limit);  // "unlimited" is a huge number
+        usage.set_memory_limit_bytes(limit > (uint64_t{1} << 60U) ? 0
+                                                                  : limit);  // "unlimited" is a huge number
     }
     usage.set_out_of_memory_kills(out_of_memory_kills(group));
     usage.set_pids(static_cast<uint32_t>(number("pids", group, "pids.current")));
@@ -233,14 +236,16 @@ CgroupTree::OutOfMemoryNotice CgroupTree::out_of_memory_notice(const std::string
     if (layout_.controllers_on_v2) {
         notice.descriptor = Descriptor(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
         const std::string path = directory("", group) + "/memory.events";
-        if (::inotify_add_watch(notice.descriptor.get(), path.c_str(), IN_MODIFY) < 0) notice.descriptor.reset();
+        if (::inotify_add_watch(notice.descriptor.get(), path.c_str(), IN_MODIFY) < 0)
+            notice.descriptor.reset();
         return notice;
     }
     const std::string path = directory("memory", group);
     notice.kept = Descriptor(::open((path + "/memory.oom_control").c_str(), O_RDONLY | O_CLOEXEC));
     notice.descriptor = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     const std::string order = std::format("{} {}", notice.descriptor.get(), notice.kept.get());
-    if (!notice.kept || write_small_file(path + "/cgroup.event_control", order) != 0) notice.descriptor.reset();
+    if (!notice.kept || write_small_file(path + "/cgroup.event_control", order) != 0)
+        notice.descriptor.reset();
     return notice;
 }
 
@@ -261,7 +266,8 @@ void CgroupTree::kill(const std::string& group) const {
     if (!layout_.v2.empty() && write_small_file(directory("", group) + "/cgroup.kill", "1") == 0) {
         if (layout_.v1.empty()) return;
     }
-    // Kernels before 5.14, and what is in the v1 groups only. Each round meets what was forked during the last one.
+    // Kernels before 5.14, and what is in the v1 groups only. Each round meets what was forked during the
+    // last one.
     for (int round = 0; round < kKillRounds; round++) {
         const std::vector<int> pids = processes(group);
         if (pids.empty()) return;

@@ -1,7 +1,7 @@
 // Control groups of tasks: one group a task under smackd-NAME, in every hierarchy that counts.
 //
-// Three layouts: pure v2; pure v1; hybrid (controllers on v1 mounts, an empty v2 tree beside, which still gives
-// cgroup.kill). The controllers used are cpu, memory and pids; cpuacct only counts.
+// Three layouts: pure v2; pure v1; hybrid (controllers on v1 mounts, an empty v2 tree beside, which still
+// gives cgroup.kill). The controllers used are cpu, memory and pids; cpuacct only counts.
 #pragma once
 
 #include <map>
@@ -24,7 +24,8 @@ struct CgroupLayout {
 /// From the text of /proc/self/mountinfo.
 CgroupLayout parse_cgroup_layout(std::string_view mountinfo);
 
-/// One file of a group to be written. A file that is optional may be missing or refuse (no swap accounting, say).
+/// One file of a group to be written. A file that is optional may be missing or refuse (no swap accounting,
+/// say).
 struct CgroupSetting {
     std::string controller;
     std::string file;
@@ -50,8 +51,8 @@ class CgroupTree {
     /// Now; zeros for what the kernel does not tell.
     wire::TaskUsage usage(const std::string& group) const;
     uint64_t out_of_memory_kills(const std::string& group) const;
-    /// A descriptor that poll() finds readable (POLLIN, or POLLPRI for v2) when the group has run out of memory. May be
-    /// empty.
+    /// A descriptor that poll() finds readable (POLLIN, or POLLPRI for v2) when the group has run out of
+    /// memory. May be empty.
     struct OutOfMemoryNotice {
         Descriptor descriptor{};
         Descriptor kept{};  ///< v1: the control file, which must stay open

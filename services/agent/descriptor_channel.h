@@ -1,5 +1,5 @@
-// What a starting process and the one that waits for it say to each other: descriptors one way, a failure the other way, and
-// the end of the channel when the program is executed.
+// What a starting process and the one that waits for it say to each other: descriptors one way, a failure the
+// other way, and the end of the channel when the program is executed.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ void send_failure(int channel, const StepError& error);
 
 /// What came last.
 struct StartReport {
-    std::optional<StepError> failure{};   ///< none: executed
+    std::optional<StepError> failure{};  ///< none: executed
     std::vector<Descriptor> received{};  ///< descriptors that came before
 };
 /// Waits until the other end is closed.

@@ -19,13 +19,15 @@ Stepped<void> own_below(int at, const std::string& name, uint32_t uid, uint32_t 
     if (::fstatat(at, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return fail_step(step, name);
     const bool directory = S_ISDIR(found.st_mode);
     if (!directory && found.st_nlink > 1) return {};
-    if ((found.st_uid != uid || found.st_gid != gid) && ::fchownat(at, name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+    if ((found.st_uid != uid || found.st_gid != gid) &&
+        ::fchownat(at, name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
         return fail_step(step, name);
     if (!directory) return {};
     if (depth > kTreeDepthMax) return fail_step_with(step, ELOOP, name);
     const Descriptor opened(::openat(at, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!opened) return fail_step(step, name);
-    for (const std::string& below : names_in(opened.get(), ".")) TRY(own_below(opened.get(), below, uid, gid, depth + 1));
+    for (const std::string& below : names_in(opened.get(), "."))
+        TRY(own_below(opened.get(), below, uid, gid, depth + 1));
     return {};
 }
 

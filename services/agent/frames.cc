@@ -20,7 +20,8 @@ core::Result<std::optional<std::string>> FrameBuffer::next() {
     if (held < kHeaderBytes) return std::nullopt;
     const size_t length = core::get_u32(bytes_.data() + begin_);
     if (length > kFrameBytesMax) {
-        return core::fail(core::Errc::kInvalid, "a frame of {} bytes; at most {} are read", length, kFrameBytesMax);
+        return core::fail(core::Errc::kInvalid, "a frame of {} bytes; at most {} are read", length,
+                          kFrameBytesMax);
     }
     if (held < kHeaderBytes + length) return std::nullopt;
     std::string message = bytes_.substr(begin_ + kHeaderBytes, length);

@@ -18,7 +18,8 @@ core::Bytes frame(std::string_view message);
 class FrameBuffer {
  public:
     void append(std::string_view bytes) { bytes_.append(bytes); }
-    /// The next whole message; nothing yet; kInvalid when a length is over kFrameBytesMax (the stream is of no use then).
+    /// The next whole message; nothing yet; kInvalid when a length is over kFrameBytesMax (the stream is of
+    /// no use then).
     core::Result<std::optional<std::string>> next();
 
  private:

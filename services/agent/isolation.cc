@@ -5,7 +5,6 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -79,7 +78,8 @@ Stepped<Descriptor> set_up_task(const Start& start) {
     (void)write_small_file("/proc/self/oom_score_adj", kTaskOutOfMemoryScore);
     // While still the host's root: these files and paths are closed to the task's ids.
     TRY(join_groups(start.groups));
-    TRY_ASSIGN(const std::vector<Descriptor> mounts, receive_descriptors(channel, start.plan.parts.size() + 1));
+    TRY_ASSIGN(const std::vector<Descriptor> mounts,
+               receive_descriptors(channel, start.plan.parts.size() + 1));
     TRY_ASSIGN(const Descriptor root, attach_root(request.root, mounts[0].get()));
     // From here on files are made and found with the task's ids.
     TRY(become_root_of_namespace());
@@ -140,7 +140,8 @@ Stepped<void> equip(const Start& start, int pid) {
     Descriptor user_namespace;
     if (request.root.user_base != 0) {
         TRY(write_id_maps(pid, request.root.user_base));
-        user_namespace = Descriptor(::open(std::format("/proc/{}/ns/user", pid).c_str(), O_RDONLY | O_CLOEXEC));
+        user_namespace =
+            Descriptor(::open(std::format("/proc/{}/ns/user", pid).c_str(), O_RDONLY | O_CLOEXEC));
         if (!user_namespace) return fail_step("user namespace");
     }
     TRY_ASSIGN(const std::vector<Descriptor> mounts,
@@ -176,7 +177,8 @@ void kill_and_reap(int pid) {
 }
 
 Stepped<void> enter_network(int network_namespace) {
-    if (network_namespace >= 0 && ::setns(network_namespace, CLONE_NEWNET) != 0) return fail_step("network namespace");
+    if (network_namespace >= 0 && ::setns(network_namespace, CLONE_NEWNET) != 0)
+        return fail_step("network namespace");
     return {};
 }
 
@@ -208,7 +210,8 @@ Stepped<IsolatedTask> start_isolated(const IsolationRequest& request) {
     if (::pipe2(status.data(), O_CLOEXEC) != 0) return fail_step("pipe");
     start.status_read = Descriptor(status[0]);
     start.status_write = Descriptor(status[1]);
-    // The clone inherits the network namespace, and /sys is made in it; the shim itself goes back to the host's.
+    // The clone inherits the network namespace, and /sys is made in it; the shim itself goes back to the
+    // host's.
     const Descriptor host(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     if (!host) return fail_step("network namespace", "/proc/self/ns/net");
     TRY(enter_network(request.network_namespace));

@@ -1,5 +1,6 @@
-// Starts a task in namespaces, groups and a root of its own. The order of the steps is the security of it: isolation.cc
-// says at each why it stands there. For processes with one thread: a copy of the caller becomes the task.
+// Starts a task in namespaces, groups and a root of its own. The order of the steps is the security of it:
+// isolation.cc says at each why it stands there. For processes with one thread: a copy of the caller becomes
+// the task.
 #pragma once
 
 #include "core/bytes.h"
@@ -27,8 +28,8 @@ struct IsolatedTask {
     Descriptor terminal{};  ///< the master, with spec.tty
 };
 
-/// Returns once the command is executed; the group exists and has its limits. Whatever fails is undone but for the group
-/// and the files of the task's directory.
+/// Returns once the command is executed; the group exists and has its limits. Whatever fails is undone but
+/// for the group and the files of the task's directory.
 Stepped<IsolatedTask> start_isolated(const IsolationRequest& request);
 
 }  // namespace smackd::agent

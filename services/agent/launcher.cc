@@ -70,7 +70,8 @@ struct ShimSpawn {
         sigfillset(&set);
         posix_spawnattr_setsigdefault(&attributes, &set);
         // A session of its own: what is sent to the daemon's group, a terminal's ^C say, does not reach it.
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+        posix_spawnattr_setflags(&attributes,
+                                 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     }
     ShimSpawn(const ShimSpawn&) = delete;
     ShimSpawn& operator=(const ShimSpawn&) = delete;
@@ -182,13 +183,10 @@ Result<int> Launcher::launch(wire::ShimPlan plan) {
     TRY_ASSIGN(const NewTask task, make_task_directory(agent_, id));
     TRY(write_plan(task.directory.get(), plan));
     TRY_ASSIGN(const Descriptor socket, listen_in(task.directory.get()));
-    const Descriptor log(::openat(task.directory.get(), "shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    const Descriptor log(
+        ::openat(task.directory.get(), "shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (!log) return fail_errno(errno, "shim.log");
-    // What is to become 3, 4 and 5 must not be overwritten while it is copied there.
-    const Descriptor lock(::fcntl(task.lock.get(), F_DUPFD_CLOEXEC, 10));
-    NewTask moved{Descriptor(::fcntl(task.directory.get(), F_DUPFD_CLOEXEC, 10)), Descriptor(::fcntl(lock.get(), F_DUPFD_CLOEXEC, 10))};
-    const Descriptor moved_socket(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 10));
-    const ShimSpawn spawn(moved, moved_socket.get(), log.get());
+    const ShimSpawn spawn(task, socket.get(), log.get());
     std::string name = "smackd";
     std::string word = "shim";
     std::string task_id = id;
@@ -196,8 +194,8 @@ Result<int> Launcher::launch(wire::ShimPlan plan) {
     std::array<char*, 1> environment = {nullptr};
     pid_t pid = 0;
     // The binary that runs, whatever has been put in its place meanwhile: both ends of the protocol fit.
-    const int error = ::posix_spawn(&pid, "/proc/self/exe", &spawn.actions, &spawn.attributes, arguments.data(),
-                                    environment.data());
+    const int error = ::posix_spawn(&pid, "/proc/self/exe", &spawn.actions, &spawn.attributes,
+                                    arguments.data(), environment.data());
     if (error != 0) return fail_errno(error, "starting the task's shim");
     return pid;
 }
@@ -206,12 +204,15 @@ Result<void> Launcher::remove(const wire::LauncherRemove& removal) {
     const std::string& id = removal.task_id();
     if (!is_task_id(id)) return fail(Errc::kInvalid, "task_id: not a task id");
     auto directory = open_task_directory(agent_, id);
-    if (directory && is_locked(directory->get())) return fail(Errc::kConflict, "task {} still has its shim", id);
+    if (directory && is_locked(directory->get()))
+        return fail(Errc::kConflict, "task {} still has its shim", id);
     const Descriptor tasks(::open(tasks_directory(agent_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!remove_tree(tasks.get(), id)) return fail(Errc::kIo, "the directory of task {} cannot be removed whole", id);
+    if (!remove_tree(tasks.get(), id))
+        return fail(Errc::kIo, "the directory of task {} cannot be removed whole", id);
     if (!removal.logs()) return {};
     const Descriptor logs(::open(logs_directory(agent_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!remove_tree(logs.get(), id)) return fail(Errc::kIo, "the logs of task {} cannot be removed whole", id);
+    if (!remove_tree(logs.get(), id))
+        return fail(Errc::kIo, "the logs of task {} cannot be removed whole", id);
     return {};
 }
 
@@ -219,12 +220,19 @@ Result<void> Launcher::remove(const wire::LauncherRemove& removal) {
 
 int launcher_main(const std::vector<std::string>&) {
     if (::fcntl(kLauncherSocket, F_SETFD, FD_CLOEXEC) != 0) return 2;  // not started by the daemon
+    // The numbers a shim gets its descriptors under are taken here, so that none of them is overwritten on
+    // its way.
+    const Descriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    for (const int fd : {kShimDirectory, kShimSocket}) {
+        if (fd != nothing.get() && ::dup3(nothing.get(), fd, O_CLOEXEC) != fd) return 2;
+    }
     // Shims are not waited for; what they have to say is in their directories.
     struct sigaction action{};
     action.sa_handler = SIG_IGN;
     action.sa_flags = SA_NOCLDWAIT;
     ::sigaction(SIGCHLD, &action, nullptr);
-    for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_IGN);  // it ends with the daemon
+    for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE})
+        ::signal(number, SIG_IGN);  // it ends with the daemon
     ::prctl(PR_SET_NAME, "smackd-launcher");
     ::umask(0077);
     if (::chdir("/") != 0) return 2;

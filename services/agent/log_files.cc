@@ -40,7 +40,8 @@ std::vector<LogSegment> list_log(int directory, const std::string& stream) {
     return segments;
 }
 
-core::Result<LogRead> read_log_files(int directory, const std::string& stream, uint64_t offset, size_t length) {
+core::Result<LogRead> read_log_files(int directory, const std::string& stream, uint64_t offset,
+                                     size_t length) {
     const std::vector<LogSegment> segments = list_log(directory, stream);
     LogRead out;
     if (segments.empty()) return out;
@@ -110,7 +111,8 @@ uint64_t LogRate::allowed(core::Instant now) {
     const auto passed = std::chrono::duration_cast<core::milliseconds>(now - refilled_).count();
     if (passed > 0) {
         const uint64_t most = per_second_ * kBurstSeconds;
-        const uint64_t added = static_cast<uint64_t>(std::min<int64_t>(passed, 1000 * kBurstSeconds)) * per_second_ / 1000;
+        const uint64_t added =
+            static_cast<uint64_t>(std::min<int64_t>(passed, 1000 * kBurstSeconds)) * per_second_ / 1000;
         credit_ = std::min(most, credit_ + added);
         refilled_ = refilled_ + core::milliseconds(passed);
     }

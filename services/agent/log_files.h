@@ -1,6 +1,8 @@
-// The log of one stream of a task: files named by the offset of their first byte ("stdout.00000000000000000000").
+// The log of one stream of a task: files named by the offset of their first byte
+// ("stdout.00000000000000000000").
 //
-// Offsets count from the task's start for ever; rotation removes the oldest files, and readers are told where the rest begins.
+// Offsets count from the task's start for ever; rotation removes the oldest files, and readers are told where
+// the rest begins.
 #pragma once
 
 #include <string>
@@ -31,7 +33,8 @@ struct LogRead {
     core::Bytes bytes{};
     uint64_t end = 0;
 };
-core::Result<LogRead> read_log_files(int directory, const std::string& stream, uint64_t offset, size_t length);
+core::Result<LogRead> read_log_files(int directory, const std::string& stream, uint64_t offset,
+                                     size_t length);
 
 class LogWriter {
  public:

@@ -30,7 +30,8 @@ Stepped<Descriptor> layer_mount(const std::string& path, int user_namespace) {
 }
 
 // Kernels from 6.13: layers by descriptor, nothing has a path. EINVAL or ENOENT from an older one.
-Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers, const OverlayLayers& layers) {
+Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
+                                          const OverlayLayers& layers) {
     const Descriptor context(::fsopen("overlay", FSOPEN_CLOEXEC));
     if (!context) return fail_step(kOverlayStep, "fsopen");
     for (size_t i = lowers.size(); i-- > 0;) {  // the topmost comes first
@@ -39,7 +40,8 @@ Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
     }
     for (const FileSystemOption& option :
          {FileSystemOption{"upperdir", layers.upper}, {"workdir", layers.work}, {"volatile"}}) {
-        if (set_option(context.get(), option) != 0) return fail_step(kOverlayStep, option.name + "=" + option.value);
+        if (set_option(context.get(), option) != 0)
+            return fail_step(kOverlayStep, option.name + "=" + option.value);
     }
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
         return fail_step(kOverlayStep, layers.upper);
@@ -48,7 +50,8 @@ Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
     return mounted;
 }
 
-// Older kernels know layers by path only: the copies are put on a tmpfs of this mount namespace, which is ours alone.
+// Older kernels know layers by path only: the copies are put on a tmpfs of this mount namespace, which is
+// ours alone.
 Stepped<Descriptor> overlay_by_path(const std::vector<Descriptor>& lowers, const OverlayLayers& layers) {
     if (::mount("tmpfs", layers.staging.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=0700") != 0)
         return fail_step(kOverlayStep, layers.staging);
@@ -57,14 +60,16 @@ Stepped<Descriptor> overlay_by_path(const std::vector<Descriptor>& lowers, const
         const std::string name = std::format("{}", i);
         if (::mkdir((layers.staging + "/" + name).c_str(), 0700) != 0) return fail_step(kOverlayStep, name);
         TRY(attach_mount(kOverlayStep, lowers[i].get(), AT_FDCWD, layers.staging + "/" + name));
-        lower += (lower.empty() ? "" : ":") + name;  // relative to the working directory: the page holds more of them
+        lower += (lower.empty() ? "" : ":") +
+                 name;  // relative to the working directory: the page holds more of them
     }
     const std::string options =
         std::format("lowerdir={},upperdir={},workdir={},volatile", lower, layers.upper, layers.work);
     if (options.size() > kOptionsBytesMax) return fail_step_with(kOverlayStep, E2BIG, "too many layers");
     const Descriptor back(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const std::string root = layers.staging + "/root";
-    if (::mkdir(root.c_str(), 0700) != 0 || ::chdir(layers.staging.c_str()) != 0) return fail_step(kOverlayStep, root);
+    if (::mkdir(root.c_str(), 0700) != 0 || ::chdir(layers.staging.c_str()) != 0)
+        return fail_step(kOverlayStep, root);
     const int mounted = ::mount("overlay", "root", "overlay", 0, options.c_str());
     const int error_number = errno;
     if (::fchdir(back.get()) != 0) return fail_step(kOverlayStep, "fchdir");
@@ -84,7 +89,8 @@ Stepped<Descriptor> detached_file_system(const std::string& step, const std::str
     for (const FileSystemOption& option : options) {
         if (set_option(context.get(), option) != 0) return fail_step(step, option.name + "=" + option.value);
     }
-    if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return fail_step(step, type);
+    if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+        return fail_step(step, type);
     Descriptor mounted(::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes)));
     if (!mounted) return fail_step(step, type);
     return mounted;
@@ -103,7 +109,8 @@ Stepped<void> change_mount(const std::string& step, int mount, uint64_t attribut
     change.attr_set = attributes;
     change.userns_fd = user_namespace < 0 ? 0 : static_cast<uint64_t>(user_namespace);
     const unsigned flags = AT_EMPTY_PATH | (recursive ? unsigned{AT_RECURSIVE} : 0U);
-    if (::mount_setattr(mount, "", flags, &change, sizeof(change)) != 0) return fail_step(step, "mount_setattr");
+    if (::mount_setattr(mount, "", flags, &change, sizeof(change)) != 0)
+        return fail_step(step, "mount_setattr");
     return {};
 }
 
@@ -157,7 +164,8 @@ Stepped<Descriptor> make_in_root(const std::string& step, int root, const std::s
     if (name == "." || name == "..") return fail_step_with(step, EINVAL, path);
     TRY_ASSIGN(const Descriptor in, make_in_root(step, root, parent, false));
     if (as_file) {
-        const Descriptor made(::openat(in.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
+        const Descriptor made(
+            ::openat(in.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
         if (!made && errno != EEXIST) return fail_step(step, path);
     } else if (::mkdirat(in.get(), name.c_str(), 0755) != 0 && errno != EEXIST) {
         return fail_step(step, path);

@@ -1,14 +1,16 @@
-// Mounts that nobody sees until a task puts them in its place: the kernel's new mount interface (5.2 and later).
+// Mounts that nobody sees until a task puts them in its place: the kernel's new mount interface (5.2 and
+// later).
 //
-// A detached mount is a descriptor; it vanishes with its last user, so nothing is left behind when we are killed.
+// A detached mount is a descriptor; it vanishes with its last user, so nothing is left behind when we are
+// killed.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "services/agent/descriptor.h"
 #include "core/result.h"
+#include "services/agent/descriptor.h"
 #include "services/agent/step.h"
 
 namespace smackd::agent {
@@ -28,9 +30,11 @@ struct FileSystemOption {
 /// A new file system; errno and the option's name in the error.
 Stepped<Descriptor> detached_file_system(const std::string& step, const std::string& type,
                                          const std::vector<FileSystemOption>& options, uint64_t attributes);
-/// A copy of the mount at `path`, which may be a file; with the mounts below it when `recursive`. Symlinks are followed.
+/// A copy of the mount at `path`, which may be a file; with the mounts below it when `recursive`. Symlinks
+/// are followed.
 Stepped<Descriptor> detached_copy(const std::string& step, const std::string& path, bool recursive = false);
-/// Sets `attributes` on a detached mount, and below it when `recursive`; `user_namespace` for kIdMapped, else -1.
+/// Sets `attributes` on a detached mount, and below it when `recursive`; `user_namespace` for kIdMapped, else
+/// -1.
 Stepped<void> change_mount(const std::string& step, int mount, uint64_t attributes, bool recursive = false,
                            int user_namespace = -1);
 
@@ -40,7 +44,8 @@ struct OverlayLayers {
     int user_namespace = -1;           ///< ids of the lower layers are shown through it; -1: as they are
     std::string upper{};
     std::string work{};
-    std::string staging{};  ///< an empty directory for kernels whose overlays take no descriptors (before 6.13)
+    std::string
+        staging{};  ///< an empty directory for kernels whose overlays take no descriptors (before 6.13)
     bool use_staging = false;  ///< as if this were such a kernel
 };
 /// Step "overlay root" or "idmapped layer". With staging the caller has a mount namespace of its own.
@@ -51,8 +56,8 @@ Stepped<void> attach_mount(const std::string& step, int mount, int at, const std
 /// Puts it on the directory or file that `target` is open on.
 Stepped<void> attach_mount_at(const std::string& step, int mount, int target);
 
-/// A directory inside `root`, made with its parents where it is not there. Neither ".." nor a link leads outside (openat2
-/// RESOLVE_IN_ROOT). `as_file`: an empty file at the end. Returns an O_PATH descriptor.
+/// A directory inside `root`, made with its parents where it is not there. Neither ".." nor a link leads
+/// outside (openat2 RESOLVE_IN_ROOT). `as_file`: an empty file at the end. Returns an O_PATH descriptor.
 Stepped<Descriptor> make_in_root(const std::string& step, int root, const std::string& path, bool as_file);
 
 }  // namespace smackd::agent

@@ -56,7 +56,8 @@ void PollLoop::turn(core::Duration limit) {
         for (const pollfd& fd : fds) {
             if (fd.revents == 0) continue;
             const auto found = watches_.find(fd.fd);
-            if (found == watches_.end() || found->second.events == 0) continue;  // an earlier callback's doing
+            if (found == watches_.end() || found->second.events == 0)
+                continue;  // an earlier callback's doing
             const auto callback = found->second.ready;
             (*callback)(fd.revents);
             if (stopped_) return;

@@ -1,5 +1,5 @@
-// PollLoop: poll(2), callbacks and timers for the small processes (shim, launcher), which must stay small and copyable by
-// fork. The daemon's loops are net::Loop.
+// PollLoop: poll(2), callbacks and timers for the small processes (shim, launcher), which must stay small and
+// copyable by fork. The daemon's loops are net::Loop.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ namespace smackd::agent {
 
 class PollLoop {
  public:
-    /// `events` as poll() has them; `ready` gets what poll() returned. One watch a descriptor; setting it again replaces.
+    /// `events` as poll() has them; `ready` gets what poll() returned. One watch a descriptor; setting it
+    /// again replaces.
     void watch(int fd, short events, core::Callback<void(short)> ready);
     /// Changes the events of a watch; 0 keeps it but sleeps (errors and hang-ups are not told either).
     void want(int fd, short events);

@@ -74,7 +74,8 @@ Stepped<void> confine(const ProgramRequest& program, const TaskUser& user, const
     // The bounding set first: dropping from it needs a capability that goes with the user.
     if (const int error = limit_bounding_set(keep)) return fail_step_with(step, error, "bounding set");
     TRY(become_user(user));
-    if (!program.privileged && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_step("no_new_privs");
+    if (!program.privileged && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return fail_step("no_new_privs");
     // The filter before the last capset, which it allows; so nothing that it refuses can still be needed.
     if (!program.privileged) {
         if (const int error = install_seccomp(seccomp)) return fail_step_with("seccomp", error);
@@ -132,13 +133,15 @@ StepError execute(ProgramRequest& program) {
     return StepError{"execve", error_number, name};
 }
 
-std::vector<std::string> unique_environment(const google::protobuf::RepeatedPtrField<wire::TaskVariable>& first,
-                                            const google::protobuf::RepeatedPtrField<wire::TaskVariable>& second) {
+std::vector<std::string> unique_environment(
+    const google::protobuf::RepeatedPtrField<wire::TaskVariable>& first,
+    const google::protobuf::RepeatedPtrField<wire::TaskVariable>& second) {
     std::vector<std::string> out;
     for (const auto* list : {&first, &second}) {
         for (const wire::TaskVariable& variable : *list) {
             const std::string start = variable.name() + "=";
-            auto found = std::ranges::find_if(out, [&](const std::string& line) { return line.starts_with(start); });
+            auto found =
+                std::ranges::find_if(out, [&](const std::string& line) { return line.starts_with(start); });
             if (found == out.end()) found = out.insert(out.end(), std::string());
             *found = start + variable.value();
         }
@@ -152,7 +155,8 @@ ProgramRequest common_of(const wire::TaskSpec& spec) {
     program.open_files = spec.limits().open_files();
     program.privileged = spec.privileged();
     program.capabilities = default_capabilities();
-    for (const std::string& name : spec.added_capabilities()) program.capabilities |= capability_bit(name).value_or(0);
+    for (const std::string& name : spec.added_capabilities())
+        program.capabilities |= capability_bit(name).value_or(0);
     program.working_directory = spec.working_directory();
     if (program.working_directory.empty() && !spec.sandbox().empty())
         program.working_directory = spec.sandbox_path().empty() ? kDefaultSandboxPath : spec.sandbox_path();
@@ -184,9 +188,11 @@ ProgramRequest program_of(const wire::TaskSpec& spec, const wire::ShimExec& exec
 
 StepError become_program(ProgramRequest program, const core::Bytes& seccomp) {
     if (program.words.empty()) return StepError{"execve", ENOENT, ""};
-    const auto user = find_user(program.user, read_regular_file("/etc/passwd"), read_regular_file("/etc/group"));
+    const auto user =
+        find_user(program.user, read_regular_file("/etc/passwd"), read_regular_file("/etc/group"));
     if (!user) return StepError{"user", 0, user.error().message};
-    if (!value_of(program.environment, "PATH")) program.environment.push_back(std::string("PATH=") + kDefaultPath);
+    if (!value_of(program.environment, "PATH"))
+        program.environment.push_back(std::string("PATH=") + kDefaultPath);
     if (!value_of(program.environment, "HOME")) program.environment.push_back("HOME=" + user->home);
     ::umask(0022);
     limit_resources(program.open_files);

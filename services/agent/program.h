@@ -1,5 +1,5 @@
-// Becoming a program inside a task: ids, limits, capabilities, filter, execve. For the task's command and for programs run
-// beside it (exec); namespaces, groups and root are there by now.
+// Becoming a program inside a task: ids, limits, capabilities, filter, execve. For the task's command and for
+// programs run beside it (exec); namespaces, groups and root are there by now.
 #pragma once
 
 #include <string>

@@ -28,16 +28,19 @@ constexpr uint32_t kTerminalGroup = 5;
 
 // Seen by a task without an image. Not all of /etc/ssl: its private keys are the host's.
 constexpr std::array kHostDirectories = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
-constexpr std::array kHostEtc = {"/etc/ssl/certs",      "/etc/ssl/openssl.cnf", "/etc/alternatives", "/etc/ca-certificates",
-                                 "/etc/ld.so.cache",    "/etc/localtime",       "/etc/mime.types",   "/etc/services",
-                                 "/etc/protocols"};
+constexpr std::array kHostEtc = {"/etc/ssl/certs",       "/etc/ssl/openssl.cnf", "/etc/alternatives",
+                                 "/etc/ca-certificates", "/etc/ld.so.cache",     "/etc/localtime",
+                                 "/etc/mime.types",      "/etc/services",        "/etc/protocols"};
 
-// What the kernel shows of the whole machine and tasks have no business with. Those of the second list belong to root and are
-// out of reach in a user namespace by that alone.
-constexpr std::array kMaskedAlways = {"/proc/acpi", "/proc/asound", "/proc/keys", "/proc/latency_stats", "/proc/scsi",
-                                      "/proc/interrupts", "/sys/firmware", "/sys/devices/virtual/powercap"};
-constexpr std::array kMaskedFromRoot = {"/proc/kcore", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug"};
-constexpr std::array kReadOnlyForRoot = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+// What the kernel shows of the whole machine and tasks have no business with. Those of the second list belong
+// to root and are out of reach in a user namespace by that alone.
+constexpr std::array kMaskedAlways = {
+    "/proc/acpi", "/proc/asound",     "/proc/keys",    "/proc/latency_stats",
+    "/proc/scsi", "/proc/interrupts", "/sys/firmware", "/sys/devices/virtual/powercap"};
+constexpr std::array kMaskedFromRoot = {"/proc/kcore", "/proc/timer_list", "/proc/timer_stats",
+                                        "/proc/sched_debug"};
+constexpr std::array kReadOnlyForRoot = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                                         "/proc/sysrq-trigger"};
 
 bool is_symlink(const char* path, std::string& target) {
     std::array<char, 4096> buffer{};
@@ -66,7 +69,8 @@ std::vector<std::string> java_settings() {
     std::vector<std::string> paths;
     const std::unique_ptr<DIR, int (*)(DIR*)> etc(::opendir("/etc"), ::closedir);
     if (!etc) return paths;
-    while (const dirent* entry = ::readdir(etc.get())) {  // NOLINT(concurrency-mt-unsafe): one stream, one thread
+    while (const dirent* entry =
+               ::readdir(etc.get())) {  // NOLINT(concurrency-mt-unsafe): one stream, one thread
         const std::string name = entry->d_name;
         if (name.starts_with("java-") && name.ends_with("-openjdk")) paths.push_back("/etc/" + name);
     }
@@ -87,7 +91,8 @@ void plan_host_root(RootPlan& plan, const wire::TaskSpec& spec) {
     // A user by number only is fine; these are for programs that ask for a name.
     plan.files.emplace_back("/etc/passwd", host_root_passwd(spec));
     plan.files.emplace_back("/etc/group", host_root_group(spec));
-    plan.files.emplace_back("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n");
+    plan.files.emplace_back("/etc/nsswitch.conf",
+                            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n");
 }
 
 std::string hosts_text(const wire::TaskSpec& spec) {
@@ -157,7 +162,8 @@ void plan_kernel(RootPlan& plan, const wire::TaskSpec& spec, const RootContext& 
     for (const char* path : kMaskedFromRoot) mask(path);
 }
 
-// Programs that size themselves by their limits (JVMs) read them here. v2's own tree is mounted by the task's process.
+// Programs that size themselves by their limits (JVMs) read them here. v2's own tree is mounted by the task's
+// process.
 void plan_cgroups(RootPlan& plan, const RootContext& context) {
     if (context.cgroups == nullptr) return;
     plan.cgroup2 = context.cgroups->layout().controllers_on_v2;
@@ -167,9 +173,9 @@ void plan_cgroups(RootPlan& plan, const RootContext& context) {
     plan.parts.push_back(std::move(top));
     for (const char* controller : {"cpu", "cpuacct", "memory"}) {
         if (!context.cgroups->layout().v1.contains(controller)) continue;
-        plan.parts.push_back({Kind::kCopy, "/sys/fs/cgroup", context.cgroups->directory(controller, context.group),
-                              std::string("/sys/fs/cgroup/") + controller,
-                              kReadOnly | kNoSetuid | kNoDevices | kNoExecute});
+        plan.parts.push_back(
+            {Kind::kCopy, "/sys/fs/cgroup", context.cgroups->directory(controller, context.group),
+             std::string("/sys/fs/cgroup/") + controller, kReadOnly | kNoSetuid | kNoDevices | kNoExecute});
     }
 }
 
@@ -196,10 +202,12 @@ Stepped<Descriptor> make_devices(uint32_t user_base) {
         unsigned minor;
     };
     const char* step = "/dev";
-    auto mounted = detached_file_system(
-        step, "tmpfs",
-        {{"mode", "0755"}, {"size", "64k"}, {"uid", std::format("{}", user_base)}, {"gid", std::format("{}", user_base)}},
-        kNoSetuid | kNoExecute);
+    auto mounted = detached_file_system(step, "tmpfs",
+                                        {{"mode", "0755"},
+                                         {"size", "64k"},
+                                         {"uid", std::format("{}", user_base)},
+                                         {"gid", std::format("{}", user_base)}},
+                                        kNoSetuid | kNoExecute);
     if (!mounted) return mounted;
     const int at = mounted->get();
     for (const Node& node : {Node{"null", 1, 3}, Node{"zero", 1, 5}, Node{"full", 1, 7}, Node{"random", 1, 8},
@@ -210,8 +218,9 @@ Stepped<Descriptor> make_devices(uint32_t user_base) {
             return fail_step(step, node.name);
     }
     for (const auto& [name, target] :
-         {std::pair{"fd", "/proc/self/fd"}, std::pair{"stdin", "/proc/self/fd/0"}, std::pair{"stdout", "/proc/self/fd/1"},
-          std::pair{"stderr", "/proc/self/fd/2"}, std::pair{"ptmx", "pts/ptmx"}}) {
+         {std::pair{"fd", "/proc/self/fd"}, std::pair{"stdin", "/proc/self/fd/0"},
+          std::pair{"stdout", "/proc/self/fd/1"}, std::pair{"stderr", "/proc/self/fd/2"},
+          std::pair{"ptmx", "pts/ptmx"}}) {
         if (::symlinkat(target, at, name) != 0) return fail_step(step, name);
     }
     for (const char* name : {"pts", "shm", "mqueue"}) {
@@ -296,7 +305,8 @@ Stepped<void> write_file(int root, const std::string& path, const std::string& t
     return {};
 }
 
-Stepped<void> mount_on(int root, const char* type, const char* target, unsigned long flags, const char* step) {
+Stepped<void> mount_on(int root, const char* type, const char* target, unsigned long flags,
+                       const char* step) {
     TRY_ASSIGN(const Descriptor directory, make_in_root(step, root, target, false));
     const std::string path = std::format("/proc/self/fd/{}", directory.get());
     if (::mount(type, path.c_str(), type, flags, nullptr) != 0) return fail_step(step, target);
@@ -358,19 +368,22 @@ Stepped<Descriptor> attach_root(const RootContext& context, int root_mount) {
 Stepped<void> enter_root(const RootPlan& plan, int root, const std::vector<Descriptor>& mounts) {
     TRY_ASSIGN(const Descriptor proc_directory, make_in_root("/proc", root, "/proc", false));
     // By its path in the root, while the host's /proc is still the one at /proc.
-    if (::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) return fail_step("/proc", "proc");
+    if (::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+        return fail_step("/proc", "proc");
     for (const auto& [path, target] : plan.links) {
         if (::symlinkat(target.c_str(), root, path.c_str() + 1) != 0) return fail_step("host files", path);
     }
     for (const auto& [path, text] : plan.files) TRY(write_file(root, path, text));
     for (size_t i = 0; i < plan.parts.size(); i++) {
         const RootPart& part = plan.parts[i];
-        if (part.optional && ::faccessat(root, part.target.c_str() + 1, F_OK, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (part.optional && ::faccessat(root, part.target.c_str() + 1, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
         TRY_ASSIGN(const Descriptor target, make_in_root(part.step, root, part.target, part.file));
         TRY(attach_mount_at(part.step, mounts[i + 1].get(), target.get()));
     }
     if (plan.cgroup2) {
-        TRY(mount_on(root, "cgroup2", "/sys/fs/cgroup", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "/sys/fs/cgroup"));
+        TRY(mount_on(root, "cgroup2", "/sys/fs/cgroup", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                     "/sys/fs/cgroup"));
     }
     TRY(mount_on(root, "mqueue", "/dev/mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, "/dev/mqueue"));
     TRY(read_only_for_root(plan, root));

@@ -1,7 +1,8 @@
 // RootPlan: what a task sees as its file system, as a list decided before its process exists.
 //
-// The shim makes the mounts (it has the rights), the task's process puts them in place (they are to be in its namespace
-// alone). The plan is made before the process is cloned, so both know it; the descriptors are sent afterwards.
+// The shim makes the mounts (it has the rights), the task's process puts them in place (they are to be in its
+// namespace alone). The plan is made before the process is cloned, so both know it; the descriptors are sent
+// afterwards.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,7 @@ struct RootPlan {
     std::vector<RootPart> parts{};
     std::vector<std::pair<std::string, std::string>> links{};  ///< path in the task, what it points to
     std::vector<std::pair<std::string, std::string>> files{};  ///< path in the task, its text: written anew
-    std::vector<std::string> read_only_paths{};                ///< of the kernel's, in the task; those that are there
+    std::vector<std::string> read_only_paths{};  ///< of the kernel's, in the task; those that are there
     bool image = false;      ///< overlay of spec.rootfs; else a small tmpfs with the host's programs
     bool cgroup2 = false;    ///< the task's own tree at /sys/fs/cgroup
     bool read_only = false;  ///< at the end
@@ -57,16 +58,16 @@ struct RootContext {
 
 RootPlan plan_root(const wire::TaskSpec& spec, const RootContext& context);
 
-/// The mounts of the plan: the root first, then one a part, in order. `user_namespace` is the task's (or -1). Called in the
-/// task's network namespace.
+/// The mounts of the plan: the root first, then one a part, in order. `user_namespace` is the task's (or -1).
+/// Called in the task's network namespace.
 Stepped<std::vector<Descriptor>> make_mounts(const wire::TaskSpec& spec, const RootContext& context,
                                              const RootPlan& plan, int user_namespace);
 
-/// In the task's process, still with the host's ids: puts the root over TASK_DIRECTORY/root of its own mount namespace and
-/// returns it.
+/// In the task's process, still with the host's ids: puts the root over TASK_DIRECTORY/root of its own mount
+/// namespace and returns it.
 Stepped<Descriptor> attach_root(const RootContext& context, int root_mount);
-/// Then, as root of its user namespace: everything else. The working directory is the new root afterwards, the old one is
-/// gone.
+/// Then, as root of its user namespace: everything else. The working directory is the new root afterwards,
+/// the old one is gone.
 Stepped<void> enter_root(const RootPlan& plan, int root, const std::vector<Descriptor>& mounts);
 
 }  // namespace smackd::agent

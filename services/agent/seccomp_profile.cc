@@ -31,40 +31,64 @@ using core::fail;
 using core::fail_errno;
 using core::Result;
 
-// Allowed with any arguments. After moby's default profile: without namespaces, mounts, modules, keys, BPF, io_uring,
-// userfaultfd, clocks and what else needs a capability that tasks do not have.
+// Allowed with any arguments. After moby's default profile: without namespaces, mounts, modules, keys, BPF,
+// io_uring, userfaultfd, clocks and what else needs a capability that tasks do not have.
 constexpr const char* kAllowed =
-    "accept accept4 access adjtimex alarm arch_prctl bind brk cachestat capget capset chdir chmod chown chroot "
-    "clock_adjtime clock_getres clock_gettime clock_nanosleep close close_range connect copy_file_range creat dup dup2 "
-    "dup3 epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd "
-    "eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 "
-    "fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstatfs fsync "
-    "ftruncate futex futex_requeue futex_wait futex_waitv futex_wake futimesat get_robust_list get_thread_area getcpu "
-    "getcwd getdents getdents64 getegid geteuid getgid getgroups getitimer getpeername getpgid getpgrp getpid getppid "
-    "getpriority getrandom getresgid getresuid getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday "
-    "getuid getxattr inotify_add_watch inotify_init inotify_init1 inotify_rm_watch io_cancel io_destroy io_getevents "
+    "accept accept4 access adjtimex alarm arch_prctl bind brk cachestat capget capset chdir chmod chown "
+    "chroot "
+    "clock_adjtime clock_getres clock_gettime clock_nanosleep close close_range connect copy_file_range "
+    "creat dup dup2 "
+    "dup3 epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait "
+    "epoll_wait_old eventfd "
+    "eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 fallocate fchdir fchmod "
+    "fchmodat fchmodat2 "
+    "fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstatfs "
+    "fsync "
+    "ftruncate futex futex_requeue futex_wait futex_waitv futex_wake futimesat get_robust_list "
+    "get_thread_area getcpu "
+    "getcwd getdents getdents64 getegid geteuid getgid getgroups getitimer getpeername getpgid getpgrp "
+    "getpid getppid "
+    "getpriority getrandom getresgid getresuid getrlimit getrusage getsid getsockname getsockopt gettid "
+    "gettimeofday "
+    "getuid getxattr inotify_add_watch inotify_init inotify_init1 inotify_rm_watch io_cancel io_destroy "
+    "io_getevents "
     "io_setup io_submit ioctl ioprio_get ioprio_set kill landlock_add_rule landlock_create_ruleset "
-    "landlock_restrict_self lchown lgetxattr link linkat listen listxattr llistxattr lremovexattr lseek lsetxattr lstat "
-    "madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod mknodat mlock mlock2 "
-    "mlockall mmap modify_ldt mprotect mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink mremap "
-    "mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap name_to_handle_at nanosleep newfstatat open "
-    "openat openat2 pause pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll "
-    "ppoll prctl pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev pselect6 ptrace "
-    "pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv recvfrom recvmmsg recvmsg remap_file_pages "
-    "removexattr rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask "
+    "landlock_restrict_self lchown lgetxattr link linkat listen listxattr llistxattr lremovexattr lseek "
+    "lsetxattr lstat "
+    "madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod mknodat mlock "
+    "mlock2 "
+    "mlockall mmap modify_ldt mprotect mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend "
+    "mq_unlink mremap "
+    "mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap name_to_handle_at nanosleep "
+    "newfstatat open "
+    "openat openat2 pause pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free "
+    "pkey_mprotect poll "
+    "ppoll prctl pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev "
+    "pselect6 ptrace "
+    "pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv recvfrom recvmmsg recvmsg "
+    "remap_file_pages "
+    "removexattr rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending "
+    "rt_sigprocmask "
     "rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max "
-    "sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval "
-    "sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl semget semop "
-    "semtimedop sendfile sendmmsg sendmsg sendto set_robust_list set_thread_area set_tid_address setfsgid setfsuid "
-    "setgid setgroups setitimer setpgid setpriority setregid setresgid setresuid setreuid setrlimit setsid setsockopt "
-    "setuid setxattr shmat shmctl shmdt shmget shutdown sigaltstack signalfd signalfd4 socketpair splice stat statfs "
+    "sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler "
+    "sched_rr_get_interval "
+    "sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl "
+    "semget semop "
+    "semtimedop sendfile sendmmsg sendmsg sendto set_robust_list set_thread_area set_tid_address setfsgid "
+    "setfsuid "
+    "setgid setgroups setitimer setpgid setpriority setregid setresgid setresuid setreuid setrlimit setsid "
+    "setsockopt "
+    "setuid setxattr shmat shmctl shmdt shmget shutdown sigaltstack signalfd signalfd4 socketpair splice "
+    "stat statfs "
     "statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete "
-    "timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime times tkill truncate "
+    "timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime times tkill "
+    "truncate "
     "umask uname unlink unlinkat utime utimensat utimes vfork wait4 waitid waitpid write writev";
 
 constexpr std::array<uint64_t, 5> kPersonalities = {0, 0x8, 0x20000, 0x20008, 0xffffffff};
-constexpr uint64_t kNamespaceFlags = 0x7e020000;  // all CLONE_NEW* but CLONE_NEWTIME, which clone() cannot take
-constexpr uint64_t kAddressFamilyVsock = 40;      // reaches the hypervisor past every network rule
+constexpr uint64_t kNamespaceFlags =
+    0x7e020000;                               // all CLONE_NEW* but CLONE_NEWTIME, which clone() cannot take
+constexpr uint64_t kAddressFamilyVsock = 40;  // reaches the hypervisor past every network rule
 constexpr int kCompiledSizeMax = 1 << 16;
 constexpr int kProfileVersion = 1;
 
@@ -123,8 +147,8 @@ Result<void> add_conditional(void* filter) {
     return {};
 }
 
-// Before the library's program: calls newer than the profile answer ENOSYS rather than EPERM. (The library itself
-// checks the architecture again.)
+// Before the library's program: calls newer than the profile answer ENOSYS rather than EPERM. (The library
+// itself checks the architecture again.)
 void prepend_unknown_calls(std::vector<sock_filter>& program) {
     const std::array<sock_filter, 7> prologue = {{
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
@@ -157,7 +181,8 @@ Result<core::Bytes> read_whole(const std::string& path) {
 
 Result<void> write_whole(const std::string& path, const core::Bytes& bytes) {
     const std::string temporary = std::format("{}.{}", path, ::getpid());
-    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const Descriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return fail_errno(errno, temporary);
     if (::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
         return fail_errno(errno, temporary);

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +50,10 @@ constexpr size_t kConnectionsMax = 128;
 constexpr int kRemoveGroupTries = 400;
 constexpr useconds_t kRemoveGroupPauseUs = 5000;
 constexpr const char* kBuild = "1";
+
+void send_signal(const Descriptor& pidfd, int number) {
+    ::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0);
+}
 
 class Shim {
  public:
@@ -132,14 +136,16 @@ int Shim::run() {
         return 0;
     }
     const auto us = [this](core::Instant since) {
-        return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(loop_.now() - since).count());
+        return static_cast<uint64_t>(
+            std::chrono::duration_cast<std::chrono::microseconds>(loop_.now() - since).count());
     };
     wire::TaskEvent event;
     event.mutable_started()->set_pid(static_cast<uint64_t>(task_.pid));
     event.mutable_started()->set_address(spec().network().address());
     event.mutable_started()->set_setup_us(us(began_));
     event.mutable_started()->set_launch_us(us({std::chrono::microseconds(plan_.taken_us())}));
-    tell(std::move(event), false);  // while we live it can be told again; a machine that fails ends the task too
+    tell(std::move(event),
+         false);  // while we live it can be told again; a machine that fails ends the task too
     watch_task();
     loop_.run();
     clean_up();
@@ -288,7 +294,8 @@ void Shim::accept() {
     clients_.emplace_back();
     const auto client = std::prev(clients_.end());
     client->connection = std::make_unique<ShimConnection>(
-        loop_, std::move(socket), [this, client](const wire::ShimRequest& request) { answer(client, request); },
+        loop_, std::move(socket),
+        [this, client](const wire::ShimRequest& request) { answer(client, request); },
         [this, client] {
             client->exec.reset();  // it uses the connection
             clients_.erase(client);
@@ -308,7 +315,7 @@ void Shim::answer(std::list<Client>::iterator client, const wire::ShimRequest& r
         case wire::ShimRequest::kKill:
             return begin_stop(TaskExited::KILLED, core::milliseconds(request.kill().grace_ms()));
         case wire::ShimRequest::kSignal:
-            if (task_.pidfd) ::pidfd_send_signal(task_.pidfd.get(), static_cast<int>(request.signal()), nullptr, 0);
+            if (task_.pidfd) send_signal(task_.pidfd, static_cast<int>(request.signal()));
             return;
         case wire::ShimRequest::kLease:
             return renew_lease(request.lease().duration_ms());
@@ -361,7 +368,7 @@ void Shim::begin_stop(TaskExited::Reason reason, core::Duration grace) {
     if (!stopping_) {
         stopping_ = reason;
         const int number = spec().stop_signal() == 0 ? SIGTERM : static_cast<int>(spec().stop_signal());
-        ::pidfd_send_signal(task_.pidfd.get(), number, nullptr, 0);
+        send_signal(task_.pidfd, number);
     }
     const core::Instant at = loop_.now() + grace;
     if (kill_at_ && *kill_at_ <= at) return;
@@ -373,7 +380,7 @@ void Shim::begin_stop(TaskExited::Reason reason, core::Duration grace) {
 
 void Shim::kill_all() {
     // Its pid 1 first: the kernel then ends the whole namespace. The group has what was put in from outside.
-    ::pidfd_send_signal(task_.pidfd.get(), SIGKILL, nullptr, 0);
+    send_signal(task_.pidfd, SIGKILL);
     cgroups_->kill(group());
 }
 
@@ -413,9 +420,10 @@ wire::TaskUsage Shim::usage() const {
 }
 
 std::string describe(const TaskExited& exited) {
-    const std::string how = exited.signal() != 0 ? std::format("signal {} ({})", exited.signal(),
-                                                               ::sigdescr_np(static_cast<int>(exited.signal())))
-                                                 : std::format("exit code {}", exited.code());
+    const std::string how =
+        exited.signal() != 0
+            ? std::format("signal {} ({})", exited.signal(), ::sigdescr_np(static_cast<int>(exited.signal())))
+            : std::format("exit code {}", exited.code());
     switch (exited.reason()) {
         case TaskExited::OUT_OF_MEMORY:
             return std::format("out of memory: it met its limit of {}",
@@ -437,7 +445,8 @@ void Shim::ended() {
     int status = 0;
     ::waitpid(task_.pid, &status, 0);
     // The init's own status is a copy at best; killed from outside, it has told nothing.
-    if (int told = 0; task_.status && ::read(task_.status.get(), &told, sizeof(told)) == sizeof(told)) status = told;
+    if (int told = 0; task_.status && ::read(task_.status.get(), &told, sizeof(told)) == sizeof(told))
+        status = told;
     drain(*out_);
     drain(*error_);
     wire::TaskEvent event;
@@ -474,12 +483,13 @@ void Shim::clean_up() {
         client.connection->flush(kLastWords);
     }
     clients_.clear();
-    remove_task_network(plan_);
+    remove_task_network(plan_, network_);
     for (int tries = 0; cgroups_ && tries < kRemoveGroupTries && !cgroups_->remove(group()); tries++) {
         cgroups_->kill(group());
         ::usleep(kRemoveGroupPauseUs);  // the kernel lets go of a dead process's group a little later
     }
-    for (const char* name : {"upper", "work", "staging", "root", kSocketFile}) remove_tree(kShimDirectory, name);
+    for (const char* name : {"upper", "work", "staging", "root", kSocketFile})
+        remove_tree(kShimDirectory, name);
 }
 
 }  // namespace
@@ -497,7 +507,7 @@ int shim_main(const std::vector<std::string>& arguments) {
     ::sigprocmask(SIG_BLOCK, &set, nullptr);
     for (const int number : {SIGHUP, SIGINT, SIGPIPE}) ::signal(number, SIG_IGN);
     ::prctl(PR_SET_NAME, "smackd-shim");
-    ::umask(0077);
+    ::umask(0022);  // the directories above what it makes are root's alone
     if (::chdir("/") != 0) return 2;
     Shim shim(std::move(*plan));
     return shim.run();

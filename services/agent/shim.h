@@ -1,7 +1,8 @@
-// The shim of one task: its parent, its log writer, its timer, its door. `smackd shim TASK_ID`, started by the launcher.
+// The shim of one task: its parent, its log writer, its timer, its door. `smackd shim TASK_ID`, started by
+// the launcher.
 //
-// It outlives the daemon and the launcher. What became of the task is in the task's directory before anybody is told. It ends
-// when the task has ended and that was written.
+// It outlives the daemon and the launcher. What became of the task is in the task's directory before anybody
+// is told. It ends when the task has ended and that was written.
 #pragma once
 
 #include <string>

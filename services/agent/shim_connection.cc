@@ -13,7 +13,10 @@ namespace smackd::agent {
 ShimConnection::ShimConnection(PollLoop& loop, Descriptor socket,
                                core::Callback<void(const wire::ShimRequest&)> on_request,
                                core::Callback<void()> on_close)
-    : loop_(loop), socket_(std::move(socket)), on_request_(std::move(on_request)), on_close_(std::move(on_close)) {
+    : loop_(loop),
+      socket_(std::move(socket)),
+      on_request_(std::move(on_request)),
+      on_close_(std::move(on_close)) {
     loop_.watch(socket_.get(), POLLIN, [this](short events) { ready(events); });
 }
 

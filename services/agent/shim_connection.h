@@ -19,7 +19,8 @@ inline constexpr size_t kShimOutputBytesBusy = 256 << 10;
 class ShimConnection {
  public:
     /// `on_request` gets each request; `on_close` once, and may destroy the connection.
-    ShimConnection(PollLoop& loop, Descriptor socket, core::Callback<void(const wire::ShimRequest&)> on_request,
+    ShimConnection(PollLoop& loop, Descriptor socket,
+                   core::Callback<void(const wire::ShimRequest&)> on_request,
                    core::Callback<void()> on_close);
     ~ShimConnection();
     ShimConnection(const ShimConnection&) = delete;

@@ -11,7 +11,7 @@
 namespace smackd::agent {
 namespace {
 
-constexpr int kLastReads = 64;  // of 32 KiB: more than a pipe holds
+constexpr int kLastReads = 64;          // of 32 KiB: more than a pipe holds
 constexpr char kEndOfTransmission = 4;  // ^D: the end of input on a terminal
 
 }  // namespace
@@ -100,10 +100,12 @@ void ShimExecSession::ended() {
     ::waitpid(program_.helper_pid, nullptr, 0);
     program_.helper_pid = 0;
     // What it wrote before its end is in the pipes; what it left running keeps nothing open for us.
-    for (const auto& [fd, error_stream] : {std::pair{program_.output.get(), false}, {program_.error.get(), true}}) {
+    for (const auto& [fd, error_stream] :
+         {std::pair{program_.output.get(), false}, {program_.error.get(), true}}) {
         pollfd readable{fd, POLLIN, 0};
         for (int rounds = 0; fd >= 0 && rounds < kLastReads; rounds++) {
-            if (::poll(&readable, 1, 0) <= 0 || (readable.revents & POLLIN) == 0 || !relay(fd, error_stream)) break;
+            if (::poll(&readable, 1, 0) <= 0 || (readable.revents & POLLIN) == 0 || !relay(fd, error_stream))
+                break;
         }
         if (fd >= 0) loop_.forget(fd);
     }

@@ -1,5 +1,5 @@
-// StepError: which step of starting a task failed, and with which errno. The names of the steps are for people and
-// tests; README.md has the list.
+// StepError: which step of starting a task failed, and with which errno. The names of the steps are for
+// people and tests; README.md has the list.
 #pragma once
 
 #include <cerrno>

@@ -1,4 +1,5 @@
-// What is left on the host of tasks that are gone: found by the name that everything of this agent carries, and removed.
+// What is left on the host of tasks that are gone: found by the name that everything of this agent carries,
+// and removed.
 #pragma once
 
 #include <string>
@@ -12,8 +13,8 @@ namespace smackd::agent {
 /// The plans of tasks whose shims live.
 std::vector<wire::ShimPlan> living_tasks(const std::string& agent);
 
-/// Ends processes in groups of no living task, removes their groups and their writable files. One line for each thing that
-/// was removed.
+/// Ends processes in groups of no living task, removes their groups and their writable files. One line for
+/// each thing that was removed.
 std::vector<std::string> sweep_orphans(const std::string& agent, const CgroupTree& cgroups,
                                        const std::vector<wire::ShimPlan>& living);
 

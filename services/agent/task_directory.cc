@@ -28,13 +28,14 @@ constexpr std::string_view kEventPrefix = "event.";
 
 Result<void> write_whole(int directory, const std::string& name, std::string_view bytes, bool durable) {
     const std::string temporary = name + ".new";
-    const Descriptor file(::openat(directory, temporary.c_str(),
-                                   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const Descriptor file(
+        ::openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return fail_errno(errno, name);
     if (::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
         return fail_errno(errno == 0 ? ENOSPC : errno, name);
     if (durable && ::fsync(file.get()) != 0) return fail_errno(errno, name);
-    if (::renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) return fail_errno(errno, name);
+    if (::renameat(directory, temporary.c_str(), directory, name.c_str()) != 0)
+        return fail_errno(errno, name);
     if (!durable) return {};
     const Descriptor real(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!real || ::fsync(real.get()) != 0) return fail_errno(errno, name);
@@ -53,7 +54,9 @@ uint64_t sequence_of(std::string_view name) {
 
 bool is_task_id(std::string_view id) {
     if (id.empty() || id.size() > kTaskIdBytesMax) return false;
-    const auto is_plain = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    const auto is_plain = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    };
     return is_plain(id[0]) &&
            std::ranges::all_of(id, [&](char c) { return is_plain(c) || c == '.' || c == '_' || c == '-'; });
 }
@@ -81,18 +84,21 @@ Result<NewTask> make_task_directory(const std::string& agent, const std::string&
     const std::string path = task_directory(agent, task_id);
     const std::string logs = log_directory(agent, task_id);
     if (::mkdir(logs.c_str(), 0700) != 0) {
-        if (errno == EEXIST) return fail(Errc::kConflict, "task_id: '{}' was used before on this node", task_id);
+        if (errno == EEXIST)
+            return fail(Errc::kConflict, "task_id: '{}' was used before on this node", task_id);
         return fail_errno(errno, logs);
     }
     if (::mkdir(path.c_str(), 0700) != 0) {
-        if (errno == EEXIST) return fail(Errc::kConflict, "task_id: '{}' was used before on this node", task_id);
+        if (errno == EEXIST)
+            return fail(Errc::kConflict, "task_id: '{}' was used before on this node", task_id);
         return fail_errno(errno, path);
     }
     NewTask made;
     TRY_ASSIGN(made.directory, open_task_directory(agent, task_id));
     made.lock = Descriptor(
         ::openat(made.directory.get(), kLockFile, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!made.lock || ::flock(made.lock.get(), LOCK_EX | LOCK_NB) != 0) return fail_errno(errno, path + "/lock");
+    if (!made.lock || ::flock(made.lock.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail_errno(errno, path + "/lock");
     return made;
 }
 
@@ -116,7 +122,8 @@ Result<wire::ShimPlan> read_plan(int directory) {
 }
 
 Result<void> write_event(int directory, const wire::TaskEvent& event, bool durable) {
-    return write_whole(directory, std::format("{}{}", kEventPrefix, event.sequence()), wire::serialize(event), durable);
+    return write_whole(directory, std::format("{}{}", kEventPrefix, event.sequence()), wire::serialize(event),
+                       durable);
 }
 
 std::vector<wire::TaskEvent> read_events(int directory) {
@@ -149,7 +156,8 @@ std::vector<std::string> names_in(int at, const std::string& name) {
     if (opened < 0) return names;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(opened), ::closedir);
     if (!directory) return names;
-    while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe): one stream, one thread
+    while (const dirent* entry =
+               ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe): one stream, one thread
         const std::string_view found = entry->d_name;
         if (found != "." && found != "..") names.emplace_back(found);
     }

@@ -44,7 +44,8 @@ void run_task_init(int command_pid, int status, bool stop_all) {
     if (limit_bounding_set(keep) != 0 || set_capabilities(keep) != 0) std::_Exit(125);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // the task's root does not look into our memory
-    // Last, as a change of credentials clears it: without a shim nobody would keep the task's logs and limits.
+    // Last, as a change of credentials clears it: without a shim nobody would keep the task's logs and
+    // limits.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigset_t all;
     sigfillset(&all);

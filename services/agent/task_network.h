@@ -1,5 +1,8 @@
-// The network of one task: a namespace with nothing, or with an address on the node's bridge and published ports.
+// The network of one task: a namespace with nothing, or with an address on the node's bridge and published
+// ports.
 #pragma once
+
+#include <vector>
 
 #include "core/wire/task.pb.h"
 #include "services/agent/descriptor.h"
@@ -7,14 +10,16 @@
 
 namespace smackd::agent {
 
-/// Empty in host mode. The namespace lives as long as the descriptor and the processes in it; its devices go with it.
-/// Steps "network namespace", "veth", "publish port".
+/// Empty in host mode. The namespace lives as long as the descriptor and the processes in it; its devices go
+/// with it. Steps "network namespace", "veth", "publish port".
 struct TaskNetwork {
     Descriptor network_namespace{};
-    std::vector<Descriptor> reserved{};  ///< sockets bound to the published ports, so that nobody else takes them
+    std::vector<Descriptor>
+        reserved{};  ///< sockets bound to the published ports, so that nobody else takes them
+    bool published = false;
 };
 Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan);
 /// Takes back what is not in the namespace: published ports.
-void remove_task_network(const wire::ShimPlan& plan);
+void remove_task_network(const wire::ShimPlan& plan, const TaskNetwork& network);
 
 }  // namespace smackd::agent

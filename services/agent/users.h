@@ -21,8 +21,9 @@ struct TaskUser {
     std::string home = "/";
 };
 
-/// `user` is "", "NAME", "UID", "NAME:GROUP", "UID:GID" or a mixture; a number need not be in the files. The files are what
-/// an image says and may hold anything: lines that are no entries are skipped. kInvalid, kNotFound.
+/// `user` is "", "NAME", "UID", "NAME:GROUP", "UID:GID" or a mixture; a number need not be in the files. The
+/// files are what an image says and may hold anything: lines that are no entries are skipped. kInvalid,
+/// kNotFound.
 core::Result<TaskUser> find_user(std::string_view user, std::string_view passwd, std::string_view group);
 
 }  // namespace smackd::agent

@@ -1,0 +1,48 @@
+// The nft table of the node's bridge: who may talk to whom, and published ports. Pure: rules, not their
+// making.
+//
+// From a task: other tasks, the world (masqueraded), DNS and the named ports of the node; not the node's
+// other ports, not its loopback, not blocked addresses (cloud metadata among them). To a task: only published
+// ports and answers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "core/wire/task.pb.h"
+#include "net/netlink/nftables.h"
+#include "services/agent/ipv4.h"
+
+namespace smackd::agent {
+
+inline constexpr const char* kPortMap = "published";
+inline constexpr const char* kBlockedSet = "blocked";
+inline constexpr const char* kNodePortSet = "node_ports";
+
+struct BridgeRules {
+    std::string table{};   ///< "smackd_NAME"
+    std::string device{};  ///< "smkNAME"
+    Ipv4Prefix subnet{};
+    uint32_t gateway = 0;
+    std::vector<std::string> blocked{};  ///< prefixes
+    std::vector<uint32_t> node_ports{};
+};
+
+/// kInvalid names what is no prefix or port. Prefixes that touch or overlap become one; the metadata
+/// addresses are added.
+core::Result<std::vector<std::pair<uint32_t, uint32_t>>> blocked_ranges(
+    const std::vector<std::string>& prefixes);
+core::Result<std::vector<uint16_t>> node_ports(const std::vector<uint32_t>& ports);
+
+/// The whole table anew, with the ports of `living`, in one batch.
+core::Result<net::netlink::Batch> table_batch(const BridgeRules& rules,
+                                              const std::vector<wire::ShimPlan>& living);
+core::Result<net::netlink::Batch> blocked_batch(const BridgeRules& rules);
+
+std::string bridge_table(const std::string& name);
+/// The host's end of a task's pair of devices.
+std::string task_device(const std::string& name, uint32_t address);
+net::netlink::PortMapping port_mapping(const wire::PublishedPort& port, uint32_t address);
+
+}  // namespace smackd::agent

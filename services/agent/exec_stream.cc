@@ -1,0 +1,58 @@
+#include "services/agent/exec_stream.h"
+
+namespace smackd::agent {
+
+using core::Result;
+using net::Task;
+
+Task<Result<ExecSession::Output>> ExecStream::read() {
+    for (;;) {
+        CO_TRY_ASSIGN(wire::ShimAnswer answer, co_await stream_->receive<wire::ShimAnswer>());
+        Output output;
+        switch (answer.what_case()) {
+            case wire::ShimAnswer::kOutput:
+                output.bytes = std::move(*answer.mutable_output()->mutable_bytes());
+                output.error_stream = answer.output().error_stream();
+                co_return output;
+            case wire::ShimAnswer::kExit:
+                output.exit = std::move(*answer.mutable_exit());
+                co_return output;
+            case wire::ShimAnswer::kRefusal:
+                co_return std::unexpected(core::Error{static_cast<core::Errc>(answer.refusal().code()),
+                                                      answer.refusal().message(), 0});
+            default:
+                break;  // hello, and events of the task
+        }
+    }
+}
+
+Task<Result<void>> ExecStream::write(std::string bytes) {
+    constexpr size_t kPiece = 64 << 10;
+    for (size_t at = 0; at < bytes.size(); at += kPiece) {
+        wire::ShimExecInput input;
+        input.set_bytes(bytes.substr(at, kPiece));
+        CO_TRY(co_await send(std::move(input)));
+    }
+    co_return Result<void>();
+}
+
+Task<Result<void>> ExecStream::end_input() {
+    wire::ShimExecInput input;
+    input.set_end(true);
+    co_return co_await send(std::move(input));
+}
+
+Task<Result<void>> ExecStream::resize(uint32_t rows, uint32_t columns) {
+    wire::ShimExecInput input;
+    input.set_rows(rows);
+    input.set_columns(columns);
+    co_return co_await send(std::move(input));
+}
+
+Task<Result<void>> ExecStream::send(wire::ShimExecInput input) {
+    wire::ShimRequest request;
+    *request.mutable_input() = std::move(input);
+    co_return co_await stream_->send(request);
+}
+
+}  // namespace smackd::agent
