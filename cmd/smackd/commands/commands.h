@@ -19,6 +19,7 @@ std::vector<Command> user_commands();
 std::vector<Command> group_commands();
 std::vector<Command> policy_commands();
 std::vector<Command> backup_commands();  ///< backup, backup verify, backup list, restore
+std::vector<Command> edge_commands();    ///< edge
 std::vector<Command> state_commands();   ///< sql, events, audit, refusals, app list
 
 }  // namespace smackd::cmd

@@ -1,0 +1,217 @@
+#include "services/edge/control.h"
+
+#include <unistd.h>
+
+#include <format>
+
+namespace smackd::edge {
+
+using core::Result;
+namespace dns = core::dns;
+
+namespace {
+
+constexpr size_t kProblemsMax = 100;  // told of one revision
+
+std::string task_owner(std::string_view id) {
+    return std::format("task {}", id);
+}
+std::string name_owner(std::string_view name) {
+    return std::format("name {}", name);
+}
+
+std::string listener_name(const wire::EdgeListener& listener) {
+    return std::format("{} {}", listener.kind() == wire::EdgeListener::UDP ? "udp" : "tcp", listener.address());
+}
+
+}  // namespace
+
+Control::Control(DataLoops loops, bool make_listeners, core::Logger logger)
+    : loops_(loops), make_listeners_(make_listeners), logger_(std::move(logger)) {}
+
+Result<std::vector<std::string>> Control::replace(wire::EdgeTable table) {
+    TRY(state_.replace(std::move(table)));
+    std::vector<std::string> problems;
+    rebuild_zone(problems);
+    sync_listeners(problems);
+    if (problems.size() > kProblemsMax) problems.resize(kProblemsMax);
+    return problems;
+}
+
+Result<std::vector<std::string>> Control::apply(wire::EdgeDelta delta) {
+    const wire::EdgeDelta changes = delta;
+    TRY(state_.apply(std::move(delta)));
+    std::vector<std::string> problems;
+    if (changes.has_settings()) {
+        rebuild_zone(problems);
+    } else {
+        update_zone(changes, problems);
+    }
+    sync_listeners(problems);
+    if (problems.size() > kProblemsMax) problems.resize(kProblemsMax);
+    return problems;
+}
+
+dns::TenantId Control::tenant_of(const wire::EdgeTask& task) const {
+    if (!task.tenant().empty()) return tenants_.of(task.tenant());
+    auto app = state_.apps().find(task.app());
+    return app == state_.apps().end() ? dns::kEverybody : tenants_.of(app->second.tenant());
+}
+
+ZoneChange Control::change_of(const wire::EdgeTask& task) const {
+    ZoneChange change{.owner = task_owner(task.id()), .records = {}, .sources = {}, .tenant = tenant_of(task)};
+    change.records = dns::records_of(task, dns::NameRules::of(state_.settings()), change.tenant);
+    // Its own addresses only: whoever asks from the host's may be anybody.
+    for (const std::string& text : task.addresses()) {
+        if (auto address = core::IpAddress::parse(text)) change.sources.push_back(*address);
+    }
+    return change;
+}
+
+ZoneChange Control::change_of(const wire::EdgeName& name, std::vector<std::string>& problems) {
+    ZoneChange change{.owner = name_owner(name.name()), .records = {}, .sources = {}};
+    auto records = dns::records_of(name, dns::NameRules::of(state_.settings()), tenants_.of(name.tenant()));
+    if (records) {
+        change.records = std::move(*records);
+    } else {
+        problems.push_back(records.error().message);
+    }
+    return change;
+}
+
+void Control::rebuild_zone(std::vector<std::string>& problems) {
+    const wire::EdgeSettings& settings = state_.settings();
+    const dns::NameRules rules = dns::NameRules::of(settings);
+    auto zone = std::make_unique<dns::Zone>();
+    zone->authority = dns::authority(rules, state_.revision());
+    zone->aliases = dns::aliases(rules);
+    zone->set("settings", dns::records_of(settings, rules, problems));
+    for (const auto& [id, task] : state_.tasks()) apply_change(*zone, change_of(task));
+    for (const auto& [text, name] : state_.names()) apply_change(*zone, change_of(name, problems));
+
+    std::vector<net::Address> forwarders;
+    for (const std::string& text : settings.forwarders()) {
+        auto address = net::Address::parse(text);
+        if (address) {
+            forwarders.push_back(*address);
+        } else {
+            problems.push_back("settings.forwarders: " + address.error().message);
+        }
+    }
+    const uint32_t rate = settings.dns_rate_per_source();
+    loops_.dns_loop.post(
+        [&server = loops_.dns, moved = std::move(zone), forwarders, rate]() mutable {
+            server.set_zone(std::move(moved));
+            server.set_forwarders(std::move(forwarders));
+            server.set_rate(rate);
+        },
+        "zone");
+}
+
+void Control::update_zone(const wire::EdgeDelta& delta, std::vector<std::string>& problems) {
+    std::vector<ZoneChange> changes;
+    for (const std::string& id : delta.removed_tasks()) changes.push_back({task_owner(id), {}, {}, dns::kEverybody});
+    for (const std::string& name : delta.removed_names()) changes.push_back({name_owner(name), {}, {}, dns::kEverybody});
+    for (const wire::EdgeTask& task : delta.tasks()) changes.push_back(change_of(task));
+    for (const wire::EdgeName& name : delta.names()) changes.push_back(change_of(name, problems));
+    const auto serial = static_cast<uint32_t>(state_.revision());
+    loops_.dns_loop.post(
+        [&server = loops_.dns, moved = std::move(changes), serial]() mutable {
+            server.change(std::move(moved), serial);
+        },
+        "zone change");
+}
+
+void Control::want(std::map<std::string, Wanted>& all, wire::EdgeListener::Kind kind, const std::string& address,
+                   Purpose purpose) {
+    wire::EdgeListener listener;
+    listener.set_kind(kind);
+    listener.set_address(address);
+    all.emplace(listener_name(listener), Wanted{listener, purpose, false});
+}
+
+void Control::sync_listeners(std::vector<std::string>& problems) {
+    std::map<std::string, Wanted> wanted;
+    for (const std::string& address : state_.settings().dns_listeners()) {
+        want(wanted, wire::EdgeListener::UDP, address, Purpose::kDns);
+        want(wanted, wire::EdgeListener::TCP, address, Purpose::kDns);
+    }
+    for (auto& [name, old] : listeners_) {
+        auto still = wanted.find(name);
+        if (still != wanted.end() && still->second.purpose == old.purpose) {
+            still->second.open = old.open;
+        } else if (old.open) {
+            close(name, old);
+        }
+    }
+    listeners_ = std::move(wanted);
+    for (std::string& problem : retry_listeners()) problems.push_back(std::move(problem));
+}
+
+std::vector<std::string> Control::retry_listeners() {
+    std::vector<std::string> problems;
+    if (!make_listeners_) return problems;
+    for (auto& [name, wanted] : listeners_) {
+        if (wanted.open) continue;
+        if (auto opened = open(wanted); !opened) problems.push_back(opened.error().message);
+    }
+    return problems;
+}
+
+Result<void> Control::open(Wanted& wanted) {
+    TRY_ASSIGN(const net::Address address, net::Address::parse(wanted.listener.address()));
+    const bool udp = wanted.listener.kind() == wire::EdgeListener::UDP;
+    TRY_ASSIGN(const int descriptor, net::open_listener(udp ? net::ListenKind::kUdp : net::ListenKind::kTcp, address));
+    hand_over(wanted, listener_name(wanted.listener), descriptor);
+    return {};
+}
+
+void Control::hand_over(Wanted& wanted, const std::string& name, int descriptor) {
+    wanted.open = true;
+    const bool udp = wanted.listener.kind() == wire::EdgeListener::UDP;
+    loops_.dns_loop.post(
+        [&server = loops_.dns, name, descriptor, udp, logger = logger_] {
+            auto added = udp ? server.add_udp(name, descriptor) : server.add_tcp(name, descriptor);
+            if (!added) logger.error("a listener cannot be used", {{"listener", name}, {"why", added.error().message}});
+        },
+        "listener");
+}
+
+void Control::close(const std::string& name, const Wanted&) {
+    loops_.dns_loop.post([&server = loops_.dns, name] { server.remove_listener(name); }, "listener");
+}
+
+std::vector<wire::EdgeListener> Control::wanted_listeners() const {
+    std::vector<wire::EdgeListener> all;
+    for (const auto& [name, wanted] : listeners_) all.push_back(wanted.listener);
+    return all;
+}
+
+std::vector<wire::EdgeListener> Control::missing_listeners() const {
+    std::vector<wire::EdgeListener> all;
+    for (const auto& [name, wanted] : listeners_) {
+        if (!wanted.open) all.push_back(wanted.listener);
+    }
+    return all;
+}
+
+Result<void> Control::give_listener(const wire::EdgeListener& listener, int descriptor) {
+    auto wanted = listeners_.find(listener_name(listener));
+    if (wanted == listeners_.end() || wanted->second.open) {
+        ::close(descriptor);
+        return {};
+    }
+    auto address = net::bound_address(descriptor);
+    if (!address) {
+        ::close(descriptor);
+        return core::pass(std::move(address), listener.address());
+    }
+    hand_over(wanted->second, wanted->first, descriptor);
+    return {};
+}
+
+void Control::drain() {
+    loops_.dns_loop.post([&server = loops_.dns] { server.drain(); }, "drain");
+}
+
+}  // namespace smackd::edge

@@ -1,0 +1,75 @@
+// Turns the edge's table into what the data loops work with: the zone, the routes, certificates and listeners.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/dns/records.h"
+#include "core/edge_table.h"
+#include "core/logger.h"
+#include "net/listen_socket.h"
+#include "services/edge/dns_server.h"
+
+namespace smackd::edge {
+
+/// The data loops. All of them outlive the control.
+struct DataLoops {
+    net::Loop& dns_loop;
+    DnsServer& dns;
+};
+
+/// Used on the control loop only; reaches the others by post().
+class Control {
+ public:
+    /// `make_listeners`: opens listening sockets itself; otherwise they are given.
+    Control(DataLoops loops, bool make_listeners, core::Logger logger);
+
+    /// What could not be used, in words; everything else is in force. An error: nothing was applied.
+    core::Result<std::vector<std::string>> replace(wire::EdgeTable table);
+    core::Result<std::vector<std::string>> apply(wire::EdgeDelta delta);
+
+    /// Listeners the table wants and nobody has given yet.
+    std::vector<wire::EdgeListener> missing_listeners() const;
+    /// All that the table wants.
+    std::vector<wire::EdgeListener> wanted_listeners() const;
+    /// Takes over a descriptor; closes it when the table does not want it (any more).
+    core::Result<void> give_listener(const wire::EdgeListener& listener, int descriptor);
+    /// Opens what could not be opened before; empty when nothing is missing.
+    std::vector<std::string> retry_listeners();
+
+    const core::EdgeState& state() const { return state_; }
+    bool makes_listeners() const { return make_listeners_; }
+    void drain();
+
+ private:
+    /// For what a listener is wanted.
+    enum class Purpose : uint8_t { kDns };
+    struct Wanted {
+        wire::EdgeListener listener;
+        Purpose purpose = Purpose::kDns;
+        bool open = false;
+    };
+
+    void rebuild_zone(std::vector<std::string>& problems);
+    ZoneChange change_of(const wire::EdgeTask& task) const;
+    ZoneChange change_of(const wire::EdgeName& name, std::vector<std::string>& problems);
+    void update_zone(const wire::EdgeDelta& delta, std::vector<std::string>& problems);
+    void want(std::map<std::string, Wanted>& all, wire::EdgeListener::Kind kind, const std::string& address,
+              Purpose purpose);
+    void sync_listeners(std::vector<std::string>& problems);
+    core::Result<void> open(Wanted& wanted);
+    void hand_over(Wanted& wanted, const std::string& name, int descriptor);
+    void close(const std::string& name, const Wanted& wanted);
+    core::dns::TenantId tenant_of(const wire::EdgeTask& task) const;
+
+    DataLoops loops_;
+    bool make_listeners_;
+    core::Logger logger_;
+    core::EdgeState state_;
+    mutable core::dns::TenantNumbers tenants_;
+    std::map<std::string, Wanted> listeners_;  // by "udp ADDRESS:PORT"
+};
+
+}  // namespace smackd::edge
