@@ -61,7 +61,8 @@ Result<IpNetwork> IpNetwork::parse(std::string_view text) {
     if (slash == std::string_view::npos) return network;
     const std::string_view bits = text.substr(slash + 1);
     auto [stop, error] = std::from_chars(bits.data(), bits.data() + bits.size(), network.prefix_bits_);
-    if (bits.empty() || error != std::errc() || stop != bits.data() + bits.size() || network.prefix_bits_ > most)
+    if (bits.empty() || error != std::errc() || stop != bits.data() + bits.size() ||
+        network.prefix_bits_ > most)
         return fail(Errc::kInvalid, "'{}': the bits of a network are a number from 0 to {}", text, most);
     return network;
 }

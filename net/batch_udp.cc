@@ -64,8 +64,9 @@ class UvBatchUdp final : public BatchUdpSocket {
     size_t slots() const { return connected_ ? 1 : kUdpBatch; }
     static void give_buffer(uv_handle_t* handle, size_t, uv_buf_t* out) {
         auto* self = static_cast<UvBatchUdp*>(static_cast<UvHandle*>(handle->data)->owner);
-        *out = self == nullptr ? uv_buf_init(nullptr, 0)
-                               : uv_buf_init(self->slab_.get(), static_cast<unsigned>(self->slots() * kSlotBytes));
+        *out = self == nullptr
+                   ? uv_buf_init(nullptr, 0)
+                   : uv_buf_init(self->slab_.get(), static_cast<unsigned>(self->slots() * kSlotBytes));
     }
     static void on_received(uv_udp_t* socket, ssize_t count, const uv_buf_t* buffer, const sockaddr* from,
                             unsigned flags);
@@ -111,8 +112,8 @@ void UvBatchUdp::flush() {
     }
     size_t done = 0;
     while (done < count) {
-        const int sent = uv_udp_try_send2(&handle_->udp, static_cast<unsigned>(count - done), buffers.data() + done,
-                                          sizes.data() + done, to.data() + done, 0);
+        const int sent = uv_udp_try_send2(&handle_->udp, static_cast<unsigned>(count - done),
+                                          buffers.data() + done, sizes.data() + done, to.data() + done, 0);
         if (sent == UV_EAGAIN) break;
         // One that cannot go (no route, refused) must not keep the others.
         if (sent <= 0) ++lost_;
@@ -135,7 +136,8 @@ OwnedUvHandle make_udp(Loop& loop, unsigned flags) {
 
 }  // namespace
 
-Result<std::unique_ptr<BatchUdpSocket>> BatchUdpSocket::adopt(Loop& loop, int descriptor, Receiver& receiver) {
+Result<std::unique_ptr<BatchUdpSocket>> BatchUdpSocket::adopt(Loop& loop, int descriptor,
+                                                              Receiver& receiver) {
     OwnedUvHandle handle = make_udp(loop, UV_UDP_RECVMMSG);
     const int status = uv_udp_open(&handle->udp, descriptor);
     if (status < 0) {
@@ -145,7 +147,8 @@ Result<std::unique_ptr<BatchUdpSocket>> BatchUdpSocket::adopt(Loop& loop, int de
     return finish(std::make_unique<UvBatchUdp>(loop, std::move(handle), receiver, false));
 }
 
-Result<std::unique_ptr<BatchUdpSocket>> BatchUdpSocket::connect(Loop& loop, const Address& to, Receiver& receiver) {
+Result<std::unique_ptr<BatchUdpSocket>> BatchUdpSocket::connect(Loop& loop, const Address& to,
+                                                                Receiver& receiver) {
     OwnedUvHandle handle = make_udp(loop, 0);
     const int status = uv_udp_connect(&handle->udp, to.raw());
     if (status < 0) return fail_uv(status, std::format("connect to {}", to.to_string()));

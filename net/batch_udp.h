@@ -1,5 +1,5 @@
-// A UDP socket for many small messages: received and sent in batches (recvmmsg, sendmmsg), without a task or a
-// copy for each. For servers that answer at once; net/socket.h has the one with tasks.
+// A UDP socket for many small messages: received and sent in batches (recvmmsg, sendmmsg), without a task or
+// a copy for each. For servers that answer at once; net/socket.h has the one with tasks.
 #pragma once
 
 #include <array>
@@ -27,17 +27,20 @@ class BatchUdpSocket {
         virtual void on_receive_error(const core::Error& why) = 0;
     };
 
-    /// Takes over a bound descriptor (net/listen_socket.h); it is closed when that fails. The receiver outlives
-    /// the socket.
-    static core::Result<std::unique_ptr<BatchUdpSocket>> adopt(Loop& loop, int descriptor, Receiver& receiver);
+    /// Takes over a bound descriptor (net/listen_socket.h); it is closed when that fails. The receiver
+    /// outlives the socket.
+    static core::Result<std::unique_ptr<BatchUdpSocket>> adopt(Loop& loop, int descriptor,
+                                                               Receiver& receiver);
     /// A socket with a port of its own (the kernel's choice, random) that receives from `to` only.
-    static core::Result<std::unique_ptr<BatchUdpSocket>> connect(Loop& loop, const Address& to, Receiver& receiver);
+    static core::Result<std::unique_ptr<BatchUdpSocket>> connect(Loop& loop, const Address& to,
+                                                                 Receiver& receiver);
 
     virtual ~BatchUdpSocket() = default;  ///< closes; nothing is received afterwards
     /// Where the next message can be written, kBatchDatagramBytesMax bytes; send() takes it.
     virtual std::span<char> room() = 0;
-    /// Puts the first `bytes` bytes of room() into the batch, which goes out when it is full or all that came in
-    /// has been handled. A connected socket ignores `to`. What the kernel does not take is lost, as UDP may.
+    /// Puts the first `bytes` bytes of room() into the batch, which goes out when it is full or all that came
+    /// in has been handled. A connected socket ignores `to`. What the kernel does not take is lost, as UDP
+    /// may.
     virtual void send(size_t bytes, const sockaddr* to) = 0;
     /// Sends now what send() has gathered.
     virtual void flush() = 0;

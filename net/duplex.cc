@@ -133,7 +133,8 @@ bool TcpDuplex::write(std::span<const BytesView> pieces) {
         for (BytesView piece : pieces) {
             // libuv does not change what it writes; its buffer type is shared with reading.
             if (!piece.empty())
-                buffers[count++] = uv_buf_init(const_cast<char*>(piece.data()), static_cast<unsigned>(piece.size()));
+                buffers[count++] =
+                    uv_buf_init(const_cast<char*>(piece.data()), static_cast<unsigned>(piece.size()));
         }
         if (count == 0) return true;
         const int written = uv_try_write(&handle_->stream, buffers.data(), count);
@@ -189,7 +190,8 @@ void TcpDuplex::tune() {
     uv_tcp_keepalive(&handle_->tcp, 1, kProbeAfterSeconds);
     int descriptor = -1;
     uv_fileno(&handle_->handle, &descriptor);
-    const auto timeout_ms = static_cast<unsigned>(std::chrono::ceil<core::milliseconds>(kUnacknowledgedMax).count());
+    const auto timeout_ms =
+        static_cast<unsigned>(std::chrono::ceil<core::milliseconds>(kUnacknowledgedMax).count());
     setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
@@ -348,7 +350,9 @@ class UvAccepted final : public Accepted {
     std::unique_ptr<Duplex> to_duplex(SharedBuffer& buffer) override {
         return std::make_unique<TcpDuplex>(loop_, std::move(handle_), buffer);
     }
-    std::unique_ptr<Stream> to_stream() override { return std::make_unique<UvStream>(loop_, std::move(handle_)); }
+    std::unique_ptr<Stream> to_stream() override {
+        return std::make_unique<UvStream>(loop_, std::move(handle_));
+    }
 
  private:
     Loop& loop_;

@@ -1,6 +1,6 @@
-// Duplex: a byte stream with callbacks, for data paths (ingress) where a task for each read would cost. All TCP
-// connections of a loop read into one buffer, so an idle connection has none. net/stream.h has the form with
-// tasks; TLS is made of a Stream.
+// Duplex: a byte stream with callbacks, for data paths (ingress) where a task for each read would cost. All
+// TCP connections of a loop read into one buffer, so an idle connection has none. net/stream.h has the form
+// with tasks; TLS is made of a Stream.
 #pragma once
 
 #include <functional>
@@ -52,8 +52,8 @@ class Duplex {
     virtual ~Duplex() = default;
 
     virtual void start(Handler& handler) = 0;
-    /// Sends now what the socket takes and queues a copy of the rest. False: broken, close it; on_failed does not
-    /// come as well.
+    /// Sends now what the socket takes and queues a copy of the rest. False: broken, close it; on_failed does
+    /// not come as well.
     [[nodiscard]] virtual bool write(std::span<const core::BytesView> pieces) = 0;
     [[nodiscard]] bool write(core::BytesView bytes) { return write(std::span(&bytes, 1)); }
     virtual size_t queued() const = 0;
@@ -66,10 +66,13 @@ class Duplex {
     virtual void abort() = 0;
 };
 
-/// Connects to `to`; on_connected or on_failed follows. The owner keeps the time limit. Writing may begin at once.
-std::unique_ptr<Duplex> connect_duplex(Loop& loop, SharedBuffer& buffer, const Address& to, Duplex::Handler& handler);
+/// Connects to `to`; on_connected or on_failed follows. The owner keeps the time limit. Writing may begin at
+/// once.
+std::unique_ptr<Duplex> connect_duplex(Loop& loop, SharedBuffer& buffer, const Address& to,
+                                       Duplex::Handler& handler);
 
-/// A Duplex over a Stream (TLS). Its tasks run in `scope`, also after the Duplex is gone, until all is closed.
+/// A Duplex over a Stream (TLS). Its tasks run in `scope`, also after the Duplex is gone, until all is
+/// closed.
 std::unique_ptr<Duplex> duplex_over(std::unique_ptr<Stream> stream, Scope& scope);
 
 /// An accepted TCP connection on its way to become one or the other.

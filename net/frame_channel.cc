@@ -73,7 +73,9 @@ class UnixFrameChannel final : public FrameChannel {
     static void close_all(const std::vector<int>& descriptors) {
         for (int descriptor : descriptors) ::close(descriptor);
     }
-    void watch() { uv_poll_start(&poll_->poll, out_.empty() ? UV_READABLE : UV_READABLE | UV_WRITABLE, on_ready); }
+    void watch() {
+        uv_poll_start(&poll_->poll, out_.empty() ? UV_READABLE : UV_READABLE | UV_WRITABLE, on_ready);
+    }
     Result<void> send_waiting();
     Result<ssize_t> send_once(const Outgoing& frame);
     Result<size_t> receive_once();
@@ -144,7 +146,8 @@ Result<void> UnixFrameChannel::send_waiting() {
 }
 
 void UnixFrameChannel::take_descriptors(msghdr& message) {
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < count; ++i) {
@@ -192,7 +195,8 @@ void UnixFrameChannel::on_ready(uv_poll_t* raw, int status, int) {
         while (self->in_.size() - at >= 4) {
             const size_t length = core::get_u32(self->in_.data() + at);
             if (length > self->frame_bytes_max_) {
-                got = core::fail(Errc::kInvalid, "a frame of {} bytes; {} are allowed", length, self->frame_bytes_max_);
+                got = core::fail(Errc::kInvalid, "a frame of {} bytes; {} are allowed", length,
+                                 self->frame_bytes_max_);
                 break;
             }
             if (self->in_.size() - at - 4 < length) break;

@@ -13,7 +13,7 @@
 
 namespace smackd::net {
 
-inline constexpr size_t kFrameDescriptorsMax = 200;    ///< with one message; the kernel takes 253
+inline constexpr size_t kFrameDescriptorsMax = 200;     ///< with one message; the kernel takes 253
 inline constexpr size_t kWaitingDescriptorsMax = 4096;  ///< received and not yet taken
 
 class FrameChannel {
@@ -44,8 +44,8 @@ class FrameChannel {
     };
 
     /// Takes over a connected Unix stream socket. The handler outlives the channel.
-    static core::Result<std::unique_ptr<FrameChannel>> adopt(Loop& loop, int descriptor, size_t frame_bytes_max,
-                                                             Handler& handler);
+    static core::Result<std::unique_ptr<FrameChannel>> adopt(Loop& loop, int descriptor,
+                                                             size_t frame_bytes_max, Handler& handler);
     virtual ~FrameChannel() = default;
     /// Queues a message with copies of `descriptors` (at most kFrameDescriptorsMax).
     virtual void send(core::BytesView frame, std::span<const int> descriptors = {}) = 0;
@@ -56,7 +56,8 @@ class FrameChannel {
 /// Accepts connections at a listening Unix stream socket until destroyed.
 class FrameListener {
  public:
-    /// Takes over `descriptor`. `on_connected` gets descriptors of its own, of processes of root or of our uid.
+    /// Takes over `descriptor`. `on_connected` gets descriptors of its own, of processes of root or of our
+    /// uid.
     static core::Result<std::unique_ptr<FrameListener>> adopt(Loop& loop, int descriptor,
                                                               core::Callback<void(int)> on_connected);
     virtual ~FrameListener() = default;

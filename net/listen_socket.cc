@@ -15,13 +15,15 @@ using core::Result;
 
 Result<void> prepare(int descriptor, ListenKind kind, const Address& at) {
     const int on = 1;
-    // Connections of a process before us may still be in TIME_WAIT. Not for UDP, where two could then share a port.
+    // Connections of a process before us may still be in TIME_WAIT. Not for UDP, where two could then share a
+    // port.
     if (kind == ListenKind::kTcp) ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (kind == ListenKind::kUdp)
         ::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &kUdpReceiveBytes, sizeof kUdpReceiveBytes);
     const socklen_t size = at.raw()->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
     if (::bind(descriptor, at.raw(), size) != 0) {
-        if (errno == EADDRINUSE) return core::fail(Errc::kConflict, "{}: the address is in use", at.to_string());
+        if (errno == EADDRINUSE)
+            return core::fail(Errc::kConflict, "{}: the address is in use", at.to_string());
         return core::fail_errno(errno, std::format("bind {}", at.to_string()));
     }
     if (kind == ListenKind::kTcp && ::listen(descriptor, kListenSocketBacklog) != 0)

@@ -144,7 +144,8 @@ const Node* Answering::find(BytesView name, Bytes& instead) const {
 bool Answering::exists(const Node* node) const {
     if (node == nullptr) return false;
     if (node->is_apex() && allowed(node->records.front())) return true;
-    if (std::ranges::any_of(node->records, [&](const Record& record) { return visible(record); })) return true;
+    if (std::ranges::any_of(node->records, [&](const Record& record) { return visible(record); }))
+        return true;
     return rules_.asker == kEverybody && node->children > 0;
 }
 
@@ -181,7 +182,8 @@ bool Answering::add_set(uint16_t owner, const Node& node, uint16_t type, size_t 
         if (!message_.add(owner, it->type, it->ttl_s, it->data)) return false;
         ++counts_[section];
         if (section == 0 && it->type == kTypeSrv && target_count_ < kTargetsMax)
-            targets_[target_count_++] = {BytesView(it->data).substr(6), message_.data_at(it->data.size()) + 6};
+            targets_[target_count_++] = {BytesView(it->data).substr(6),
+                                         message_.data_at(it->data.size()) + 6};
     }
     return true;
 }
@@ -235,7 +237,8 @@ void Answering::add_alias(const Node& start) {
     uint16_t owner = kNameOfQuestion;
     const Node* node = &start;
     for (int depth = 0; depth < kAliasDepthMax && node != nullptr; ++depth) {
-        auto alias = std::ranges::find_if(node->records, [&](const Record& r) { return wanted(r, kTypeCname); });
+        auto alias =
+            std::ranges::find_if(node->records, [&](const Record& r) { return wanted(r, kTypeCname); });
         if (alias == node->records.end()) {
             if (!add_set(owner, *node, query_.type, 0)) truncated_ = true;
             return;
@@ -267,8 +270,9 @@ Answer Answering::run() {
         return end(kNameError);
     }
     if (apex == 0 && !add_authority_records(query_.type)) truncated_ = true;
-    const bool alias = query_.type != kTypeCname && query_.type != kTypeAny &&
-                       std::ranges::any_of(node->records, [&](const Record& r) { return wanted(r, kTypeCname); });
+    const bool alias =
+        query_.type != kTypeCname && query_.type != kTypeAny &&
+        std::ranges::any_of(node->records, [&](const Record& r) { return wanted(r, kTypeCname); });
     if (alias) {
         add_alias(*node);
     } else if (!add_set(kNameOfQuestion, *node, query_.type, 0)) {

@@ -28,8 +28,8 @@ struct Answer {
     Rcode rcode = kNoError;
 };
 
-/// Writes the answer to `out`, which has room for rules.bytes_max and at least kUdpBytesPlain bytes. A name of
-/// ours without such records gets NODATA, one that is not there NXDOMAIN, both with SOA (RFC 2308).
+/// Writes the answer to `out`, which has room for rules.bytes_max and at least kUdpBytesPlain bytes. A name
+/// of ours without such records gets NODATA, one that is not there NXDOMAIN, both with SOA (RFC 2308).
 Answer answer(const Zone& zone, const Query& query, const AnswerRules& rules, std::span<char> out);
 
 /// An answer without records; returns its size.

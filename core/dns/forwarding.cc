@@ -11,11 +11,11 @@ constexpr BytesView kOwnOpt{"\0\0\x29\x04\xd0\0\0\0\0\0\0", 11};  // root, OPT, 
 /// A record of a message.
 struct Seen {
     uint16_t type = 0;
-    size_t at = 0;        ///< where its name begins
+    size_t at = 0;  ///< where its name begins
     size_t ttl_at = 0;
     size_t data_at = 0;
     size_t end = 0;
-    int section = 0;      ///< 0 answer, 1 authority, 2 additional
+    int section = 0;  ///< 0 answer, 1 authority, 2 additional
 };
 
 /// All records, or nullopt when the message is malformed.
@@ -61,7 +61,8 @@ Bytes cache_key(const Query& query) {
 Bytes outgoing_query(const Query& query, uint16_t id, Random& random) {
     Bytes out(kHeaderBytes, '\0');
     write_u16(out.data(), id);
-    write_u16(out.data() + 2, static_cast<uint16_t>(kFlagRecursionDesired | (query.flags & kFlagCheckingDisabled)));
+    write_u16(out.data() + 2,
+              static_cast<uint16_t>(kFlagRecursionDesired | (query.flags & kFlagCheckingDisabled)));
     write_u16(out.data() + 4, 1);
     write_u16(out.data() + 10, 1);
     out += query.name();
@@ -98,17 +99,18 @@ Bytes incoming_reply(const Query& query, BytesView reply, size_t bytes_max) {
     auto records = records_in(out);
     const size_t question_end = kHeaderBytes + query.question.size();
     if (!records || out.size() < question_end) return {};
-    // OPT is between neighbours only: ours goes, and the asker gets one when it sent one. It stands last, or names
-    // behind it would move.
-    const bool opt_last = !records->empty() && records->back().type == kTypeOpt && records->back().end == out.size();
+    // OPT is between neighbours only: ours goes, and the asker gets one when it sent one. It stands last, or
+    // names behind it would move.
+    const bool opt_last =
+        !records->empty() && records->back().type == kTypeOpt && records->back().end == out.size();
     if (opt_last && !query.edns) {
         out.resize(records->back().at);
         write_u16(out.data() + 10, static_cast<uint16_t>(read_u16(out, 10) - 1));
     }
     write_u16(out.data(), query.id);
     uint16_t flags = read_u16(out, 2);
-    flags = static_cast<uint16_t>((flags & ~(kFlagAuthoritative | kFlagRecursionDesired)) | kFlagRecursionAvailable |
-                                  (query.flags & kFlagRecursionDesired));
+    flags = static_cast<uint16_t>((flags & ~(kFlagAuthoritative | kFlagRecursionDesired)) |
+                                  kFlagRecursionAvailable | (query.flags & kFlagRecursionDesired));
     std::ranges::copy(query.question, out.begin() + kHeaderBytes);
     if (out.size() > bytes_max) {
         out.resize(question_end);

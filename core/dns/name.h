@@ -18,8 +18,8 @@ Result<Bytes> name_to_wire(std::string_view text);
 /// For people: dots between labels, no final one; "." is the root. What is not printable is written \DDD.
 std::string name_to_text(BytesView wire);
 
-/// One label as RFC 1123 wants it: lower case, '.' and '_' become '-', other characters are dropped, no '-' at
-/// the ends, at most 63 bytes. May be empty.
+/// One label as RFC 1123 wants it: lower case, '.' and '_' become '-', other characters are dropped, no '-'
+/// at the ends, at most 63 bytes. May be empty.
 std::string mangle_label(std::string_view text);
 /// The same for each part between dots; empty parts are dropped.
 std::string mangle_labels(std::string_view text);

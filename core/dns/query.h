@@ -64,7 +64,8 @@ struct Query {
     /// The name from its `index`th label on; index 0 is the whole name, labels() the root.
     BytesView suffix(uint8_t index) const { return name().substr(label_at_[index]); }
 
-    /// False: drop it, it deserves no answer (too short, itself an answer). Otherwise `verdict` says how it is.
+    /// False: drop it, it deserves no answer (too short, itself an answer). Otherwise `verdict` says how it
+    /// is.
     bool parse(BytesView packet);
 
  private:
@@ -79,7 +80,8 @@ struct Query {
 
 /// Big-endian, as all of DNS; the caller has checked the length.
 inline uint16_t read_u16(BytesView bytes, size_t at) {
-    return static_cast<uint16_t>((static_cast<uint8_t>(bytes[at]) << 8) | static_cast<uint8_t>(bytes[at + 1]));
+    return static_cast<uint16_t>((static_cast<uint8_t>(bytes[at]) << 8) |
+                                 static_cast<uint8_t>(bytes[at + 1]));
 }
 inline uint32_t read_u32(BytesView bytes, size_t at) {
     return (static_cast<uint32_t>(read_u16(bytes, at)) << 16) | read_u16(bytes, at + 2);

@@ -9,7 +9,8 @@
 
 namespace smackd::core::dns {
 
-inline constexpr size_t kRateSlots = 8192;  ///< sources watched at once; a newer one takes an older one's place
+inline constexpr size_t kRateSlots =
+    8192;  ///< sources watched at once; a newer one takes an older one's place
 
 class RateLimit {
  public:

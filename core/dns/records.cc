@@ -18,8 +18,8 @@ Record address_record(const IpAddress& address, uint32_t ttl_s, TenantId tenant)
             .data = Bytes(address.bytes())};
 }
 
-Record server_record(const Bytes& target, uint32_t port, uint32_t ttl_s, TenantId tenant, uint32_t priority = 0,
-                     uint32_t weight = kSrvWeight) {
+Record server_record(const Bytes& target, uint32_t port, uint32_t ttl_s, TenantId tenant,
+                     uint32_t priority = 0, uint32_t weight = kSrvWeight) {
     Record record{.type = kTypeSrv, .tenant = tenant, .ttl_s = ttl_s, .data = Bytes(6, '\0')};
     write_u16(record.data.data(), static_cast<uint16_t>(priority));
     write_u16(record.data.data() + 2, static_cast<uint16_t>(weight));
@@ -80,19 +80,21 @@ std::string lower(std::string text) {
     return text;
 }
 
-void add_ports(Collector& out, const wire::EdgeTask& task, const std::string& label, const std::string& canonical,
-               const std::string& framework, const std::string& domain) {
+void add_ports(Collector& out, const wire::EdgeTask& task, const std::string& label,
+               const std::string& canonical, const std::string& framework, const std::string& domain) {
     const bool own = task.addresses_size() > 0;
     for (std::string_view protocol : {"tcp", "udp"}) {
         const std::string service = std::format("_{}._{}.{}", label, protocol, framework);
         for (const wire::EdgeTaskPort& port : task.ports()) {
             if (!speaks(port, protocol)) continue;
-            const uint32_t here = own && port.container_port() != 0 ? port.container_port() : port.host_port();
+            const uint32_t here =
+                own && port.container_port() != 0 ? port.container_port() : port.host_port();
             out.add_server(service + "." + domain, canonical + "." + domain, here);
             out.add_server(service + ".slave." + domain, canonical + ".slave." + domain, port.host_port());
             const std::string name = mangle_label(port.name());
             if (!name.empty())
-                out.add_server(std::format("_{}.{}.{}", name, service, domain), canonical + "." + domain, here);
+                out.add_server(std::format("_{}.{}.{}", name, service, domain), canonical + "." + domain,
+                               here);
         }
     }
 }
@@ -119,7 +121,8 @@ std::vector<NamedRecord> records_of(const wire::EdgeTask& task, const NameRules&
     if (label.empty() || framework.empty()) return {};
     std::string tail = "-" + task_hash(task.id());
     if (const std::string agent = agent_suffix(task.agent()); !agent.empty()) tail += "-" + agent;
-    const std::string canonical = label.substr(0, kLabelBytesMax - std::min(tail.size(), kLabelBytesMax)) + tail;
+    const std::string canonical =
+        label.substr(0, kLabelBytesMax - std::min(tail.size(), kLabelBytesMax)) + tail;
 
     const std::vector<IpAddress> host = addresses_of(task.host_addresses());
     std::vector<IpAddress> own = addresses_of(task.addresses());
@@ -139,7 +142,8 @@ std::vector<NamedRecord> records_of(const wire::EdgeTask& task, const NameRules&
     return out.take();
 }
 
-Result<std::vector<NamedRecord>> records_of(const wire::EdgeName& name, const NameRules& rules, TenantId tenant) {
+Result<std::vector<NamedRecord>> records_of(const wire::EdgeName& name, const NameRules& rules,
+                                            TenantId tenant) {
     auto wire = name_to_wire(name.name());
     if (!wire) return pass(std::move(wire), std::format("names '{}'", name.name()));
     if (wire->size() == 1) return fail(Errc::kInvalid, "names: the root cannot be a name of ours");
@@ -149,8 +153,10 @@ Result<std::vector<NamedRecord>> records_of(const wire::EdgeName& name, const Na
         auto target = name_to_wire(name.alias());
         if (!target) return pass(std::move(target), std::format("alias of '{}'", name.name()));
         if (name.addresses_size() > 0 || name.servers_size() > 0)
-            return fail(Errc::kInvalid, "names '{}': an alias has nothing else (RFC 1034 section 3.6.2)", name.name());
-        records.push_back({*wire, Record{.type = kTypeCname, .tenant = tenant, .ttl_s = ttl_s, .data = *target}});
+            return fail(Errc::kInvalid, "names '{}': an alias has nothing else (RFC 1034 section 3.6.2)",
+                        name.name());
+        records.push_back(
+            {*wire, Record{.type = kTypeCname, .tenant = tenant, .ttl_s = ttl_s, .data = *target}});
     }
     for (const std::string& text : name.addresses()) {
         auto address = IpAddress::parse(text);
@@ -161,9 +167,10 @@ Result<std::vector<NamedRecord>> records_of(const wire::EdgeName& name, const Na
         auto target = name_to_wire(server.target());
         if (!target) return pass(std::move(target), std::format("server of '{}'", name.name()));
         if (server.port() > 65535 || server.priority() > 65535 || server.weight() > 65535)
-            return fail(Errc::kInvalid, "servers of '{}': port, priority and weight are at most 65535", name.name());
-        records.push_back(
-            {*wire, server_record(*target, server.port(), ttl_s, tenant, server.priority(), server.weight())});
+            return fail(Errc::kInvalid, "servers of '{}': port, priority and weight are at most 65535",
+                        name.name());
+        records.push_back({*wire, server_record(*target, server.port(), ttl_s, tenant, server.priority(),
+                                                server.weight())});
     }
     const std::string text = name_to_text(*wire);
     if (!is_under(text, rules.domain) && !is_under(text, kOwnDomain))
@@ -206,13 +213,15 @@ void add_leader(Collector& out, const wire::EdgeSettings& settings, const NameRu
         const std::string mangled = mangle_labels(framework);
         if (mangled.empty()) continue;
         out.add_addresses(mangled + "." + rules.domain, leader);
-        out.add_server(std::format("_framework._tcp.{}.{}", mangled, rules.domain), mangled + "." + rules.domain, port);
+        out.add_server(std::format("_framework._tcp.{}.{}", mangled, rules.domain),
+                       mangled + "." + rules.domain, port);
     }
 }
 
 void check_addresses(const Strings& texts, std::string_view field, std::vector<std::string>& problems) {
     for (const std::string& text : texts) {
-        if (!IpAddress::parse(text)) problems.push_back(std::format("{}: '{}' is no IP address", field, text));
+        if (!IpAddress::parse(text))
+            problems.push_back(std::format("{}: '{}' is no IP address", field, text));
     }
 }
 
@@ -232,7 +241,8 @@ std::vector<NamedRecord> records_of(const wire::EdgeSettings& settings, const Na
     add_leader(out, settings, rules);
     add_hosts(out, settings, rules);
     for (const wire::EdgeGroup& group : settings.groups()) {
-        check_addresses(group.dns_addresses(), std::format("dns_addresses of group '{}'", group.name()), problems);
+        check_addresses(group.dns_addresses(), std::format("dns_addresses of group '{}'", group.name()),
+                        problems);
         for (const std::string& name : group.dns_names()) {
             if (auto wire = name_to_wire(name); !wire) problems.push_back(wire.error().message);
             out.add_addresses(name, addresses_of(group.dns_addresses()));

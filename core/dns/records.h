@@ -24,15 +24,17 @@ struct NameRules {
 /// True for tasks that have names: running, not known to be ill, not on their way out.
 bool is_named(const wire::EdgeTask& task);
 
-/// Names of one task T of framework F, each in domain D. Where the task has addresses of its own, those and its
-/// container ports are told, else the host's; a target and its port always belong together.
-///   A/AAAA  T.F.D (dots kept, and as one label), T-HASH-AGENT.F.D; the host's: T.F.slave.D, T-HASH-AGENT.F.slave.D
-///   SRV     _T._tcp.F.D, _PORTNAME._T._tcp.F.D, _T._tcp.F.slave.D and the same for udp
+/// Names of one task T of framework F, each in domain D. Where the task has addresses of its own, those and
+/// its container ports are told, else the host's; a target and its port always belong together.
+///   A/AAAA  T.F.D (dots kept, and as one label), T-HASH-AGENT.F.D; the host's: T.F.slave.D,
+///   T-HASH-AGENT.F.slave.D SRV     _T._tcp.F.D, _PORTNAME._T._tcp.F.D, _T._tcp.F.slave.D and the same for
+///   udp
 std::vector<NamedRecord> records_of(const wire::EdgeTask& task, const NameRules& rules, TenantId tenant);
 
-/// Records of a name; names that are under no zone of ours become zones of their own. kInvalid names field and
-/// rule.
-Result<std::vector<NamedRecord>> records_of(const wire::EdgeName& name, const NameRules& rules, TenantId tenant);
+/// Records of a name; names that are under no zone of ours become zones of their own. kInvalid names field
+/// and rule.
+Result<std::vector<NamedRecord>> records_of(const wire::EdgeName& name, const NameRules& rules,
+                                            TenantId tenant);
 
 /// leader, master, slave, ns1, the frameworks, the load balancer's names, NODE.node.smack, and the zones
 /// themselves. What is malformed is left out and named in `problems`.

@@ -47,7 +47,8 @@ void Zone::take_away(Owner& owner) {
     std::ranges::sort(positions);
     positions.erase(std::ranges::unique(positions).begin(), positions.end());
     for (Position position : positions)
-        std::erase_if(position->second.records, [&](const Record& record) { return record.owner == owner.id; });
+        std::erase_if(position->second.records,
+                      [&](const Record& record) { return record.owner == owner.id; });
     // Only now: dropping one may drop another of the list, which then is empty as well.
     std::vector<Bytes> empty;
     for (Position position : positions) {
@@ -82,7 +83,8 @@ TenantId TenantNumbers::of(std::string_view name) {
     if (name.empty()) return kEverybody;
     auto found = numbers_.find(name);
     if (found != numbers_.end()) return found->second;
-    // Numbers run out far above what a cluster has; the last one is then shared, and its tenants see each other.
+    // Numbers run out far above what a cluster has; the last one is then shared, and its tenants see each
+    // other.
     const size_t next = std::min<size_t>(numbers_.size() + 1, std::numeric_limits<TenantId>::max());
     return numbers_.emplace(std::string(name), static_cast<TenantId>(next)).first->second;
 }

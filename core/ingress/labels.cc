@@ -29,8 +29,8 @@ std::string lower(std::string text) {
 
 bool is_host(std::string_view host) {
     if (host.starts_with("*.")) host.remove_prefix(2);
-    return !host.empty() && host.size() <= kHostBytesMax && host.front() != '.' && host.find("..") == host.npos &&
-           std::ranges::all_of(host, [](char c) {
+    return !host.empty() && host.size() <= kHostBytesMax && host.front() != '.' &&
+           host.find("..") == host.npos && std::ranges::all_of(host, [](char c) {
                return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
            });
 }
@@ -61,7 +61,8 @@ class PortLabels {
         int32_t number = 0;
         auto [stop, error] = std::from_chars(value->data(), value->data() + value->size(), number);
         if (error != std::errc() || stop != value->data() + value->size() || number < least || number > most)
-            return fail(Errc::kInvalid, "label {}: '{}' is no number from {} to {}", label(name), *value, least, most);
+            return fail(Errc::kInvalid, "label {}: '{}' is no number from {} to {}", label(name), *value,
+                        least, most);
         return number;
     }
 
@@ -92,16 +93,19 @@ Result<void> read_routes(const PortLabels& of, wire::EdgePort& port) {
     }
     std::vector<std::string> prefixes = paths == nullptr ? std::vector<std::string>{""} : split(*paths, " ");
     std::erase(prefixes, "-i");  // of HAProxy's own syntax: without case; paths have case here
-    TRY_ASSIGN(const int32_t weight, of.number("BACKEND_WEIGHT", paths == nullptr ? 0 : 1, -1'000'000, 1'000'000));
+    TRY_ASSIGN(const int32_t weight,
+               of.number("BACKEND_WEIGHT", paths == nullptr ? 0 : 1, -1'000'000, 1'000'000));
     for (const std::string& written : split(*hosts, ", ")) {
         const std::string host = lower(written);
         if (!is_host(host))
             return fail(Errc::kInvalid, "label {}: '{}' is no host name", of.label("VHOST"), written);
         for (const std::string& prefix : prefixes) {
             if (!prefix.empty() && prefix.front() != '/')
-                return fail(Errc::kInvalid, "label {}: '{}' does not start with '/'", of.label("PATH"), prefix);
+                return fail(Errc::kInvalid, "label {}: '{}' does not start with '/'", of.label("PATH"),
+                            prefix);
             if (port.routes_size() >= static_cast<int>(kRoutesMax))
-                return fail(Errc::kInvalid, "label {}: more than {} hosts and paths", of.label("VHOST"), kRoutesMax);
+                return fail(Errc::kInvalid, "label {}: more than {} hosts and paths", of.label("VHOST"),
+                            kRoutesMax);
             wire::EdgeRoute& route = *port.add_routes();
             route.set_host(host);
             route.set_path(prefix);
@@ -151,7 +155,8 @@ Result<std::vector<wire::EdgePort>> ports_from_labels(const std::map<std::string
         const PortLabels of(labels, i);
         wire::EdgePort port;
         port.set_index(static_cast<uint32_t>(i));
-        TRY_ASSIGN(const int32_t number, of.number("PORT", static_cast<int32_t>(ports[i].service_port), 0, 65535));
+        TRY_ASSIGN(const int32_t number,
+                   of.number("PORT", static_cast<int32_t>(ports[i].service_port), 0, 65535));
         port.set_service_port(static_cast<uint32_t>(number));
         TRY(read_groups(labels, of, port));
         TRY(read_routes(of, port));

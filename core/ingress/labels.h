@@ -16,10 +16,10 @@ struct LabelledPort {
     bool http_check = false;  ///< it has an HTTP health check: its mode is http whatever the labels say
 };
 
-/// One EdgePort for each of `ports`; those in no group have no `groups`. Read are HAPROXY_GROUP, and per port n
-/// HAPROXY_n_ GROUP, ENABLED, PORT, MODE, BALANCE, VHOST, PATH, BACKEND_WEIGHT, REDIRECT_TO_HTTPS, USE_HSTS,
-/// STICKY, BACKEND_NETWORK_ALLOWED_ACL. kInvalid names the label and the rule; other HAPROXY_ labels are not
-/// read (HAProxy's own templates mean nothing here).
+/// One EdgePort for each of `ports`; those in no group have no `groups`. Read are HAPROXY_GROUP, and per port
+/// n HAPROXY_n_ GROUP, ENABLED, PORT, MODE, BALANCE, VHOST, PATH, BACKEND_WEIGHT, REDIRECT_TO_HTTPS,
+/// USE_HSTS, STICKY, BACKEND_NETWORK_ALLOWED_ACL. kInvalid names the label and the rule; other HAPROXY_
+/// labels are not read (HAProxy's own templates mean nothing here).
 Result<std::vector<wire::EdgePort>> ports_from_labels(const std::map<std::string, std::string>& labels,
                                                       const std::vector<LabelledPort>& ports);
 

@@ -32,7 +32,8 @@ using TasksByApp = std::map<std::string_view, std::vector<const wire::EdgeTask*>
 /// Puts the tables together; one use.
 class Builder {
  public:
-    Builder(const EdgeState& state, std::vector<std::string>& problems) : state_(state), problems_(problems) {}
+    Builder(const EdgeState& state, std::vector<std::string>& problems)
+        : state_(state), problems_(problems) {}
 
     std::shared_ptr<const Routes> build() {
         for (const auto& [id, task] : state_.tasks()) {
@@ -78,8 +79,10 @@ void Builder::add_group_listener(const std::string& group, const std::string& ad
 }
 
 void Builder::add_group_listeners(const wire::EdgeGroup& group) {
-    for (const std::string& address : group.http_listeners()) add_group_listener(group.name(), address, false);
-    for (const std::string& address : group.https_listeners()) add_group_listener(group.name(), address, true);
+    for (const std::string& address : group.http_listeners())
+        add_group_listener(group.name(), address, false);
+    for (const std::string& address : group.https_listeners())
+        add_group_listener(group.name(), address, true);
     for (const std::string& address : group.http_listeners()) {
         auto plan = routes_->listeners.find(address);
         if (plan != routes_->listeners.end() && group.https_listeners_size() > 0)
@@ -119,7 +122,8 @@ PoolPtr Builder::make_pool(const wire::EdgeApp& app, const wire::EdgePort& port)
 void Builder::add_service_port(const wire::EdgePort& port, const PoolPtr& pool) {
     if (port.service_port() == 0) return;
     if (port.service_port() > 65535) {
-        problems_.push_back(std::format("{}: service port {} is above 65535", pool->app, port.service_port()));
+        problems_.push_back(
+            std::format("{}: service port {} is above 65535", pool->app, port.service_port()));
         return;
     }
     for (const wire::EdgeGroup& group : state_.settings().groups()) {
@@ -148,8 +152,8 @@ void Builder::add_hosts(const wire::EdgePort& port, const PoolPtr& pool) {
         for (const std::string& listener : listeners)
             taken |= !hosts_[listener]->add(route.host(), {route.path(), route.weight(), pool});
         if (taken)
-            problems_.push_back(std::format("{}: virtual host {}{} belongs to another app", pool->app, route.host(),
-                                            route.path()));
+            problems_.push_back(std::format("{}: virtual host {}{} belongs to another app", pool->app,
+                                            route.host(), route.path()));
     }
 }
 
@@ -205,7 +209,8 @@ std::string backend_address(const wire::EdgeTask& task, uint32_t port_index) {
     if (!port.backend().empty()) return port.backend();
     if (task.addresses_size() > 0 && (port.container_port() != 0 || port.host_port() != 0))
         return join(task.addresses(0), port.container_port() != 0 ? port.container_port() : port.host_port());
-    if (task.host_addresses_size() > 0 && port.host_port() != 0) return join(task.host_addresses(0), port.host_port());
+    if (task.host_addresses_size() > 0 && port.host_port() != 0)
+        return join(task.host_addresses(0), port.host_port());
     return "";
 }
 

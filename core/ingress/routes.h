@@ -1,5 +1,5 @@
-// Where a request goes: listeners, virtual hosts and paths, pools of backends. Built from the edge's table as a
-// whole and never changed; who works with one keeps it until done.
+// Where a request goes: listeners, virtual hosts and paths, pools of backends. Built from the edge's table as
+// a whole and never changed; who works with one keeps it until done.
 #pragma once
 
 #include <map>
@@ -37,7 +37,8 @@ struct Pool {
 
     bool allows(const IpAddress& source) const;
 };
-using PoolPtr = std::shared_ptr<const Pool>;  ///< shared by tables and the requests that began under an older one
+using PoolPtr =
+    std::shared_ptr<const Pool>;  ///< shared by tables and the requests that began under an older one
 
 struct PathRule {
     std::string prefix;
@@ -48,8 +49,8 @@ struct PathRule {
 /// Host name -> paths in the order they are tried.
 class VirtualHosts {
  public:
-    /// The pool for a request; nullptr when nobody has that name or path. `host` is lower case without port; a
-    /// rule for "*.example.org" takes what no rule names, one label deep.
+    /// The pool for a request; nullptr when nobody has that name or path. `host` is lower case without port;
+    /// a rule for "*.example.org" takes what no rule names, one label deep.
     PoolPtr find(std::string_view host, std::string_view path) const;
     bool knows(std::string_view host) const { return rules_of(host) != nullptr; }
     /// False when another pool has this host and path already.
@@ -78,8 +79,8 @@ struct Routes {
     std::vector<PoolPtr> pools;
 };
 
-/// Builds all of it. What cannot be used (two apps with one name or port, malformed addresses) is left out and
-/// named in `problems`; of two apps the one with the lower id keeps what both want.
+/// Builds all of it. What cannot be used (two apps with one name or port, malformed addresses) is left out
+/// and named in `problems`; of two apps the one with the lower id keeps what both want.
 std::shared_ptr<const Routes> build_routes(const EdgeState& state, std::vector<std::string>& problems);
 
 /// True for tasks that get requests: running, not ill or unchecked, not on their way out.

@@ -17,7 +17,7 @@ enum class ClientCertificates : uint8_t { kNone, kOptional, kRequired };
 
 /// A certificate for clients that ask for one host name (SNI, RFC 6066 section 3).
 struct NamedCertificate {
-    std::string server_name;  ///< lower case, exact
+    std::string server_name;  ///< lower case; "*.example.org" for one label
     std::string certificate_pem;
     std::string key_pem;
 };

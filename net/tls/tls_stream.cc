@@ -46,10 +46,15 @@ int TlsStream::on_server_name(void* native, mbedtls_ssl_context* ssl, const unsi
     self->server_name_ = crypto::view(name, length);
     std::ranges::transform(self->server_name_, self->server_name_.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    for (const OwnCertificate& own : static_cast<TlsConfig::Native*>(native)->by_name) {
-        if (own.server_name != self->server_name_) continue;
-        self->own_ = &own;
-        return mbedtls_ssl_set_hs_own_cert(ssl, own.chain.get(), own.key.get());
+    // The name itself goes before a wildcard for its first label (RFC 6125 section 6.4.3).
+    const size_t dot = self->server_name_.find('.');
+    const std::string wildcard = dot == std::string::npos ? "" : "*" + self->server_name_.substr(dot);
+    for (const std::string& wanted : {self->server_name_, wildcard}) {
+        for (const OwnCertificate& own : static_cast<TlsConfig::Native*>(native)->by_name) {
+            if (wanted.empty() || own.server_name != wanted) continue;
+            self->own_ = &own;
+            return mbedtls_ssl_set_hs_own_cert(ssl, own.chain.get(), own.key.get());
+        }
     }
     return 0;
 }

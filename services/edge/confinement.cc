@@ -32,19 +32,80 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
-// What libuv, glibc's threads and allocator, and our sockets use. No call that opens, starts or mounts anything.
+// What libuv, glibc's threads and allocator, and our sockets use. No call that opens, starts or mounts
+// anything.
 constexpr long kAllowed[] = {
-    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_close, SYS_fstat, SYS_lseek, SYS_munmap, SYS_mremap, SYS_brk,
-    SYS_madvise, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigtimedwait, SYS_rt_sigpending,
-    SYS_sigaltstack, SYS_ioctl, SYS_pipe2, SYS_fcntl, SYS_dup, SYS_eventfd2, SYS_nanosleep, SYS_clock_nanosleep,
-    SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid,
-    SYS_getgid, SYS_getegid, SYS_getppid, SYS_connect, SYS_accept4, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
-    SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_shutdown, SYS_bind, SYS_listen, SYS_getsockname, SYS_getpeername,
-    SYS_setsockopt, SYS_getsockopt, SYS_futex, SYS_sched_yield, SYS_sched_getaffinity, SYS_exit, SYS_exit_group,
-    SYS_getrandom, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_ppoll, SYS_set_robust_list,
-    SYS_rseq, SYS_tgkill, SYS_getrusage, SYS_restart_syscall, SYS_sysinfo, SYS_uname, SYS_set_tid_address,
+    SYS_read,
+    SYS_write,
+    SYS_readv,
+    SYS_writev,
+    SYS_close,
+    SYS_fstat,
+    SYS_lseek,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_brk,
+    SYS_madvise,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_rt_sigtimedwait,
+    SYS_rt_sigpending,
+    SYS_sigaltstack,
+    SYS_ioctl,
+    SYS_pipe2,
+    SYS_fcntl,
+    SYS_dup,
+    SYS_eventfd2,
+    SYS_nanosleep,
+    SYS_clock_nanosleep,
+    SYS_clock_gettime,
+    SYS_clock_getres,
+    SYS_gettimeofday,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_getuid,
+    SYS_geteuid,
+    SYS_getgid,
+    SYS_getegid,
+    SYS_getppid,
+    SYS_connect,
+    SYS_accept4,
+    SYS_sendto,
+    SYS_sendmsg,
+    SYS_sendmmsg,
+    SYS_recvfrom,
+    SYS_recvmsg,
+    SYS_recvmmsg,
+    SYS_shutdown,
+    SYS_bind,
+    SYS_listen,
+    SYS_getsockname,
+    SYS_getpeername,
+    SYS_setsockopt,
+    SYS_getsockopt,
+    SYS_futex,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_getrandom,
+    SYS_epoll_create1,
+    SYS_epoll_ctl,
+    SYS_epoll_pwait,
+    SYS_ppoll,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_tgkill,
+    SYS_getrusage,
+    SYS_restart_syscall,
+    SYS_sysinfo,
+    SYS_uname,
+    SYS_set_tid_address,
 #if defined(__x86_64__)
-    SYS_epoll_wait, SYS_poll, SYS_time,
+    SYS_epoll_wait,
+    SYS_poll,
+    SYS_time,
 #endif
 };
 
@@ -127,9 +188,11 @@ Result<void> set_capabilities(bool bind_low_ports) {
 }
 
 Result<void> drop_ids(const EdgeConfinement& rules) {
-    // Groups first: without root they cannot be changed. KEEPCAPS lets the one capability live through setresuid.
+    // Groups first: without root they cannot be changed. KEEPCAPS lets the one capability live through
+    // setresuid.
     if (::setgroups(0, nullptr) != 0) return fail_errno(errno, "setgroups");
-    if (rules.gid != 0 && ::setresgid(rules.gid, rules.gid, rules.gid) != 0) return fail_errno(errno, "setresgid");
+    if (rules.gid != 0 && ::setresgid(rules.gid, rules.gid, rules.gid) != 0)
+        return fail_errno(errno, "setresgid");
     if (rules.uid == 0) return {};
     if (rules.binds_low_ports && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
         return fail_errno(errno, "prctl(PR_SET_KEEPCAPS)");
@@ -143,7 +206,8 @@ Result<void> drop_ids(const EdgeConfinement& rules) {
 Result<void> confine_edge(const EdgeConfinement& rules) {
     // Descriptors of the parent that were not close-on-exec must not be of use to whoever takes this over.
     const auto first = static_cast<unsigned>(rules.last_descriptor + 1);
-    if (::syscall(SYS_close_range, first, ~0U, 0U) != 0 && errno != ENOSYS) return fail_errno(errno, "close_range");
+    if (::syscall(SYS_close_range, first, ~0U, 0U) != 0 && errno != ENOSYS)
+        return fail_errno(errno, "close_range");
     const rlimit no_core{0, 0};
     if (::setrlimit(RLIMIT_CORE, &no_core) != 0) return fail_errno(errno, "setrlimit");
     if (::geteuid() == 0) {

@@ -16,9 +16,9 @@ struct EdgeConfinement {
     int last_descriptor = 2;       ///< higher ones are closed
 };
 
-/// In this order: descriptors closed, chroot, uid and capabilities, no_new_privs, system calls. Afterwards the
-/// process may use the descriptors it has, IP sockets and threads; it can open no file, start no program, make
-/// no other kind of socket, map nothing executable. Before any thread is started. kIo names the step.
+/// In this order: descriptors closed, chroot, uid and capabilities, no_new_privs, system calls. Afterwards
+/// the process may use the descriptors it has, IP sockets and threads; it can open no file, start no program,
+/// make no other kind of socket, map nothing executable. Before any thread is started. kIo names the step.
 core::Result<void> confine_edge(const EdgeConfinement& rules);
 
 }  // namespace smackd::edge

@@ -21,7 +21,8 @@ std::string name_owner(std::string_view name) {
 }
 
 std::string listener_name(const wire::EdgeListener& listener) {
-    return std::format("{} {}", listener.kind() == wire::EdgeListener::UDP ? "udp" : "tcp", listener.address());
+    return std::format("{} {}", listener.kind() == wire::EdgeListener::UDP ? "udp" : "tcp",
+                       listener.address());
 }
 
 }  // namespace
@@ -33,6 +34,8 @@ Result<std::vector<std::string>> Control::replace(wire::EdgeTable table) {
     TRY(state_.replace(std::move(table)));
     std::vector<std::string> problems;
     rebuild_zone(problems);
+    rebuild_certificates(problems);
+    rebuild_routes(problems);
     sync_listeners(problems);
     if (problems.size() > kProblemsMax) problems.resize(kProblemsMax);
     return problems;
@@ -47,6 +50,11 @@ Result<std::vector<std::string>> Control::apply(wire::EdgeDelta delta) {
     } else {
         update_zone(changes, problems);
     }
+    if (changes.certificates_size() > 0 || changes.removed_certificates_size() > 0)
+        rebuild_certificates(problems);
+    if (changes.has_settings() || changes.apps_size() > 0 || changes.tasks_size() > 0 ||
+        changes.removed_apps_size() > 0 || changes.removed_tasks_size() > 0)
+        rebuild_routes(problems);
     sync_listeners(problems);
     if (problems.size() > kProblemsMax) problems.resize(kProblemsMax);
     return problems;
@@ -59,7 +67,8 @@ dns::TenantId Control::tenant_of(const wire::EdgeTask& task) const {
 }
 
 ZoneChange Control::change_of(const wire::EdgeTask& task) const {
-    ZoneChange change{.owner = task_owner(task.id()), .records = {}, .sources = {}, .tenant = tenant_of(task)};
+    ZoneChange change{
+        .owner = task_owner(task.id()), .records = {}, .sources = {}, .tenant = tenant_of(task)};
     change.records = dns::records_of(task, dns::NameRules::of(state_.settings()), change.tenant);
     // Its own addresses only: whoever asks from the host's may be anybody.
     for (const std::string& text : task.addresses()) {
@@ -110,20 +119,70 @@ void Control::rebuild_zone(std::vector<std::string>& problems) {
 
 void Control::update_zone(const wire::EdgeDelta& delta, std::vector<std::string>& problems) {
     std::vector<ZoneChange> changes;
-    for (const std::string& id : delta.removed_tasks()) changes.push_back({task_owner(id), {}, {}, dns::kEverybody});
-    for (const std::string& name : delta.removed_names()) changes.push_back({name_owner(name), {}, {}, dns::kEverybody});
+    for (const std::string& id : delta.removed_tasks())
+        changes.push_back({task_owner(id), {}, {}, dns::kEverybody});
+    for (const std::string& name : delta.removed_names())
+        changes.push_back({name_owner(name), {}, {}, dns::kEverybody});
     for (const wire::EdgeTask& task : delta.tasks()) changes.push_back(change_of(task));
     for (const wire::EdgeName& name : delta.names()) changes.push_back(change_of(name, problems));
     const auto serial = static_cast<uint32_t>(state_.revision());
-    loops_.dns_loop.post(
-        [&server = loops_.dns, moved = std::move(changes), serial]() mutable {
-            server.change(std::move(moved), serial);
-        },
-        "zone change");
+    loops_.dns_loop.post([&server = loops_.dns, moved = std::move(changes),
+                          serial]() mutable { server.change(std::move(moved), serial); },
+                         "zone change");
 }
 
-void Control::want(std::map<std::string, Wanted>& all, wire::EdgeListener::Kind kind, const std::string& address,
-                   Purpose purpose) {
+void Control::rebuild_routes(std::vector<std::string>& problems) {
+    routes_ = core::ingress::build_routes(state_, problems);
+    const wire::EdgeSettings& settings = state_.settings();
+    core::ingress::ApiCredentials api;
+    api.cookies.assign(settings.api_cookies().begin(), settings.api_cookies().end());
+    api.hosts.assign(settings.api_hosts().begin(), settings.api_hosts().end());
+    api.token_issuer = settings.token_issuer();
+    const uint32_t per_source = settings.connections_per_source();
+    loops_.ingress_loop.post(
+        [&ingress = loops_.ingress, routes = routes_, moved = std::move(api), per_source]() mutable {
+            ingress.set_api(std::move(moved));
+            ingress.set_connections_per_source(per_source);
+            ingress.set_routes(std::move(routes));
+        },
+        "routes");
+}
+
+// One configuration with all certificates; the one without names, else the first, answers to unknown names.
+void Control::rebuild_certificates(std::vector<std::string>& problems) {
+    net::TlsServerOptions options;
+    for (const auto& [id, certificate] : state_.certificates()) {
+        // Tried alone first, so that a wrong one does not take the others with it.
+        net::TlsServerOptions alone;
+        alone.certificate_pem = certificate.chain_pem();
+        alone.key_pem = certificate.key_pem();
+        if (auto works = net::TlsConfig::server(alone); !works) {
+            problems.push_back(std::format("certificate '{}': {}", id, works.error().message));
+            continue;
+        }
+        if (options.certificate_pem.empty() || certificate.server_names_size() == 0) {
+            options.certificate_pem = certificate.chain_pem();
+            options.key_pem = certificate.key_pem();
+        }
+        for (const std::string& name : certificate.server_names())
+            options.by_name.push_back({name, certificate.chain_pem(), certificate.key_pem()});
+    }
+    std::shared_ptr<const net::TlsConfig> config;
+    if (!options.certificate_pem.empty()) {
+        options.alpn = {"http/1.1"};
+        auto made = net::TlsConfig::server(std::move(options));
+        if (!made) return problems.push_back("certificates: " + made.error().message);
+        config = std::move(*made);
+    }
+    loops_.ingress_loop.post(
+        [&ingress = loops_.ingress, moved = std::move(config)]() mutable {
+            ingress.set_certificates(std::move(moved));
+        },
+        "certificates");
+}
+
+void Control::want(std::map<std::string, Wanted>& all, wire::EdgeListener::Kind kind,
+                   const std::string& address, Purpose purpose) {
     wire::EdgeListener listener;
     listener.set_kind(kind);
     listener.set_address(address);
@@ -136,6 +195,8 @@ void Control::sync_listeners(std::vector<std::string>& problems) {
         want(wanted, wire::EdgeListener::UDP, address, Purpose::kDns);
         want(wanted, wire::EdgeListener::TCP, address, Purpose::kDns);
     }
+    for (const auto& [address, plan] : routes_->listeners)
+        want(wanted, wire::EdgeListener::TCP, address, Purpose::kIngress);
     for (auto& [name, old] : listeners_) {
         auto still = wanted.find(name);
         if (still != wanted.end() && still->second.purpose == old.purpose) {
@@ -161,23 +222,43 @@ std::vector<std::string> Control::retry_listeners() {
 Result<void> Control::open(Wanted& wanted) {
     TRY_ASSIGN(const net::Address address, net::Address::parse(wanted.listener.address()));
     const bool udp = wanted.listener.kind() == wire::EdgeListener::UDP;
-    TRY_ASSIGN(const int descriptor, net::open_listener(udp ? net::ListenKind::kUdp : net::ListenKind::kTcp, address));
+    TRY_ASSIGN(const int descriptor,
+               net::open_listener(udp ? net::ListenKind::kUdp : net::ListenKind::kTcp, address));
     hand_over(wanted, listener_name(wanted.listener), descriptor);
     return {};
 }
 
 void Control::hand_over(Wanted& wanted, const std::string& name, int descriptor) {
     wanted.open = true;
+    if (wanted.purpose == Purpose::kIngress) {
+        loops_.ingress_loop.post(
+            [&ingress = loops_.ingress, address = wanted.listener.address(), descriptor, logger = logger_] {
+                auto added = ingress.add_listener(address, descriptor);
+                if (!added)
+                    logger.error("a listener cannot be used",
+                                 {{"listener", address}, {"why", added.error().message}});
+            },
+            "listener");
+        return;
+    }
     const bool udp = wanted.listener.kind() == wire::EdgeListener::UDP;
     loops_.dns_loop.post(
         [&server = loops_.dns, name, descriptor, udp, logger = logger_] {
             auto added = udp ? server.add_udp(name, descriptor) : server.add_tcp(name, descriptor);
-            if (!added) logger.error("a listener cannot be used", {{"listener", name}, {"why", added.error().message}});
+            if (!added)
+                logger.error("a listener cannot be used",
+                             {{"listener", name}, {"why", added.error().message}});
         },
         "listener");
 }
 
-void Control::close(const std::string& name, const Wanted&) {
+void Control::close(const std::string& name, const Wanted& wanted) {
+    if (wanted.purpose == Purpose::kIngress) {
+        loops_.ingress_loop.post([&ingress = loops_.ingress,
+                                  address = wanted.listener.address()] { ingress.remove_listener(address); },
+                                 "listener");
+        return;
+    }
     loops_.dns_loop.post([&server = loops_.dns, name] { server.remove_listener(name); }, "listener");
 }
 
@@ -212,6 +293,7 @@ Result<void> Control::give_listener(const wire::EdgeListener& listener, int desc
 
 void Control::drain() {
     loops_.dns_loop.post([&server = loops_.dns] { server.drain(); }, "drain");
+    loops_.ingress_loop.post([&ingress = loops_.ingress] { ingress.drain(); }, "drain");
 }
 
 }  // namespace smackd::edge

@@ -1,4 +1,5 @@
-// Turns the edge's table into what the data loops work with: the zone, the routes, certificates and listeners.
+// Turns the edge's table into what the data loops work with: the zone, the routes, certificates and
+// listeners.
 #pragma once
 
 #include <map>
@@ -11,6 +12,7 @@
 #include "core/logger.h"
 #include "net/listen_socket.h"
 #include "services/edge/dns_server.h"
+#include "services/edge/ingress.h"
 
 namespace smackd::edge {
 
@@ -18,6 +20,8 @@ namespace smackd::edge {
 struct DataLoops {
     net::Loop& dns_loop;
     DnsServer& dns;
+    net::Loop& ingress_loop;
+    Ingress& ingress;
 };
 
 /// Used on the control loop only; reaches the others by post().
@@ -45,7 +49,7 @@ class Control {
 
  private:
     /// For what a listener is wanted.
-    enum class Purpose : uint8_t { kDns };
+    enum class Purpose : uint8_t { kDns, kIngress };
     struct Wanted {
         wire::EdgeListener listener;
         Purpose purpose = Purpose::kDns;
@@ -56,6 +60,8 @@ class Control {
     ZoneChange change_of(const wire::EdgeTask& task) const;
     ZoneChange change_of(const wire::EdgeName& name, std::vector<std::string>& problems);
     void update_zone(const wire::EdgeDelta& delta, std::vector<std::string>& problems);
+    void rebuild_routes(std::vector<std::string>& problems);
+    void rebuild_certificates(std::vector<std::string>& problems);
     void want(std::map<std::string, Wanted>& all, wire::EdgeListener::Kind kind, const std::string& address,
               Purpose purpose);
     void sync_listeners(std::vector<std::string>& problems);
@@ -69,6 +75,7 @@ class Control {
     core::Logger logger_;
     core::EdgeState state_;
     mutable core::dns::TenantNumbers tenants_;
+    std::shared_ptr<const core::ingress::Routes> routes_ = std::make_shared<core::ingress::Routes>();
     std::map<std::string, Wanted> listeners_;  // by "udp ADDRESS:PORT"
 };
 

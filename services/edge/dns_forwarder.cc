@@ -80,9 +80,14 @@ class DnsForwarder::TcpQuery final : public net::Duplex::Handler {
     core::Bytes in_;
 };
 
-DnsForwarder::DnsForwarder(net::Loop& loop, net::SharedBuffer& buffer, core::Random& random, DnsCounters& counters,
-                           ForwarderLimits limits)
-    : loop_(loop), buffer_(buffer), random_(random), counters_(counters), limits_(limits), cache_(limits.cache_bytes) {}
+DnsForwarder::DnsForwarder(net::Loop& loop, net::SharedBuffer& buffer, core::Random& random,
+                           DnsCounters& counters, ForwarderLimits limits)
+    : loop_(loop),
+      buffer_(buffer),
+      random_(random),
+      counters_(counters),
+      limits_(limits),
+      cache_(limits.cache_bytes) {}
 
 DnsForwarder::~DnsForwarder() {
     loop_.cancel(timer_);
@@ -103,7 +108,8 @@ void DnsForwarder::ask(std::unique_ptr<ForwardedQuery> query) {
         return query->done(*query, core::dns::incoming_reply(query->query, *cached, query->bytes_max));
     }
     size_t& of_source = per_source_[query->source];
-    if (servers_.empty() || pending_.size() >= limits_.in_flight || of_source >= limits_.in_flight_per_source) {
+    if (servers_.empty() || pending_.size() >= limits_.in_flight ||
+        of_source >= limits_.in_flight_per_source) {
         if (of_source == 0) per_source_.erase(query->source);
         count(counters_.forward_failed);
         return query->done(*query, {});
@@ -216,7 +222,8 @@ void DnsForwarder::finish(Key key, BytesView reply) {
     if (--of_source->second == 0) per_source_.erase(of_source);
     if (reply.empty()) count(counters_.forward_failed);
     const ForwardedQuery& query = *pending.query;
-    query.done(query, reply.empty() ? core::Bytes() : core::dns::incoming_reply(query.query, reply, query.bytes_max));
+    query.done(query, reply.empty() ? core::Bytes()
+                                    : core::dns::incoming_reply(query.query, reply, query.bytes_max));
 }
 
 void DnsForwarder::arm() {

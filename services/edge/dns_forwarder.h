@@ -1,5 +1,5 @@
-// Asks forwarders for names that are not ours: few connected sockets with random ports that are changed often,
-// random ids, random case; bounded in flight.
+// Asks forwarders for names that are not ours: few connected sockets with random ports that are changed
+// often, random ids, random case; bounded in flight.
 #pragma once
 
 #include <deque>

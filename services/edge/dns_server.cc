@@ -38,7 +38,9 @@ class DnsServer::UdpListener final : public net::BatchUdpSocket::Receiver {
         TRY_ASSIGN(socket_, net::BatchUdpSocket::adopt(server_.loop_, descriptor, *this));
         return {};
     }
-    void on_datagram(const sockaddr* from, BytesView bytes) override { server_.answer_udp(*this, from, bytes); }
+    void on_datagram(const sockaddr* from, BytesView bytes) override {
+        server_.answer_udp(*this, from, bytes);
+    }
     void on_receive_error(const core::Error&) override {}  // a client that has gone (ICMP)
     net::BatchUdpSocket& socket() { return *socket_; }
     uint64_t number() const { return number_; }
@@ -52,7 +54,8 @@ class DnsServer::UdpListener final : public net::BatchUdpSocket::Receiver {
 /// A client's TCP connection (RFC 7766): queries may come before answers, and answers in another order.
 class DnsServer::Connection final : public net::Duplex::Handler {
  public:
-    Connection(DnsServer& server, uint64_t number, const IpAddress& source, std::unique_ptr<net::Duplex> duplex)
+    Connection(DnsServer& server, uint64_t number, const IpAddress& source,
+               std::unique_ptr<net::Duplex> duplex)
         : server_(server), number_(number), source_(source), duplex_(std::move(duplex)) {
         touch();
     }
@@ -248,8 +251,8 @@ void DnsServer::note(Rcode rcode) {
 }
 
 bool DnsServer::may_forward(const Query& query) const {
-    return forwarder_.has_servers() && (query.flags & kFlagRecursionDesired) != 0 && query.type != kTypeAxfr &&
-           query.type != kTypeIxfr;
+    return forwarder_.has_servers() && (query.flags & kFlagRecursionDesired) != 0 &&
+           query.type != kTypeAxfr && query.type != kTypeIxfr;
 }
 
 void DnsServer::answer_udp(UdpListener& listener, const sockaddr* from, BytesView packet) {

@@ -20,8 +20,8 @@ namespace smackd::edge {
 struct DnsLimits {
     size_t tcp_connections = 512;
     size_t tcp_connections_per_source = 64;
-    size_t tcp_queries_waiting = 100;               ///< forwarded for one connection
-    size_t tcp_queued_bytes = 256 * 1024;           ///< answers that a client does not read
+    size_t tcp_queries_waiting = 100;      ///< forwarded for one connection
+    size_t tcp_queued_bytes = 256 * 1024;  ///< answers that a client does not read
     core::Duration tcp_idle = std::chrono::seconds(10);
     uint32_t queries_per_source_s = 10000;
 };
@@ -78,7 +78,8 @@ class DnsServer {
     std::unique_ptr<core::dns::Zone> zone_;
     core::dns::Query query_;  // of the datagram in hand
     std::vector<char> tcp_room_ = std::vector<char>(core::dns::kMessageBytesMax);
-    std::shared_ptr<DnsServer*> self_ = std::make_shared<DnsServer*>(this);  // null when gone: for what is posted
+    std::shared_ptr<DnsServer*> self_ =
+        std::make_shared<DnsServer*>(this);  // null when gone: for what is posted
     uint32_t rotation_ = 0;
     uint32_t limited_ = 0;
     std::map<std::string, std::unique_ptr<UdpListener>> udp_;

@@ -12,11 +12,13 @@ namespace {
 
 constexpr core::Duration kTick = std::chrono::seconds(1);
 constexpr uint32_t kDrainDefaultS = 30;
-constexpr size_t kQueuedBytesMax = 4 * 1024 * 1024;  // to a daemon that does not read; statistics are then left out
+constexpr size_t kQueuedBytesMax =
+    4 * 1024 * 1024;  // to a daemon that does not read; statistics are then left out
 
 }  // namespace
 
-Session::Session(net::Loop& loop, Control& control, SessionHooks hooks, std::string version, core::Logger logger)
+Session::Session(net::Loop& loop, Control& control, SessionHooks hooks, std::string version,
+                 core::Logger logger)
     : loop_(loop),
       control_(control),
       hooks_(std::move(hooks)),
@@ -33,7 +35,8 @@ Result<void> Session::serve(int descriptor) {
     if (!net::is_listening(descriptor)) return connect(descriptor);
     auto on_connected = [this](int connected) {
         auto done = connect(connected);
-        if (!done) logger_.warning("a connection of the daemon cannot be used", {{"why", done.error().message}});
+        if (!done)
+            logger_.warning("a connection of the daemon cannot be used", {{"why", done.error().message}});
     };
     TRY_ASSIGN(listener_, net::FrameListener::adopt(loop_, descriptor, on_connected));
     return {};
@@ -75,7 +78,8 @@ void Session::on_frame(core::BytesView frame, net::FrameChannel::Descriptors& de
         case wire::EdgeOrder::kDrain:
             return drain();
         case wire::EdgeOrder::BODY_NOT_SET:
-            return report_applied(core::fail(core::Errc::kUnsupported, "an order this version does not know"), 0);
+            return report_applied(core::fail(core::Errc::kUnsupported, "an order this version does not know"),
+                                  0);
     }
 }
 

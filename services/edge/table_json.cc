@@ -77,22 +77,26 @@ Reader texts(google::protobuf::RepeatedPtrField<std::string>* into) {
 
 /// A list of objects, each read into a new element.
 template <class Element>
-Reader objects(google::protobuf::RepeatedPtrField<Element>* into, Result<void> (*read)(const Json&, Element&)) {
+Reader objects(google::protobuf::RepeatedPtrField<Element>* into,
+               Result<void> (*read)(const Json&, Element&)) {
     return list([into, read](const Json& json) { return read(json, *into->Add()); });
 }
 
 constexpr int64_t kPortMax = 65535;
 
 Result<void> read_route(const Json& json, wire::EdgeRoute& route) {
-    return read_object(json, "route",
-                       {{"host", text([&](const std::string& v) { route.set_host(v); })},
-                        {"path", text([&](const std::string& v) { route.set_path(v); })},
-                        {"weight", number([&](int64_t v) { route.set_weight(static_cast<int32_t>(v)); },
-                                          std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min())}});
+    return read_object(
+        json, "route",
+        {{"host", text([&](const std::string& v) { route.set_host(v); })},
+         {"path", text([&](const std::string& v) { route.set_path(v); })},
+         {"weight", number([&](int64_t v) { route.set_weight(static_cast<int32_t>(v)); },
+                           std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min())}});
 }
 
 Result<void> read_port(const Json& json, wire::EdgePort& port) {
-    auto set = [&](auto setter) { return [&port, setter](int64_t v) { (port.*setter)(static_cast<uint32_t>(v)); }; };
+    auto set = [&](auto setter) {
+        return [&port, setter](int64_t v) { (port.*setter)(static_cast<uint32_t>(v)); };
+    };
     auto on = [&](auto setter) { return flag([&port, setter](bool v) { (port.*setter)(v); }); };
     return read_object(json, "port",
                        {{"index", number(set(&wire::EdgePort::set_index))},
@@ -121,7 +125,8 @@ Result<void> read_task_port(const Json& json, wire::EdgeTaskPort& port) {
         {{"name", text([&](const std::string& v) { port.set_name(v); })},
          {"protocol", text([&](const std::string& v) { port.set_protocol(v); })},
          {"host_port", number([&](int64_t v) { port.set_host_port(static_cast<uint32_t>(v)); }, kPortMax)},
-         {"container_port", number([&](int64_t v) { port.set_container_port(static_cast<uint32_t>(v)); }, kPortMax)},
+         {"container_port",
+          number([&](int64_t v) { port.set_container_port(static_cast<uint32_t>(v)); }, kPortMax)},
          {"backend", text([&](const std::string& v) { port.set_backend(v); })}});
 }
 
@@ -226,14 +231,15 @@ Result<void> read_settings(const Json& json, wire::EdgeSettings& settings) {
 Result<wire::EdgeTable> table_from_json(const Json& json) {
     wire::EdgeTable table;
     constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-    TRY(read_object(json, "table",
-                    {{"epoch", number([&](int64_t v) { table.set_epoch(static_cast<uint64_t>(v)); }, kMost)},
-                     {"revision", number([&](int64_t v) { table.set_revision(static_cast<uint64_t>(v)); }, kMost)},
-                     {"settings", [&](const Json& value) { return read_settings(value, *table.mutable_settings()); }},
-                     {"apps", objects(table.mutable_apps(), read_app)},
-                     {"tasks", objects(table.mutable_tasks(), read_task)},
-                     {"names", objects(table.mutable_names(), read_name)},
-                     {"certificates", objects(table.mutable_certificates(), read_certificate)}}));
+    TRY(read_object(
+        json, "table",
+        {{"epoch", number([&](int64_t v) { table.set_epoch(static_cast<uint64_t>(v)); }, kMost)},
+         {"revision", number([&](int64_t v) { table.set_revision(static_cast<uint64_t>(v)); }, kMost)},
+         {"settings", [&](const Json& value) { return read_settings(value, *table.mutable_settings()); }},
+         {"apps", objects(table.mutable_apps(), read_app)},
+         {"tasks", objects(table.mutable_tasks(), read_task)},
+         {"names", objects(table.mutable_names(), read_name)},
+         {"certificates", objects(table.mutable_certificates(), read_certificate)}}));
     return table;
 }
 

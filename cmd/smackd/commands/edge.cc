@@ -1,7 +1,8 @@
+#include "cmd/smackd/edge/edge.h"
+
 #include <charconv>
 
 #include "cmd/smackd/commands/commands.h"
-#include "cmd/smackd/edge/edge.h"
 
 namespace smackd::cmd {
 namespace {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 
 #include "cmd/smackd/log_sink.h"
@@ -14,7 +15,7 @@
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
 #include "core/json.h"
-#include "net/system_random.h"
+#include "net/crypto/kernel_random.h"
 #include "services/edge/confinement.h"
 #include "services/edge/control.h"
 #include "services/edge/session.h"
@@ -24,6 +25,11 @@ namespace smackd::cmd {
 namespace {
 
 using core::Result;
+
+constexpr core::Duration kCountEvery = std::chrono::milliseconds(50);
+constexpr uint32_t kTicksPerPools = 20;
+constexpr size_t kTlsWorkers = 2;
+constexpr size_t kTlsQueueMax = 1024;
 
 Result<wire::EdgeTable> load_table(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -52,7 +58,10 @@ class EdgeProcess {
         : logger_(std::move(logger)),
           control_thread_("edge-control", logger_),
           dns_thread_("edge-dns", logger_),
-          dns_(dns_thread_.loop(), dns_random_, dns_counters_) {}
+          ingress_thread_("edge-ingress", logger_),
+          dns_(dns_thread_.loop(), dns_random_, dns_counters_),
+          workers_("edge-tls", kTlsWorkers, kTlsQueueMax),
+          ingress_(ingress_thread_.loop(), workers_, ingress_counters_, logger_.named("ingress")) {}
 
     Result<void> start(const EdgeOptions& options);
     Result<void> apply_file(const std::string& path);
@@ -63,17 +72,29 @@ class EdgeProcess {
 
  private:
     wire::EdgeStatistics statistics() const;
-    size_t connections() const { return dns_connections_.load(); }
-    void count_connections();
+    size_t connections() const { return dns_connections_.load() + ingress_connections_.load(); }
+    void count_dns();
+    void count_ingress();
+    void describe_pools();
+    net::Task<bool> close_ingress();
 
     core::Logger logger_;
     LoopThread control_thread_;
     LoopThread dns_thread_;
-    net::SystemRandom dns_random_;
+    LoopThread ingress_thread_;
+    net::crypto::KernelRandom dns_random_;
     edge::DnsCounters dns_counters_;
     edge::DnsServer dns_;
     std::atomic<size_t> dns_connections_{0};
-    core::TimerId count_timer_ = 0;
+    core::TimerId dns_timer_ = 0;
+    net::WorkerPool workers_;
+    edge::IngressCounters ingress_counters_;
+    edge::Ingress ingress_;
+    std::atomic<size_t> ingress_connections_{0};
+    core::TimerId ingress_timer_ = 0;
+    uint32_t ingress_ticks_ = 0;
+    mutable std::mutex pools_mutex_;
+    std::vector<wire::EdgePoolStatistics> pools_;  // guarded by pools_mutex_
     std::unique_ptr<edge::Control> control_;
     std::unique_ptr<edge::Session> session_;
 };
@@ -90,23 +111,67 @@ wire::EdgeStatistics EdgeProcess::statistics() const {
     now.set_dns_cache_hits(read(dns_counters_.cache_hits));
     now.set_dns_limited(read(dns_counters_.limited));
     now.set_dns_malformed(read(dns_counters_.malformed));
+    now.set_connections(read(ingress_counters_.connections));
+    now.set_connections_total(read(ingress_counters_.connections_total));
+    now.set_connections_refused(read(ingress_counters_.connections_refused));
+    now.set_requests(read(ingress_counters_.requests));
+    now.set_requests_malformed(read(ingress_counters_.malformed));
+    now.set_requests_unrouted(read(ingress_counters_.unrouted));
+    now.set_tls_handshakes(read(ingress_counters_.tls_handshakes));
+    now.set_tls_failures(read(ingress_counters_.tls_failures));
+    const std::lock_guard lock(pools_mutex_);
+    for (const wire::EdgePoolStatistics& pool : pools_) *now.add_pools() = pool;
     return now;
 }
 
-void EdgeProcess::count_connections() {
+void EdgeProcess::count_dns() {
     dns_connections_ = dns_.connections();
-    count_timer_ = dns_thread_.loop().start(std::chrono::milliseconds(50), [this] { count_connections(); });
+    dns_timer_ = dns_thread_.loop().start(kCountEvery, [this] { count_dns(); }, "count");
+}
+
+void EdgeProcess::count_ingress() {
+    ingress_connections_ = ingress_.connections();
+    if (ingress_ticks_++ % kTicksPerPools == 0) describe_pools();
+    ingress_timer_ = ingress_thread_.loop().start(kCountEvery, [this] { count_ingress(); }, "count");
+}
+
+void EdgeProcess::describe_pools() {
+    std::vector<wire::EdgePoolStatistics> all;
+    for (const core::ingress::PoolPtr& pool : ingress_.routes().pools) {
+        auto state = ingress_.pools().find(pool->key);
+        if (state == ingress_.pools().end()) continue;
+        const edge::PoolCounters& counters = state->second->counters;
+        wire::EdgePoolStatistics& one = all.emplace_back();
+        one.set_app(pool->app);
+        one.set_port_index(pool->port_index);
+        one.set_requests(counters.requests);
+        one.set_responses_2xx(counters.responses[2]);
+        one.set_responses_3xx(counters.responses[3]);
+        one.set_responses_4xx(counters.responses[4]);
+        one.set_responses_5xx(counters.responses[5]);
+        one.set_failures(counters.failures);
+        one.set_retries(counters.retries);
+        one.set_bytes_in(counters.bytes_in);
+        one.set_bytes_out(counters.bytes_out);
+        one.set_backends(static_cast<uint32_t>(pool->backends.size()));
+        one.set_active(counters.active);
+    }
+    const std::lock_guard lock(pools_mutex_);
+    pools_ = std::move(all);
 }
 
 Result<void> EdgeProcess::start(const EdgeOptions& options) {
-    control_ = std::make_unique<edge::Control>(edge::DataLoops{dns_thread_.loop(), dns_}, options.make_listeners,
-                                               logger_.named("edge"));
+    control_ = std::make_unique<edge::Control>(
+        edge::DataLoops{dns_thread_.loop(), dns_, ingress_thread_.loop(), ingress_}, options.make_listeners,
+        logger_.named("edge"));
     edge::SessionHooks hooks{[this] { return statistics(); }, [this] { return connections(); },
                              [] { ::kill(::getpid(), SIGTERM); }};
     session_ = std::make_unique<edge::Session>(control_thread_.loop(), *control_, std::move(hooks),
                                                std::string(kVersion), logger_.named("edge"));
-    count_connections();
+    count_dns();
+    count_ingress();
     dns_thread_.start();
+    ingress_thread_.start();
     control_thread_.start();
     if (options.socket < 0) return {};
     return control_thread_.call<Result<void>>([&] { return session_->serve(options.socket); });
@@ -115,10 +180,16 @@ Result<void> EdgeProcess::start(const EdgeOptions& options) {
 Result<void> EdgeProcess::apply_file(const std::string& path) {
     TRY_ASSIGN(wire::EdgeTable table, load_table(path));
     using Problems = std::vector<std::string>;
-    TRY_ASSIGN(const Problems problems, control_thread_.call<Result<Problems>>(
-                                            [&] { return control_->replace(std::move(table)); }));
+    TRY_ASSIGN(const Problems problems,
+               control_thread_.call<Result<Problems>>([&] { return control_->replace(std::move(table)); }));
     for (const std::string& problem : problems) logger_.warning("not in force", {{"why", problem}});
     return {};
+}
+
+net::Task<bool> EdgeProcess::close_ingress() {
+    ingress_thread_.loop().cancel(ingress_timer_);
+    co_await ingress_.close();
+    co_return true;
 }
 
 void EdgeProcess::stop() {
@@ -128,14 +199,17 @@ void EdgeProcess::stop() {
     });
     control_thread_.stop();
     dns_thread_.call<bool>([&] {
-        dns_thread_.loop().cancel(count_timer_);
+        dns_thread_.loop().cancel(dns_timer_);
         dns_.drain();
         return true;
     });
     dns_thread_.stop();
+    ingress_thread_.await<bool>([&] { return close_ingress(); });
+    ingress_thread_.stop();
 }
 
-/// Until the process is to end. With a daemon, SIGTERM means to drain first; it comes again when that is done.
+/// Until the process is to end. With a daemon, SIGTERM means to drain first; it comes again when that is
+/// done.
 void wait_for_end(EdgeProcess& process, const EdgeOptions& options, core::Logger& logger) {
     bool draining = false;
     for (;;) {
@@ -157,7 +231,8 @@ void wait_for_end(EdgeProcess& process, const EdgeOptions& options, core::Logger
 Result<void> run_edge(const EdgeOptions& options) {
     block_stop_signals();
     raise_descriptor_limit();
-    DescriptorLogSink sink(STDERR_FILENO, options.verbose ? core::LogLevel::kDebug : core::LogLevel::kWarning);
+    DescriptorLogSink sink(STDERR_FILENO,
+                           options.verbose ? core::LogLevel::kDebug : core::LogLevel::kWarning);
     core::Logger logger(&sink, "edge");
     if (options.socket >= 0) {
         TRY(edge::confine_edge({.root = options.root,

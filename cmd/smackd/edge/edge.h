@@ -9,10 +9,10 @@
 namespace smackd::cmd {
 
 struct EdgeOptions {
-    std::string table_file;        ///< alone, by a file; read again at SIGHUP
-    int socket = -1;               ///< from the daemon: a connected or a listening Unix socket
-    bool make_listeners = true;    ///< otherwise the daemon is asked for them
-    std::string root;              ///< see services/edge/confinement.h
+    std::string table_file;      ///< alone, by a file; read again at SIGHUP
+    int socket = -1;             ///< from the daemon: a connected or a listening Unix socket
+    bool make_listeners = true;  ///< otherwise the daemon is asked for them
+    std::string root;            ///< see services/edge/confinement.h
     uint32_t uid = 0;
     uint32_t gid = 0;
     bool verbose = false;

@@ -1,0 +1,124 @@
+#include "services/edge/backends.h"
+
+#include <algorithm>
+
+namespace smackd::edge {
+
+using core::ingress::Backend;
+using core::ingress::Pool;
+
+void Upstream::drop() {
+    auto& idle = backend_.idle;
+    // Destroys this.
+    std::erase_if(idle, [this](const auto& kept) { return kept.get() == this; });
+}
+
+Backends::Backends(net::Loop& loop, net::SharedBuffer& buffer, BackendLimits limits)
+    : loop_(loop), buffer_(buffer), limits_(limits) {}
+
+Backends::~Backends() = default;
+
+BackendState* Backends::state_of(const std::string& address) {
+    auto found = backends_.find(address);
+    if (found != backends_.end()) return found->second.get();
+    auto target = net::Address::parse(address);
+    if (!target) return nullptr;
+    auto state = std::make_unique<BackendState>();
+    state->address = address;
+    state->target = *target;
+    return backends_.emplace(address, std::move(state)).first->second.get();
+}
+
+void Backends::set_routes(const core::ingress::Routes& routes) {
+    for (auto& [address, state] : backends_) state->wanted = false;
+    std::map<std::string, std::unique_ptr<PoolState>> pools;
+    for (const core::ingress::PoolPtr& pool : routes.pools) {
+        auto old = pools_.find(pool->key);
+        pools[pool->key] = old == pools_.end() ? std::make_unique<PoolState>() : std::move(old->second);
+        for (const Backend& backend : pool->backends) {
+            if (BackendState* state = state_of(backend.address)) state->wanted = true;
+        }
+    }
+    // Requests under way may still count in pools that are gone.
+    for (auto& [key, state] : pools_) {
+        if (state != nullptr && state->counters.active > 0) pools[key] = std::move(state);
+    }
+    pools_ = std::move(pools);
+    std::erase_if(backends_, [](auto& entry) {
+        if (entry.second->wanted) return false;
+        entry.second->idle.clear();
+        return entry.second->active == 0;
+    });
+}
+
+PoolState& Backends::pool(const Pool& of) {
+    auto& state = pools_[of.key];
+    if (state == nullptr) state = std::make_unique<PoolState>();
+    return *state;
+}
+
+BackendState* Backends::choose(const Pool& of, const std::vector<BackendState*>& tried, uint32_t cookie) {
+    const size_t count = of.backends.size();
+    if (count == 0) return nullptr;
+    const uint32_t start = pool(of).cursor++;
+    BackendState* best = nullptr;
+    bool best_is_down = true;
+    for (size_t i = 0; i < count; ++i) {
+        const Backend& backend = of.backends[(start + i) % count];
+        BackendState* state = state_of(backend.address);
+        if (state == nullptr || std::ranges::find(tried, state) != tried.end()) continue;
+        const bool down = state->failures > 0 && loop_.now() < state->down_until;
+        if (cookie != 0 && backend.cookie == cookie && !down) return state;
+        const bool better = best == nullptr || (best_is_down && !down) ||
+                            (of.least_connections && best_is_down == down && state->active < best->active);
+        if (!better) continue;
+        best = state;
+        best_is_down = down;
+        if (!down && !of.least_connections && cookie == 0) break;
+    }
+    return best;
+}
+
+std::unique_ptr<Upstream> Backends::take_idle(BackendState& backend, bool repeatable) {
+    if (backend.idle.empty()) return nullptr;
+    if (!repeatable && loop_.now() - backend.idle.back()->kept_since > limits_.fresh) return nullptr;
+    std::unique_ptr<Upstream> upstream = std::move(backend.idle.back());
+    backend.idle.pop_back();
+    return upstream;
+}
+
+std::unique_ptr<Upstream> Backends::connect(BackendState& backend, UpstreamUser& user) {
+    auto upstream = std::make_unique<Upstream>(backend);
+    upstream->connect(loop_, buffer_, user);
+    return upstream;
+}
+
+void Backends::keep(std::unique_ptr<Upstream> upstream) {
+    BackendState& backend = upstream->backend();
+    if (!backend.wanted || backend.idle.size() >= limits_.idle_per_backend) return;
+    upstream->keep(loop_.now());
+    backend.idle.push_back(std::move(upstream));
+}
+
+void Backends::refused(BackendState& backend) {
+    core::Duration pause = limits_.down_first;
+    for (uint32_t i = 0; i < backend.failures && pause < limits_.down_most; ++i) pause *= 2;
+    ++backend.failures;
+    backend.down_until = loop_.now() + std::min(pause, limits_.down_most);
+    backend.idle.clear();
+}
+
+void Backends::end(BackendState& backend) {
+    --backend.active;
+    if (!backend.wanted && backend.active == 0) backends_.erase(std::string(backend.address));
+}
+
+void Backends::sweep() {
+    for (auto& [address, state] : backends_) {
+        auto& idle = state->idle;
+        while (!idle.empty() && loop_.now() - idle.front()->kept_since > limits_.idle)
+            idle.erase(idle.begin());
+    }
+}
+
+}  // namespace smackd::edge
