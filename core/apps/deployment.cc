@@ -199,7 +199,9 @@ AppRole role_in(const Deployment& deployment, const std::string& app_id) {
         for (const wire::DeploymentStep::Entry& entry : deployment.steps(step).entries()) {
             if (entry.app_id() != app_id) continue;
             role.held = static_cast<uint32_t>(step) > deployment.current_step();
-            role.rolling = !role.held && entry.action() == wire::ACTION_RESTART;
+            // Also when it only scales: a deployment that was forced over another one finishes what that one
+            // began.
+            role.rolling = !role.held;
         }
     }
     return role;

@@ -1,5 +1,7 @@
 #include "core/apps/progress.h"
 
+#include <algorithm>
+
 namespace smackd::apps {
 
 using wire::AppDefinition;
@@ -12,17 +14,22 @@ bool is_current(const Task& task, const AppDefinition& app) {
 }
 
 /// As many are ready as are wanted, and nothing else runs any more.
-bool is_settled(const AppDefinition& app, const std::vector<const Task*>& active, bool current_only,
-                const Round& round) {
+bool is_settled(const AppDefinition& app, const std::vector<const Task*>& active, const Round& round) {
     uint32_t ready = 0;
     uint32_t running = 0;
     for (const Task* task : active) {
         if (is_lost(*task, app, round)) continue;
         ++running;
-        if (task->desired() == Task::RUN && is_ready(*task, app) && (!current_only || is_current(*task, app)))
-            ++ready;
+        if (task->desired() == Task::RUN && is_ready(*task, app) && is_current(*task, app)) ++ready;
     }
     return ready >= app.instances() && running <= app.instances();
+}
+
+/// What tasks see has not changed, so there is nothing to wait for, unless an earlier deployment has left old
+/// tasks.
+bool is_free_of_old(const AppDefinition& app, const std::vector<const Task*>& active, const Round& round) {
+    return std::ranges::all_of(
+        active, [&](const Task* task) { return is_current(*task, app) || is_lost(*task, app, round); });
 }
 
 }  // namespace
@@ -38,9 +45,10 @@ bool is_entry_done(const wire::DeploymentStep::Entry& entry, const AppDefinition
     }
     switch (entry.action()) {
         case wire::ACTION_SCALE:
-            return is_settled(*app, active, false, round);
         case wire::ACTION_RESTART:
-            return is_settled(*app, active, true, round);
+            return is_settled(*app, active, round);
+        case wire::ACTION_DESCRIBE:
+            return is_free_of_old(*app, active, round);
         default:
             return true;
     }
