@@ -10,6 +10,8 @@
 #include "core/wire/serialize.h"
 #include "services/agent/launcher.h"
 #include "services/agent/shim.h"
+#include "services/images/download.h"
+#include "services/images/unpack_main.h"
 
 namespace smackd::cmd {
 namespace {
@@ -48,6 +50,8 @@ int main(int argc, char** argv) {
     if (!words.empty() && words[0] == "launcher")
         return smackd::agent::launcher_main({words.begin() + 1, words.end()});
     if (!words.empty() && words[0] == "kdc") return smackd::auth::kdc_main({words.begin() + 1, words.end()});
+    if (words == std::vector<std::string>{"unpack"}) return smackd::services::images::unpack_main();
+    if (words == std::vector<std::string>{"fetch"}) return smackd::services::images::fetch_main();
     int code = smackd::cmd::run(words);
     // A Kerberos call that hangs on a thread of its own (client/deadline.h) must not keep the process.
     ::_exit(code);
