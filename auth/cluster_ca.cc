@@ -143,6 +143,8 @@ Result<NodeIdentity> node_identity_of(const crypto::Certificate& certificate) {
 RenewalDecision decide_renewal(int64_t not_before_ms, int64_t not_after_ms, WallTime now,
                                uint32_t jitter_permille) {
     if (now.unix_ms >= not_after_ms) return {RenewalDecision::Action::kExpired, 0};
+    // A clock that was ahead has made it, and was set right: waiting for its day could be a long outage.
+    if (now.unix_ms < not_before_ms) return {RenewalDecision::Action::kRenew, 0};
     const int64_t life = std::max<int64_t>(not_after_ms - not_before_ms, 0);
     const int64_t spread = life / 10 * static_cast<int64_t>(std::min<uint32_t>(jitter_permille, 1000)) / 1000;
     const int64_t due = not_before_ms + life / 2 + spread;

@@ -15,8 +15,8 @@
 namespace smackd::cmd {
 
 /// How often the life of the certificates is looked at; they are renewed in the second half of their 24
-/// hours.
-inline constexpr core::Duration kCertificateCheck = std::chrono::minutes(10);
+/// hours. Often, because a wall clock can step: a machine that was suspended wakes up with expired ones.
+inline constexpr core::Duration kCertificateCheck = std::chrono::seconds(20);
 
 /// The getters may be called on any thread; make() and renew() on one at a time.
 class TlsIdentities {

@@ -83,4 +83,7 @@ TEST_CASE("renewal begins at half the life and is spread") {
     CHECK(auth::decide_renewal(begin, end, WallTime{begin + 12 * kHourMs}, 1000).action == Action::kNone);
     CHECK(auth::decide_renewal(begin, end, WallTime{begin + 15 * kHourMs}, 1000).action == Action::kRenew);
     CHECK(auth::decide_renewal(begin, end, WallTime{end}, 0).action == Action::kExpired);
+    // Made by a clock that was ahead.
+    CHECK(auth::decide_renewal(begin, end, WallTime{begin - 1}, 0).action == Action::kRenew);
+    CHECK(auth::decide_renewal(begin, end, WallTime{begin}, 0).action == Action::kNone);
 }
