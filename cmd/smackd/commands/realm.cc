@@ -4,6 +4,7 @@
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
+#include "cmd/smackd/commands/run_node.h"
 
 namespace smackd::cmd {
 namespace {
@@ -34,11 +35,15 @@ core::Result<void> realm_krb5_conf(Context& context) {
 }
 
 core::Result<void> realm_init(Context& context) {
+    TRY_ASSIGN(const Config config, start_config(context));
     BootstrapPlan plan;
-    plan.directory = context.arguments.value("--data-dir", Config{}.data_dir);
+    plan.directory = config.data_dir;
     plan.realm = context.arguments.value("REALM");
     plan.embedded_realm = true;
-    plan.node_name = context.arguments.value("--node-name");
+    plan.node_name = config.node_name;
+    plan.cluster_address = config.advertise_address;  // kept: machines that join dial it
+    plan.http_names = config.host_names;
+    plan.admin = context.arguments.value("--admin", kDefaultAdmin);
     plan.cluster_name = context.arguments.value("--cluster-name", plan.cluster_name);
     TRY_ASSIGN(Bootstrapped made, bootstrap(plan));
     context.output.say(
@@ -70,8 +75,11 @@ std::vector<Command> realm_commands() {
          "makes the first node of a new cluster with its own realm, without starting it",
          "smackd realm init EXAMPLE.ORG --data-dir /var/lib/smackd",
          {{"REALM", "name of the realm, upper case"}},
-         {{"--data-dir", "DIR", "where (default: /var/lib/smackd)"},
+         {{"--config", "FILE", "configuration (default /etc/smackd/smackd.toml)"},
+          {"--data-dir", "DIR", "where (default: /var/lib/smackd)"},
           {"--node-name", "NAME", "the machine's name (default: the host's)"},
+          {"--advertise", "HOST:PORT", "what other machines dial (default NAME and port 5055)"},
+          {"--admin", "NAME", "the first administrator (default admin)"},
           {"--cluster-name", "NAME", "for people (default: smackd)"}},
          realm_init},
     };
