@@ -42,11 +42,11 @@ def install_peers():
 class Disk:
     """An ext4 file system on a loop device, and the blkio group (cgroup v1) of who writes to it."""
 
-    def __init__(self, path, image, name):
+    def __init__(self, path, image, name, mebibytes=DISK_MIB):
         self.path = path
         self.group = os.path.join(BLKIO, name)
         with open(image, "wb") as file:
-            file.truncate(DISK_MIB << 20)
+            file.truncate(mebibytes << 20)
         must("mkfs.ext4", "-q", "-F", image)
         self.device = must("losetup", "-f", "--show", image).strip()
         os.makedirs(path, exist_ok=True)
@@ -85,8 +85,9 @@ def must(*words):
 
 
 class FaultWorld(World):
-    def __init__(self, *more):
+    def __init__(self, *more, disk_mib=DISK_MIB):
         super().__init__(*SERVERS, "c1", *more)
+        self.disk_mib = disk_mib
         self.disks = {}
 
     def make(self):
@@ -95,11 +96,13 @@ class FaultWorld(World):
         for name in SERVERS:
             host = self[name]
             self.disks[name] = Disk(os.path.join(host.work, "mount"), os.path.join(host.work, "disk"),
-                                    f"smk{self.mark}{name}")
+                                    f"smk{self.mark}{name}", self.disk_mib)
             host.directory = os.path.join(host.work, "mount", "data")
 
     def __exit__(self, *exception):
         for host in self.hosts.values():
+            if exception and exception[0] is not None and host.process is not None:
+                print(f"--- {host.name}\n{host.process.log()[-2500:]}", flush=True)
             if host.process is not None and host.process.running():
                 host.process.send_signal(signal.SIGCONT)
                 host.process.kill()
@@ -115,12 +118,14 @@ class FaultWorld(World):
 
 
 class SmackdStore:
-    """A static cluster of three voters, as `smackd start` runs them. `binary`: another build."""
+    """A static cluster of three voters, as `smackd start` runs them. `binary`: another build; `under(name)`: the words of
+    a program that each server runs under."""
     kind = "smackd"
 
-    def __init__(self, world, binary=SMACKD, environment=None):
+    def __init__(self, world, binary=SMACKD, environment=None, under=lambda name: []):
         self.world = world
         self.binary = binary
+        self.under = under
         self.environment = environment or {}
         places = [f"{world[name].directory}={name}:5055" for name in SERVERS]
         made = run([os.path.join(TOOLS, "make_cluster"), REALM, *places])
@@ -144,7 +149,8 @@ class SmackdStore:
 
     def start_one(self, name):
         host = self.world[name]
-        self.world.start(name, [self.binary, "start", "--data-dir", host.directory, "--node-name", name], self.environment)
+        self.world.start(name, [*self.under(name), self.binary, "start", "--data-dir", host.directory, "--node-name", name],
+                         self.environment)
 
     def wait_ready(self, name, limit=30):
         process = self.world[name].process

@@ -20,6 +20,7 @@ SMACKD = os.path.abspath(os.environ.get("SMACKD", os.path.join(ROOT, "build/smac
 TOOLS = os.environ.get("SMACKD_TOOLS", os.path.join(ROOT, "build/release/tools"))
 READY_LIMIT_S = 30
 STOP_LIMIT_S = 10
+KILLED_LIMIT_S = 60  # a busy machine takes its time to let go of a process that was killed
 PACKAGES = {"kinit": "krb5-user", "curl": "curl", "mkfs.ext4": "e2fsprogs", "readelf": "binutils", "krb5kdc": "krb5-kdc",
             "kadmin.local": "krb5-admin-server"}
 NO_SERVICES = "/usr/sbin/policy-rc.d"
@@ -143,7 +144,7 @@ class Process:
 
     def kill(self):
         self.send_signal(signal.SIGKILL)
-        return self.wait()
+        return self.wait(KILLED_LIMIT_S)
 
 
 class Answer:
