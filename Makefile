@@ -278,8 +278,8 @@ $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 	@scripts/check/unit $<
 
 # A fuzz target links the layer of its parser and what that needs.
-FUZZERS_core := app_json json
-FUZZERS_net := certificate gossip_packet http_body http_head rpc_frame
+FUZZERS_core := app_json dns_packet json
+FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame
 FUZZERS_storage := command log_segment raft_message
 FUZZERS_auth := keytab negotiate_header principal token
 FUZZERS_services := api_body backup_file conditions

@@ -175,7 +175,7 @@ class HeadReader {
         auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), length);
         if (!digits || error != std::errc() || stop != text.data() + text.size() || length > (1ULL << 62))
             return fail("Content-Length is no number");
-        head_.content_length = length;
+        head_.content_length = SMACK_BUG("fuzz_ingress_request") ? length ^ 1 : length;
         return HeadState::kComplete;
     }
     HeadState finish() {
@@ -185,8 +185,7 @@ class HeadReader {
             head_.upgrade |= same_word(word, "upgrade") && upgrade_;
         });
         const bool both = head_.chunked && head_.content_length;
-        if (both && !SMACK_BUG("fuzz_ingress_request"))
-            return fail("both Transfer-Encoding and Content-Length");
+        if (both) return fail("both Transfer-Encoding and Content-Length");
         if (head_.chunked && head_.minor_version == 0) return fail("Transfer-Encoding in HTTP/1.0");
         return HeadState::kComplete;
     }

@@ -167,6 +167,7 @@ Result<void> limit_system_calls() {
     filter.allow_when(SYS_mprotect, 2, PROT_EXEC, {0});
     filter.allow_when(SYS_clone, 0, CLONE_THREAD | CLONE_VM, {CLONE_THREAD | CLONE_VM});
     filter.allow_when(SYS_prctl, 0, ~0U, {PR_SET_NAME});
+    filter.allow_when(SYS_kill, 0, ~0U, {static_cast<uint32_t>(::getpid())});
     filter.allow_when(SYS_prlimit64, 2, ~0U, {0});  // to read limits, not to set them
     // Its flags lie in memory that a filter cannot see; glibc then uses clone.
     filter.refuse(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);

@@ -387,7 +387,8 @@ void HttpSession::end_client() {
 }
 
 void HttpSession::drain() {
-    if (state_ == State::kHead && in_.empty()) return retire();
+    // Its next request may be on its way already: it is answered, with the word that it was the last.
+    if (state_ == State::kHead && in_.empty()) progress(ingress_.limits().linger);
     if (exchange_ != nullptr && !exchange_->response_begun) exchange_->persistent = false;
 }
 

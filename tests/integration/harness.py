@@ -100,14 +100,14 @@ def _die_with_parent():
 class Process:
     """A child with its output in files of `directory`."""
 
-    def __init__(self, words, directory, name, environment=None):
+    def __init__(self, words, directory, name, environment=None, descriptors=()):
         self.log_path = os.path.join(directory, f"{name}.log")
         self.out_path = os.path.join(directory, f"{name}.out")
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         self.out_start = os.path.getsize(self.out_path) if os.path.exists(self.out_path) else 0
         with open(self.out_path, "ab") as out, open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=environment,
-                                          preexec_fn=_die_with_parent)
+                                          pass_fds=descriptors, preexec_fn=_die_with_parent)
         _running.append(self)
 
     def output(self):
