@@ -33,6 +33,12 @@ class Backend:
                 owner.connections += 1
                 super().setup()
 
+            def handle_expect_100(self):
+                self.send_response_only(100)
+                self.end_headers()
+                self.wfile.flush()
+                return True
+
             def answer(self):
                 length = int(self.headers.get("Content-Length") or 0)
                 self.body = self.rfile.read(length) if length else b""
