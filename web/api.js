@@ -9,7 +9,7 @@ export class Refused extends Error {
   }
 }
 
-async function call(method, path, body) {
+export async function call(method, path, body) {
   const request = { method, credentials: "same-origin", headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
@@ -29,14 +29,19 @@ async function call(method, path, body) {
   }
   if (response.ok) return answer ?? {};
   const error = answer?.error ?? {};
-  throw new Refused(response.status, error.code ?? "error", error.message ?? `The server answered ${response.status}.`);
+  const details = Array.isArray(answer?.details)
+    ? answer.details.flatMap((one) => one.errors.map((text) => ` ${one.path}: ${text}.`)).join("")
+    : "";
+  const message = error.message ?? answer?.message;
+  throw new Refused(response.status, error.code ?? (response.status === 401 ? "unauthenticated" : "error"),
+    message ? message + details : `The server answered ${response.status}.`);
 }
 
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
 
 const kinds = ["cluster", "level", "epoch", "machine", "node", "user", "group", "rule", "setting", "token", "principal",
-  "secret"];
+  "secret", "app", "task", "deployment", "capacity"];
 const reopenAfterMs = 3000;
 
 /// Follows the change feed. `on` has change(event), reset() and state("live" | "waiting" | "off"). Returns a function

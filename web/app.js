@@ -66,26 +66,28 @@ function refreshSoon() {
 }
 
 function current() {
-  const name = location.hash.replace(/^#\//, "") || "overview";
-  return sections.find((section) => section.path === name) ?? sections[0];
+  const [, name, rest] = /^#?\/?([^/]*)(.*)$/.exec(location.hash);
+  return [sections.find((section) => section.path === name) ?? sections[0], rest];
 }
 
 function drawNav(shown) {
   nav.hidden = false;
-  replace(nav, h("ul", null, sections.map((section) => h("li", null,
+  replace(nav, h("ul", null, sections.filter((section) => !section.hidden).map((section) => h("li", null,
     h("a", { href: `#/${section.path}`, "aria-current": section === shown ? "page" : null }, section.title)))));
 }
 
 async function draw({ quietly = false } = {}) {
   if (!session.me) return;
+  const [shown, rest] = current();
+  // What is being typed or read is not drawn over.
+  if (quietly && (shown.still || main.querySelector("textarea:focus"))) return;
   const turn = ++session.drawn;
-  const shown = current();
   drawNav(shown);
   document.title = `${shown.title} \u00b7 smackd`;
   if (!quietly) replace(main, h("p", { class: "loading" }, "Loading\u2026"));
   let content;
   try {
-    content = await shown.view(session);
+    content = await shown.view(session, rest === "/" ? "" : rest);
   } catch (error) {
     if (error.code === "unauthenticated") return showSignIn(error);
     content = [h("h1", null, shown.title), errorBox(error),

@@ -1,14 +1,18 @@
 // The sections of the page: each fetches what it shows and returns elements.
 import { get, post } from "./api.js";
+import { apps, log, tasks } from "./apps.js";
 import { badge, card, duration, errorBox, facts, h, replace, table, when } from "./dom.js";
 
 export const sections = [
   { path: "overview", title: "Overview", view: overview },
+  { path: "apps", title: "Applications", view: apps },
+  { path: "tasks", title: "Tasks", view: tasks },
   { path: "people", title: "People", view: people },
   { path: "machines", title: "Machines", view: machines },
   { path: "rules", title: "Rules", view: rules },
   { path: "events", title: "Events", view: events },
   { path: "me", title: "My account", view: me },
+  { path: "log", title: "Log", view: log, hidden: true, still: true },
 ];
 
 export function signIn(done, error) {

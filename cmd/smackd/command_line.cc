@@ -103,6 +103,9 @@ std::unexpected<core::Error> Context::usage(std::string message) {
 core::Result<std::variant<ParsedCommand, HelpText>> parse_command_line(
     const std::vector<Command>& commands, const std::vector<std::string>& words) {
     if (words.empty() || is_help(words[0])) return HelpText{program_help(commands)};
+    // DC/OS users type "marathon app add": the same without the first word.
+    if (words.size() > 1 && words[0] == "marathon" && !is_help(words[1]))
+        return parse_command_line(commands, {words.begin() + 1, words.end()});
     if (words[0] == "--version" || words[0] == "version")
         return HelpText{std::format("smackd {}\n", kVersion)};
     if (words.size() > 1) {  // "backup verify" goes before "backup FILE"

@@ -73,6 +73,16 @@ core::Result<void> set_host_names(Config& config, const Values& values) {
     return {};
 }
 
+core::Result<void> set_insecure_registries(Config& config, const Values& values) {
+    config.insecure_registries = values;
+    return {};
+}
+
+core::Result<void> set_fetch_allowed(Config& config, const Values& values) {
+    config.fetch_allowed = values;
+    return {};
+}
+
 core::Result<void> set_token_life(Config& config, const Values& values) {
     int64_t life = 0;
     const char* end = values[0].data() + values[0].size();
@@ -202,6 +212,10 @@ const std::vector<ConfigKey>& config_keys() {
         {"listen.cluster", "HOST:PORT", "mutual TLS between nodes, and gossip (UDP)",
          set_address<&Config::cluster_address>},
         {"listen.kdc", "HOST:PORT", "Kerberos KDC of an embedded realm", set_address<&Config::kdc_address>},
+        {"images.insecure_registries", "[HOST:PORT, ...]", "registries spoken to in clear",
+         set_insecure_registries, ConfigForm::kTexts},
+        {"images.allowed_addresses", "[ADDRESS, ...]",
+         "private addresses that images and artifacts may come from", set_fetch_allowed, ConfigForm::kTexts},
         {"api.host_names", "[NAME, ...]", "further names the API answers to", set_host_names,
          ConfigForm::kTexts},
         {"api.token_life_s", "SECONDS", "how long a token of sign-in lives", set_token_life,

@@ -26,6 +26,9 @@ struct Config {
     bool gossip_by_stream = false;           ///< an agent that others cannot reach over UDP (NAT)
     std::string kdc_address = "0.0.0.0:88";  ///< embedded realm only
     std::vector<std::string> host_names;     ///< further names the API answers to (Host header)
+    std::vector<std::string> insecure_registries;  ///< HOST[:PORT] spoken to in clear
+    std::vector<std::string>
+        fetch_allowed;  ///< IPs or CIDRs that images and artifacts may come from though private
     int64_t token_life_s = auth::kTokenLifeSeconds;    ///< of tokens given at sign-in
     services::BackupPlan backup;                       ///< directory empty: backups/ of the data directory
     std::string keytab = "/etc/smackd/smackd.keytab";  ///< realms of the site only

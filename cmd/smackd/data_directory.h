@@ -20,6 +20,8 @@ namespace smackd::cmd {
 ///     keytabs/                  keytabs that the node or the demo made
 ///     audit/                    refusals
 ///     backups/                  what the schedule made, unless the configuration names another folder
+///     agent/                    tasks that run here, their sandboxes and logs
+///     images/                   images and artifacts
 ///     run/                      api.sock, listeners.json (where the running daemon listens)
 class DataDirectory {
  public:
@@ -37,6 +39,7 @@ class DataDirectory {
     std::string keytabs() const { return path_ + "/keytabs"; }
     std::string audit() const { return path_ + "/audit"; }
     std::string backups() const { return path_ + "/backups"; }
+    std::string agent() const { return path_ + "/agent"; }
     std::string run() const { return path_ + "/run"; }
     std::string listeners() const { return run() + "/listeners.json"; }
     std::string api_socket() const { return run() + "/api.sock"; }

@@ -77,6 +77,7 @@ NodeOptions node_options(const std::string& directory, const DemoAddresses& addr
     options.config.cluster_address = addresses.cluster;
     options.config.kdc_address = addresses.kdc;
     options.plain_http = true;
+    options.tasks = {addresses.dns, addresses.http, addresses.https};
     options.log = &log;
     return options;
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "services/api/call.h"
+#include "services/api/marathon_json.h"
 #include "services/api/pages.h"
 #include "services/api/reply.h"
 #include "services/api/router.h"
@@ -60,8 +61,8 @@ void add_challenges(Response& response, const Call& call) {
     response.headers.add("WWW-Authenticate", "Bearer realm=\"smackd\"");
 }
 
-Response refused_reply(const Call& call, const Error& error) {
-    Response response = error_reply(error);
+Response refused_reply(const Call& call, const Error& error, ErrorForm form) {
+    Response response = form == ErrorForm::kMarathon ? marathon_error_reply(error) : error_reply(error);
     if (response.status == 401) add_challenges(response, call);
     return response;
 }
@@ -95,10 +96,10 @@ Task<Result<void>> authenticate(Call& call) {
 Task<Response> answer(Call& call, const Route& route) {
     if (route.access == Access::kUser) {
         auto authenticated = co_await authenticate(call);
-        if (!authenticated) co_return refused_reply(call, authenticated.error());
+        if (!authenticated) co_return refused_reply(call, authenticated.error(), route.errors);
     }
     auto answered = co_await route.handler(call);
-    Response response = answered ? std::move(*answered) : refused_reply(call, answered.error());
+    Response response = answered ? std::move(*answered) : refused_reply(call, answered.error(), route.errors);
     // Denied to somebody who is known: the policy's refusals are recorded like those at the door.
     if (!answered && answered.error().code == Errc::kDenied && call.caller) {
         call.api.record_refusal(RefusalClass::kPolicy, call.principal(), call.request, call.connection,
@@ -162,7 +163,7 @@ Api::~Api() = default;
 Task<Response> Api::handle(Request& request, ConnectionInfo& connection) {
     ApiContext& context = state_->context;
     const core::Instant began = context.environment.clock.now();
-    RouteMatch match = state_->router.match(request.method, request.path());
+    RouteMatch match = state_->router.match(request.method, route_path(request.path()));
     const RequestClass request_class =
         match.route != nullptr ? match.route->request_class : RequestClass::kStatic;
     const bool reads = request.method == "GET" || request.method == "HEAD";

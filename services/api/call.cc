@@ -28,12 +28,17 @@ bool is_json(std::string_view content_type) {
 
 }  // namespace
 
-Task<Result<Json>> read_body(Call& call) {
+Task<Result<void>> read_json_text(Call& call) {
     CO_TRY_ASSIGN(call.body, co_await call.request.body->read_all(kBodyBytesMax));
-    if (call.body.empty()) co_return Json::object();
-    if (!is_json(call.request.headers.get("Content-Type"))) {
+    if (!call.body.empty() && !is_json(call.request.headers.get("Content-Type"))) {
         co_return fail(Errc::kInvalid, "Content-Type: must be application/json");
     }
+    co_return Result<void>();
+}
+
+Task<Result<Json>> read_body(Call& call) {
+    CO_TRY(co_await read_json_text(call));
+    if (call.body.empty()) co_return Json::object();
     CO_TRY_ASSIGN(Json body, Json::parse(call.body));
     if (!body.is_object()) co_return fail(Errc::kInvalid, "body: must be a JSON object");
     co_return body;

@@ -49,6 +49,10 @@ struct Call {
 /// bytes or no object. The text stays in call.body, for Idempotency-Key.
 net::Task<core::Result<core::Json>> read_body(Call& call);
 
+/// The body's bytes, also in call.body: JSON by its content type, not looked at further. kInvalid for another
+/// content type or too many bytes.
+net::Task<core::Result<void>> read_json_text(Call& call);
+
 /// Waits until this server's state is as fresh as ?min_revision and ?consistent ask. kTimeout says which
 /// revision was reached.
 net::Task<core::Result<void>> await_freshness(Call& call);

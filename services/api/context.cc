@@ -11,6 +11,7 @@ ApiContext::ApiContext(ApiEnvironment given, ApiOptions chosen)
       metrics(environment.registry),
       readers(environment.loop, environment.workers, environment.reader, environment.clock),
       cache(environment.loop, readers, metrics),
+      apps(environment.loop, environment.workers, environment.feed, environment.reader),
       policy_changes(environment.loop, environment.feed, StateCache::kinds(), [this] { cache.invalidate(); }),
       tokens(options.cluster_id, &cache),
       sign_in({.loop = environment.loop,

@@ -27,6 +27,8 @@
 #include "services/api/sign_in.h"
 #include "services/api/state_door.h"
 #include "services/api/state_view.h"
+#include "services/api/tasks_door.h"
+#include "services/apps/cache.h"
 
 namespace smackd::services {
 
@@ -68,6 +70,7 @@ struct ApiEnvironment {
     auth::RefusalLog* refusals = nullptr;  ///< nullptr: refusals are only counted and shown
     BackupDoor* backups = nullptr;         ///< nullptr: no backups can be made here
     LivenessDoor* liveness = nullptr;      ///< nullptr: nodes are shown without it
+    TasksDoor* tasks = nullptr;            ///< nullptr: no tasks run here
 };
 
 /// A refusal as GET /smack/v1/refusals shows it.
@@ -92,6 +95,7 @@ struct ApiContext {
     ApiMetrics metrics;
     ReaderPool readers;
     StateCache cache;
+    AppsCache apps;
     FeedListener policy_changes;  ///< keeps the cache honest
     auth::TokenVerifier tokens;
     SignIn sign_in;

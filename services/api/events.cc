@@ -3,10 +3,14 @@
 // Each event has the kind as its name, (epoch, revision) as its id and the change as JSON. Besides: `reset`
 // (what lies between is gone: list again, the stream goes on from its id) and `end` (the stream is over, with
 // the reason). What the caller may not see is left out, by the rules of the moment.
+#include <algorithm>
+
 #include "auth/token.h"
 #include "net/http/sse.h"
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
+#include "services/api/marathon_events.h"
+#include "services/api/marathon_json.h"
 #include "services/api/reply.h"
 
 namespace smackd::services::handlers {
@@ -28,12 +32,15 @@ constexpr size_t kEventsPerTake = 64;
 constexpr core::seconds kFutureWait{5};  ///< for a place this server has not reached yet
 constexpr core::seconds kRetry{2};       ///< what a browser waits before it comes back
 constexpr size_t kKindsMax = 32;
+constexpr int kMethodNotAllowed = 405;
 
 /// Where a stream begins and what it tells.
 struct Wanted {
     std::optional<Revision> from;  ///< nothing: the oldest change kept
     std::vector<std::string> kinds;
     bool follow = true;
+    bool marathon = false;           ///< in the words of Marathon's event bus
+    std::vector<std::string> names;  ///< of Marathon's events; empty: all
 };
 
 /// One open stream; owns what it needs, since the request is gone while it runs.
@@ -109,6 +116,14 @@ Task<Result<void>> send_changes(Stream& stream, EventStream& events, std::vector
     CO_TRY_ASSIGN(const auto view, co_await check_still_welcome(stream));
     for (const RecordPtr& record : records) {
         if (!view->policy.sees(stream.caller.subject, record->kind, record->key, record->tenant)) continue;
+        if (stream.wanted.marathon) {
+            for (auto& event : marathon_events(*record)) {
+                const auto& names = stream.wanted.names;
+                if (names.empty() || std::ranges::contains(names, event.name))
+                    CO_TRY(co_await events.send(std::move(event)));
+            }
+            continue;
+        }
         CO_TRY_ASSIGN(std::string text, stream.api.event_texts.of(*record));
         CO_TRY(co_await events.send(
             {.id = record->revision.to_string(), .name = record->kind, .data = std::move(text)}));
@@ -149,6 +164,11 @@ Task<Result<std::vector<RecordPtr>>> next_changes(Stream& stream, FeedReader& re
 Task<Result<void>> run(std::shared_ptr<Stream> shared, EventStream& events) {
     Stream& stream = *shared;
     CO_TRY(co_await events.retry(kRetry));
+    if (stream.wanted.marathon) {
+        CO_TRY(co_await events.send(marathon_event("event_stream_attached",
+                                                   Json::object().set("remoteAddress", ""),
+                                                   stream.api.environment.clock.wall().unix_ms)));
+    }
     Revision from = stream.wanted.from.value_or(stream.api.environment.feed.floor());
     std::unique_ptr<FeedReader> reader;
     while (true) {
@@ -182,11 +202,7 @@ Task<Result<void>> run(std::shared_ptr<Stream> shared, EventStream& events) {
     }
 }
 
-}  // namespace
-
-Answer events(Call& call) {
-    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
-    CO_TRY_ASSIGN(Wanted wanted, parse_wanted(call));
+Answer stream_of(Call& call, Wanted wanted) {
     if (call.api.watchers >= kWatchersMax) {
         co_return std::unexpected(
             Error{Errc::kBusy,
@@ -195,6 +211,31 @@ Answer events(Call& call) {
     // Shared, since a callback that is moved about starts a coroutine that stays.
     auto stream = std::make_shared<Stream>(call.api, *call.caller, std::move(wanted));
     co_return net::http::sse_response([stream](EventStream& events) { return run(stream, events); });
+}
+
+}  // namespace
+
+Answer events(Call& call) {
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
+    CO_TRY_ASSIGN(Wanted wanted, parse_wanted(call));
+    co_return co_await stream_of(call, std::move(wanted));
+}
+
+/// /v2/events: from now on, or from where Last-Event-ID says.
+Answer marathon_event_stream(Call& call) {
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
+    if (!std::string_view(call.request.headers.get("Accept")).contains("text/event-stream")) {
+        co_return marathon_reply(kMethodNotAllowed,
+                                 Json::object().set("message", "Accept: must be text/event-stream"));
+    }
+    CO_TRY_ASSIGN(Wanted wanted, parse_wanted(call));
+    if (!wanted.from) wanted.from = call.api.environment.feed.head();
+    wanted.kinds = {"app", "task", "deployment"};
+    wanted.marathon = true;
+    for (const auto& [name, value] : call.request.target.query) {
+        if (name == "event_type") wanted.names.push_back(value);
+    }
+    co_return co_await stream_of(call, std::move(wanted));
 }
 
 }  // namespace smackd::services::handlers

@@ -75,8 +75,38 @@ Answer list_backups(Call& call);
 
 // events.cc
 Answer events(Call& call);
+Answer marathon_event_stream(Call& call);
 
-// marathon.cc
+// tasks.cc
+Answer task_log(Call& call);
+Answer list_dns(Call& call);
+Answer put_dns(Call& call);
+Answer remove_dns(Call& call);
+
+// marathon_apps.cc
 Answer list_apps(Call& call);
+Answer show_app(Call& call);
+Answer create_app(Call& call);
+Answer put_apps(Call& call);
+Answer put_app(Call& call);
+Answer remove_app(Call& call);
+Answer restart_app(Call& call);
+Answer list_app_versions(Call& call);
+Answer show_app_version(Call& call);
+
+// marathon_tasks.cc
+Answer list_tasks(Call& call);
+Answer list_app_tasks(Call& call);
+Answer kill_app_tasks(Call& call);
+Answer kill_app_task(Call& call);
+Answer delete_tasks(Call& call);
+
+// marathon_deployments.cc
+Answer list_deployments(Call& call);
+Answer remove_deployment(Call& call);
+Answer list_queue(Call& call);
+Answer reset_delay(Call& call);
+Answer marathon_info(Call& call);
+Answer marathon_leader(Call& call);
 
 }  // namespace smackd::services::handlers

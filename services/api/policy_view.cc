@@ -1,6 +1,9 @@
 #include "services/api/policy_view.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "core/marathon/path_id.h"
 
 namespace smackd::services {
 
@@ -22,6 +25,15 @@ core::Rule to_rule(const wire::PutRule& row) {
         if (action) rule.actions = static_cast<uint8_t>(rule.actions | static_cast<uint8_t>(*action));
     }
     return rule;
+}
+
+/// The app or group a row belongs to.
+std::optional<std::string> path_of(std::string_view kind, std::string_view key) {
+    if (kind == "app" || kind == "app_group" || kind == "backoff") return std::string(key);
+    if (kind != "task") return std::nullopt;
+    auto app = marathon::app_of_task(key);
+    if (!app) return std::nullopt;
+    return std::move(*app);
 }
 
 }  // namespace
@@ -91,6 +103,7 @@ bool PolicyView::sees(const Subject& subject, std::string_view kind, std::string
                       std::string_view tenant) const {
     core::Request request;
     if (!tenant.empty()) request.tenant = tenant;
+    if (auto path = path_of(kind, key)) request.path = std::move(*path);
     if (kind == "principal" || kind == "secret" || kind == "token") request.action = core::Action::kAdmin;
     if (may(subject, request)) return true;
     return request.action == core::Action::kView && concerns(subject, kind, key);

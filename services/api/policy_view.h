@@ -44,9 +44,9 @@ class PolicyView {
     /// The rules that name the subject, in the order of their ids.
     std::vector<const core::Rule*> grants(const core::Subject& subject) const;
 
-    /// True when the subject may see this row of a feed kind: with `view` on its tenant, or because it is
-    /// about themselves (their user, their groups, rules that name them). Principals, secrets and tokens:
-    /// admins only.
+    /// True when the subject may see this row of a feed kind: with `view` on its tenant (and the path of its
+    /// app, where it belongs to one), or because it is about themselves (their user, their groups, rules that
+    /// name them). Principals, secrets and tokens: admins only.
     bool sees(const core::Subject& subject, std::string_view kind, std::string_view key,
               std::string_view tenant = {}) const;
 

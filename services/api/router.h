@@ -24,16 +24,23 @@ enum class Access : uint8_t {
 /// For metrics: requests of one kind share their counters.
 enum class RequestClass : uint8_t { kHealth, kStatic, kSignIn, kRead, kWrite, kEvents };
 
+/// How a route says what went wrong.
+enum class ErrorForm : uint8_t {
+    kSmack,     ///< {"error": {"code", "message"}}
+    kMarathon,  ///< {"message"}
+};
+
 using Handler = net::Task<core::Result<net::http::Response>> (*)(Call& call);
 
 struct Route {
     std::string_view method;
-    /// "/smack/v1/users/{name}": a part in braces takes one non-empty component; "{id...}" one or more, slashes
-    /// and all, the fewest that let the rest fit.
+    /// "/smack/v1/users/{name}": a part in braces takes one non-empty component; "{id...}" one or more,
+    /// slashes and all, the fewest that let the rest fit.
     std::string_view pattern;
     Access access = Access::kUser;
     RequestClass request_class = RequestClass::kRead;
     Handler handler = nullptr;
+    ErrorForm errors = ErrorForm::kSmack;
 };
 
 /// A route with what its braces took, in order.

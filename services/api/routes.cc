@@ -7,6 +7,7 @@ namespace {
 
 using enum Access;
 using enum RequestClass;
+using enum ErrorForm;
 namespace h = handlers;
 
 constexpr Route kRoutes[] = {
@@ -67,15 +68,50 @@ constexpr Route kRoutes[] = {
     {"GET", "/smack/v1/backups", kUser, kRead, h::list_backups},
     {"GET", "/metrics", kUser, kRead, h::metrics},
 
-    {"GET", "/v2/apps", kUser, kRead, h::list_apps},
-    {"GET", "/marathon/v2/apps", kUser, kRead, h::list_apps},
-    {"GET", "/service/marathon/v2/apps", kUser, kRead, h::list_apps},
+    {"GET", "/smack/v1/tasks/{id}/log/{stream}", kUser, kRead, h::task_log},
+    {"GET", "/smack/v1/dns", kUser, kRead, h::list_dns},
+    {"PUT", "/smack/v1/dns/{name}", kUser, kWrite, h::put_dns},
+    {"DELETE", "/smack/v1/dns/{name}", kUser, kWrite, h::remove_dns},
+
+    // Marathon's; also below /marathon and /service/marathon. Their errors have Marathon's form.
+    {"GET", "/v2/apps", kUser, kRead, h::list_apps, kMarathon},
+    {"POST", "/v2/apps", kUser, kWrite, h::create_app, kMarathon},
+    {"PUT", "/v2/apps", kUser, kWrite, h::put_apps, kMarathon},
+    {"PATCH", "/v2/apps", kUser, kWrite, h::put_apps, kMarathon},
+    {"POST", "/v2/apps/{id...}/restart", kUser, kWrite, h::restart_app, kMarathon},
+    {"GET", "/v2/apps/{id...}/versions", kUser, kRead, h::list_app_versions, kMarathon},
+    {"GET", "/v2/apps/{id...}/versions/{version}", kUser, kRead, h::show_app_version, kMarathon},
+    {"GET", "/v2/apps/{id...}/tasks", kUser, kRead, h::list_app_tasks, kMarathon},
+    {"DELETE", "/v2/apps/{id...}/tasks", kUser, kWrite, h::kill_app_tasks, kMarathon},
+    {"DELETE", "/v2/apps/{id...}/tasks/{task}", kUser, kWrite, h::kill_app_task, kMarathon},
+    {"GET", "/v2/apps/{id...}", kUser, kRead, h::show_app, kMarathon},
+    {"PUT", "/v2/apps/{id...}", kUser, kWrite, h::put_app, kMarathon},
+    {"PATCH", "/v2/apps/{id...}", kUser, kWrite, h::put_app, kMarathon},
+    {"DELETE", "/v2/apps/{id...}", kUser, kWrite, h::remove_app, kMarathon},
+    {"GET", "/v2/tasks", kUser, kRead, h::list_tasks, kMarathon},
+    {"POST", "/v2/tasks/delete", kUser, kWrite, h::delete_tasks, kMarathon},
+    {"GET", "/v2/deployments", kUser, kRead, h::list_deployments, kMarathon},
+    {"DELETE", "/v2/deployments/{id}", kUser, kWrite, h::remove_deployment, kMarathon},
+    {"GET", "/v2/queue", kUser, kRead, h::list_queue, kMarathon},
+    {"DELETE", "/v2/queue/{id...}/delay", kUser, kWrite, h::reset_delay, kMarathon},
+    {"GET", "/v2/events", kUser, kEvents, h::marathon_event_stream, kMarathon},
+    {"GET", "/v2/info", kUser, kRead, h::marathon_info, kMarathon},
+    {"GET", "/v2/leader", kUser, kRead, h::marathon_leader, kMarathon},
 };
+
+constexpr std::string_view kMarathonPrefixes[] = {"/service/marathon/", "/marathon/"};
 
 }  // namespace
 
 std::span<const Route> routes() {
     return kRoutes;
+}
+
+std::string_view route_path(std::string_view path) {
+    for (const std::string_view prefix : kMarathonPrefixes) {
+        if (path.starts_with(prefix)) return path.substr(prefix.size() - 1);
+    }
+    return path;
 }
 
 }  // namespace smackd::services

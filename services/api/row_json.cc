@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "core/ids.h"
+#include "core/marathon/app_json.h"
+#include "storage/state/app_rows.h"
 
 namespace smackd::services {
 
@@ -102,6 +104,29 @@ Json to_json(const wire::PutNode& node) {
     return json;
 }
 
+Json to_json(const wire::AppDefinition& app) {
+    return marathon::app_to_json(app);
+}
+
+Json to_json(const wire::Task& task) {
+    Json json;
+    json.set("id", task.id()).set("app", task.app_id()).set("node", std::to_string(task.node_id()));
+    json.set("machine", task.machine()).set("state", storage::state::task_state_name(task.status().state()));
+    json.set("desired", task.desired() == wire::Task::KILL ? "kill" : "run")
+        .set("message", task.status().message());
+    json.set("address", task.status().task_address()).set("app_version_ms", task.app_version_ms());
+    return json;
+}
+
+Json to_json(const wire::Deployment& deployment) {
+    Json apps = Json::array();
+    for (const std::string& app : deployment.affected_apps()) apps.push(app);
+    Json json;
+    json.set("id", deployment.id()).set("apps", std::move(apps)).set("step", deployment.current_step());
+    json.set("steps", deployment.steps_size()).set("message", deployment.message());
+    return json;
+}
+
 Json row_to_json(std::string_view kind, core::BytesView row) {
     if (kind == "user") return parsed_to_json<wire::PutUser>(row);
     if (kind == "group") return parsed_to_json<wire::PutGroup>(row);
@@ -109,6 +134,9 @@ Json row_to_json(std::string_view kind, core::BytesView row) {
     if (kind == "rule") return parsed_to_json<wire::PutRule>(row);
     if (kind == "setting") return parsed_to_json<wire::PutSetting>(row);
     if (kind == "node") return parsed_to_json<wire::PutNode>(row);
+    if (kind == "app") return parsed_to_json<wire::AppDefinition>(row);
+    if (kind == "task") return parsed_to_json<wire::Task>(row);
+    if (kind == "deployment") return parsed_to_json<wire::Deployment>(row);
     return {};
 }
 

@@ -19,6 +19,9 @@ core::Json to_json(const wire::PutMachine& machine);
 core::Json to_json(const wire::PutRule& rule);
 core::Json to_json(const wire::PutSetting& setting);
 core::Json to_json(const wire::PutNode& node);
+core::Json to_json(const wire::AppDefinition& app);
+core::Json to_json(const wire::Task& task);
+core::Json to_json(const wire::Deployment& deployment);
 
 /// A serialized row of a feed kind ("user", "group", ...); null for kinds without a JSON form and for bytes
 /// that are no such row.

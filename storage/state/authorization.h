@@ -7,6 +7,10 @@
 
 namespace smackd::storage::state {
 
+/// The user name of "alice@REALM" when REALM is the cluster's and the user is not disabled; kDenied says why
+/// not.
+Outcome<std::string> user_of(sqlite::Database& state, const std::string& principal);
+
 /// Refuses with kUnauthenticated (no actor), kDenied (says what is missing) or kInvalid (malformed actor).
 /// SYSTEM may everything; USER what the rules grant plus the own password and the own tokens; MACHINE its own
 /// node row; TASK nothing yet.

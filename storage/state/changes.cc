@@ -53,17 +53,27 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
             // Above kFeatureLevelMax, too.
             return refuse(core::Errc::kUnsupported, "groups of a directory: need feature level 3");
         case Body::kPutApp:
+            return put_app(writer, change.put_app());
         case Body::kRemoveApp:
+            return remove_app(writer, change.remove_app());
         case Body::kPutTask:
+            return put_task(writer, change.put_task());
         case Body::kRemoveTask:
+            return remove_task(writer, change.remove_task());
         case Body::kPutDeployment:
+            return put_deployment(writer, change.put_deployment());
         case Body::kRemoveDeployment:
+            return remove_deployment(writer, change.remove_deployment());
         case Body::kUpdateTaskStatus:
+            return update_task_status(writer, change.update_task_status());
         case Body::kPutAppBackoff:
+            return put_app_backoff(writer, change.put_app_backoff());
         case Body::kPutAppGroup:
+            return put_app_group(writer, change.put_app_group());
         case Body::kRemoveAppGroup:
-            // Above kFeatureLevelMax: apply stops before such a command.
-            return refuse(core::Errc::kUnsupported, "applications: need feature level 4");
+            return remove_app_group(writer, change.remove_app_group());
+        case Body::kPutNodeCapacity:
+            return put_node_capacity(writer, change.put_node_capacity());
         case Body::BODY_NOT_SET:
             break;
     }

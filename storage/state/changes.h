@@ -35,4 +35,16 @@ Outcome<void> put_secret(Writer& writer, const wire::PutSecret& change);
 Outcome<void> remove_secret(Writer& writer, const wire::RemoveSecret& change);
 Outcome<void> revoke_tokens(Writer& writer, const wire::RevokeTokens& change);
 
+Outcome<void> put_app(Writer& writer, const wire::PutApp& change);
+Outcome<void> remove_app(Writer& writer, const wire::RemoveApp& change);
+Outcome<void> put_task(Writer& writer, const wire::PutTask& change);
+Outcome<void> remove_task(Writer& writer, const wire::RemoveTask& change);
+Outcome<void> put_deployment(Writer& writer, const wire::PutDeployment& change);
+Outcome<void> remove_deployment(Writer& writer, const wire::RemoveDeployment& change);
+Outcome<void> update_task_status(Writer& writer, const wire::UpdateTaskStatus& change);
+Outcome<void> put_app_backoff(Writer& writer, const wire::PutAppBackoff& change);
+Outcome<void> put_app_group(Writer& writer, const wire::PutAppGroup& change);
+Outcome<void> remove_app_group(Writer& writer, const wire::RemoveAppGroup& change);
+Outcome<void> put_node_capacity(Writer& writer, const wire::PutNodeCapacity& change);
+
 }  // namespace smackd::storage::state

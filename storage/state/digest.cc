@@ -35,8 +35,9 @@ void add_row(Hash& hash, const sqlite::Statement& row) {
 }
 
 core::Result<void> add_tables(Hash& hash, std::string* report, sqlite::Database& database,
-                              const std::vector<TableQuery>& tables) {
+                              const std::vector<TableQuery>& tables, uint32_t feature_level) {
     for (const TableQuery& table : tables) {
+        if (table.level > feature_level) continue;
         Hash of_table;
         uint64_t rows = 0;
         TRY_ASSIGN(auto cursor, database.query(table.sql));
@@ -56,9 +57,9 @@ core::Result<void> add_tables(Hash& hash, std::string* report, sqlite::Database&
 
 core::Result<uint64_t> walk(OpenFiles& files, std::string* report) {
     Hash hash;
-    TRY(add_tables(hash, report, files.state, state_tables()));
-    TRY(add_tables(hash, report, files.realm, realm_tables()));
-    TRY(add_tables(hash, report, files.secrets, secrets_tables()));
+    TRY(add_tables(hash, report, files.state, state_tables(), files.position.feature_level));
+    TRY(add_tables(hash, report, files.realm, realm_tables(), 1));
+    TRY(add_tables(hash, report, files.secrets, secrets_tables(), 1));
     return hash.value();
 }
 

@@ -7,7 +7,7 @@
 namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
-inline constexpr uint32_t kFeatureLevelMax = 2;
+inline constexpr uint32_t kFeatureLevelMax = 4;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;

@@ -8,8 +8,9 @@ namespace {
 struct KindQuery {
     std::string_view kind;
     const char* sql;
+    uint32_t level = 1;  // feature level at which there are such rows
 };
-constexpr std::array<KindQuery, 10> kVersions = {{
+constexpr std::array<KindQuery, 16> kVersions = {{
     {"cluster", "SELECT version FROM cluster WHERE ? = ''"},
     {"machine", "SELECT version FROM machines WHERE name = ?"},
     {"node", "SELECT version FROM nodes WHERE node_id = CAST(? AS INTEGER)"},
@@ -21,14 +22,20 @@ constexpr std::array<KindQuery, 10> kVersions = {{
      "SELECT version FROM revoked_tokens WHERE principal || iif(token_id = '', '', '/' || token_id) = ?"},
     {"principal", "SELECT version FROM principals WHERE name = ?"},
     {"secret", "SELECT version FROM secrets WHERE name = ?"},
+    {"app", "SELECT version FROM apps WHERE id = ?", 4},
+    {"app_group", "SELECT version FROM app_groups WHERE id = ?", 4},
+    {"backoff", "SELECT version FROM app_backoffs WHERE app = ?", 4},
+    {"deployment", "SELECT version FROM deployments WHERE id = ?", 4},
+    {"task", "SELECT version FROM tasks WHERE id = ?", 4},
+    {"capacity", "SELECT version FROM capacities WHERE node_id = CAST(? AS INTEGER)", 4},
 }};
 
 }  // namespace
 
 core::Result<std::optional<uint64_t>> row_version(sqlite::Database& state, std::string_view kind,
-                                                  std::string_view key) {
+                                                  std::string_view key, uint32_t feature_level) {
     for (const KindQuery& query : kVersions) {
-        if (query.kind != kind) continue;
+        if (query.kind != kind || query.level > feature_level) continue;
         TRY_ASSIGN(const int64_t version, state.integer(query.sql, {key}));
         return std::optional<uint64_t>(static_cast<uint64_t>(version));
     }

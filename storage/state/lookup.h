@@ -10,10 +10,10 @@
 
 namespace smackd::storage::state {
 
-/// The version of a row by the feed's kind and key; 0 when there is none, nullopt for a kind that has no
-/// rows.
+/// The version of a row by the feed's kind and key; 0 when there is none, nullopt for a kind that has no rows
+/// at this feature level.
 core::Result<std::optional<uint64_t>> row_version(sqlite::Database& state, std::string_view kind,
-                                                  std::string_view key);
+                                                  std::string_view key, uint32_t feature_level);
 
 /// The realm of the cluster; empty before InitCluster.
 core::Result<std::string> cluster_realm(sqlite::Database& state);

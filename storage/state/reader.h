@@ -78,6 +78,20 @@ class View {
     core::Result<Rows<wire::PutSetting>> settings();
     core::Result<MaybeRow<wire::PutSetting>> setting(std::string_view name);
     core::Result<Rows<wire::RevokeTokens>> revoked_tokens();
+
+    // Applications; nothing below feature level 4.
+    core::Result<Rows<wire::AppDefinition>> apps();
+    core::Result<MaybeRow<wire::AppDefinition>> app(std::string_view id);
+    /// Versions kept of an app, newest first; empty for an app that is not there.
+    core::Result<std::vector<int64_t>> app_versions(std::string_view id);
+    core::Result<std::optional<wire::AppDefinition>> app_version(std::string_view id, int64_t version_ms);
+    core::Result<Rows<wire::GroupDefinition>> app_groups();
+    core::Result<Rows<wire::AppBackoff>> app_backoffs();
+    core::Result<Rows<wire::Deployment>> deployments();
+    core::Result<Rows<wire::Task>> tasks();
+    core::Result<Rows<wire::Task>> tasks_of(std::string_view app);
+    core::Result<MaybeRow<wire::Task>> task(std::string_view id);
+    core::Result<Rows<wire::NodeCapacity>> capacities();
     /// Names with their versions; what they hold is in StateReader::principal and ::secret.
     core::Result<std::vector<std::pair<std::string, uint64_t>>> principals();
     core::Result<std::vector<std::pair<std::string, uint64_t>>> secrets();

@@ -105,6 +105,40 @@ CREATE TABLE node_ids(id INTEGER PRIMARY KEY CHECK(id = 1), last INTEGER NOT NUL
 INSERT INTO node_ids SELECT 1, ifnull(max(node_id), 0) FROM nodes;
 )sql";
 
+// Level 4: applications. Rows hold their message whole; the columns beside it are what apply and people ask
+// by.
+constexpr const char* kLevel4 = R"sql(
+CREATE TABLE apps(
+    id TEXT PRIMARY KEY, version_ms INTEGER NOT NULL, instances INTEGER NOT NULL, definition BLOB NOT NULL,
+    version INTEGER NOT NULL
+);
+CREATE TABLE app_versions(
+    app TEXT NOT NULL, version_ms INTEGER NOT NULL, definition BLOB NOT NULL, PRIMARY KEY(app, version_ms)
+);
+CREATE TABLE app_claims(                -- what of the edge an app has: "port 19001", "host example.org"
+    claim TEXT NOT NULL, app TEXT NOT NULL, PRIMARY KEY(claim, app)
+) WITHOUT ROWID;
+CREATE INDEX app_claims_by_app ON app_claims(app);
+CREATE TABLE app_groups(id TEXT PRIMARY KEY, definition BLOB NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE app_backoffs(app TEXT PRIMARY KEY, backoff BLOB NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE deployments(id TEXT PRIMARY KEY, deployment BLOB NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE tasks(
+    id TEXT PRIMARY KEY, app TEXT NOT NULL, node_id INTEGER NOT NULL, machine TEXT NOT NULL, state TEXT NOT NULL,
+    desired TEXT NOT NULL, ended INTEGER NOT NULL, cpus_milli INTEGER NOT NULL, memory_bytes INTEGER NOT NULL,
+    disk_bytes INTEGER NOT NULL, gpus INTEGER NOT NULL, task BLOB NOT NULL, version INTEGER NOT NULL
+);
+CREATE INDEX tasks_by_app ON tasks(app);
+CREATE INDEX tasks_by_node ON tasks(node_id, ended);
+CREATE TABLE task_ports(
+    node_id INTEGER NOT NULL, port INTEGER NOT NULL, task TEXT NOT NULL, PRIMARY KEY(node_id, port)
+) WITHOUT ROWID;
+CREATE INDEX task_ports_by_task ON task_ports(task);
+CREATE TABLE capacities(                -- what nodes have for tasks
+    node_id INTEGER PRIMARY KEY, cpus_milli INTEGER NOT NULL, memory_bytes INTEGER NOT NULL,
+    disk_bytes INTEGER NOT NULL, gpus INTEGER NOT NULL, capacity BLOB NOT NULL, version INTEGER NOT NULL
+);
+)sql";
+
 core::Result<void> create(sqlite::Database& database, const char* tables) {
     TRY_ASSIGN(const int64_t found,
                database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'position'"));
@@ -130,7 +164,9 @@ core::Result<void> create_secrets_schema(sqlite::Database& database) {
 
 core::Result<void> migrate(sqlite::Database& database, uint32_t level) {
     SMACK_ASSERT(level >= 2 && level <= kFeatureLevelMax);
-    return database.execute(kLevel2);
+    if (level == 2) return database.execute(kLevel2);
+    if (level == 4) return database.execute(kLevel4);
+    return {};
 }
 
 const std::vector<TableQuery>& state_tables() {
@@ -150,6 +186,15 @@ const std::vector<TableQuery>& state_tables() {
         {"revoked_tokens", "SELECT * FROM revoked_tokens ORDER BY principal, token_id"},
         {"principals", "SELECT * FROM principals ORDER BY name"},
         {"secrets", "SELECT * FROM secrets ORDER BY name"},
+        {"apps", "SELECT * FROM apps ORDER BY id", 4},
+        {"app_versions", "SELECT * FROM app_versions ORDER BY app, version_ms", 4},
+        {"app_claims", "SELECT * FROM app_claims ORDER BY claim, app", 4},
+        {"app_groups", "SELECT * FROM app_groups ORDER BY id", 4},
+        {"app_backoffs", "SELECT * FROM app_backoffs ORDER BY app", 4},
+        {"deployments", "SELECT * FROM deployments ORDER BY id", 4},
+        {"tasks", "SELECT * FROM tasks ORDER BY id", 4},
+        {"task_ports", "SELECT * FROM task_ports ORDER BY node_id, port", 4},
+        {"capacities", "SELECT * FROM capacities ORDER BY node_id", 4},
         {"audit", "SELECT * FROM audit ORDER BY revision"},
         {"feed", "SELECT * FROM feed ORDER BY revision"},
         {"results", "SELECT * FROM results ORDER BY client, sequence"},

@@ -20,6 +20,7 @@ core::Result<void> migrate(sqlite::Database& database, uint32_t level);
 struct TableQuery {
     std::string_view table;
     const char* sql;
+    uint32_t level = 1;  ///< feature level whose migration makes the table
 };
 const std::vector<TableQuery>& state_tables();
 const std::vector<TableQuery>& realm_tables();

@@ -32,30 +32,41 @@ ChangeTraits node_traits(const wire::PutNode& node) {
     return {"put_node", std::to_string(node.node_id()), std::max(known(node), admitted ? 2U : 1U)};
 }
 
-/// Level 4, whose rows this build does not have yet: such a command stops apply.
 ChangeTraits app_traits(const wire::Change& change) {
     using Body = wire::Change::BodyCase;
     switch (change.body_case()) {
         case Body::kPutApp:
-            return {"put_app", change.put_app().app().id(), kLevelOfApps};
+            return {"put_app", change.put_app().app().id(), std::max(known(change.put_app()), kLevelOfApps)};
         case Body::kRemoveApp:
-            return {"remove_app", change.remove_app().id(), kLevelOfApps};
+            return {"remove_app", change.remove_app().id(),
+                    std::max(known(change.remove_app()), kLevelOfApps)};
         case Body::kPutTask:
-            return {"put_task", change.put_task().task().id(), kLevelOfApps};
+            return {"put_task", change.put_task().task().id(),
+                    std::max(known(change.put_task()), kLevelOfApps)};
         case Body::kRemoveTask:
-            return {"remove_task", change.remove_task().id(), kLevelOfApps};
+            return {"remove_task", change.remove_task().id(),
+                    std::max(known(change.remove_task()), kLevelOfApps)};
         case Body::kPutDeployment:
-            return {"put_deployment", change.put_deployment().deployment().id(), kLevelOfApps};
+            return {"put_deployment", change.put_deployment().deployment().id(),
+                    std::max(known(change.put_deployment()), kLevelOfApps)};
         case Body::kRemoveDeployment:
-            return {"remove_deployment", change.remove_deployment().id(), kLevelOfApps};
+            return {"remove_deployment", change.remove_deployment().id(),
+                    std::max(known(change.remove_deployment()), kLevelOfApps)};
         case Body::kUpdateTaskStatus:
-            return {"update_task_status", change.update_task_status().task_id(), kLevelOfApps};
+            return {"update_task_status", change.update_task_status().task_id(),
+                    std::max(known(change.update_task_status()), kLevelOfApps)};
         case Body::kPutAppBackoff:
-            return {"put_app_backoff", change.put_app_backoff().backoff().app_id(), kLevelOfApps};
+            return {"put_app_backoff", change.put_app_backoff().backoff().app_id(),
+                    std::max(known(change.put_app_backoff()), kLevelOfApps)};
         case Body::kPutAppGroup:
-            return {"put_app_group", change.put_app_group().group().id(), kLevelOfApps};
+            return {"put_app_group", change.put_app_group().group().id(),
+                    std::max(known(change.put_app_group()), kLevelOfApps)};
         case Body::kRemoveAppGroup:
-            return {"remove_app_group", change.remove_app_group().id(), kLevelOfApps};
+            return {"remove_app_group", change.remove_app_group().id(),
+                    std::max(known(change.remove_app_group()), kLevelOfApps)};
+        case Body::kPutNodeCapacity:
+            return {"put_node_capacity", std::to_string(change.put_node_capacity().capacity().node_id()),
+                    std::max(known(change.put_node_capacity()), kLevelOfApps)};
         default:
             return {"unknown", "", kLevelUnknown};
     }
@@ -125,6 +136,7 @@ ChangeTraits body_traits(const wire::Change& change) {
         case Body::kPutAppBackoff:
         case Body::kPutAppGroup:
         case Body::kRemoveAppGroup:
+        case Body::kPutNodeCapacity:
             return app_traits(change);
         case Body::BODY_NOT_SET:
             break;

@@ -66,6 +66,12 @@ core::Error error_of_answer(int status, std::string_view body) {
     const core::Json& nested = json["error"];
     std::string_view code = nested.is_object() ? nested["code"].as_string() : nested.as_string();
     std::string message = nested.is_object() ? nested["message"].as_string() : json["message"].as_string();
+    // Marathon's form has what is wrong where beside its sentence.
+    for (const core::Json& detail : json["details"].as_array()) {
+        for (const core::Json& error : detail["errors"].as_array())
+            message += std::format("\n  {}: {}", detail["path"].as_string(), error.as_string());
+    }
+    if (json["details"].is_string()) message += ": " + json["details"].as_string();
     if (message.empty()) message = std::format("the server answered {}", status);
     return core::Error{code_of_name(code, status), std::move(message), 0};
 }

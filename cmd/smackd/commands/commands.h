@@ -19,8 +19,10 @@ std::vector<Command> image_commands();
 std::vector<Command> user_commands();
 std::vector<Command> group_commands();
 std::vector<Command> policy_commands();
+std::vector<Command> app_commands();     ///< app ..., deployment ...
+std::vector<Command> task_commands();    ///< task ..., dns ...
 std::vector<Command> backup_commands();  ///< backup, backup verify, backup list, restore
 std::vector<Command> edge_commands();    ///< edge
-std::vector<Command> state_commands();   ///< sql, events, audit, refusals, app list
+std::vector<Command> state_commands();   ///< sql, events, audit, refusals
 
 }  // namespace smackd::cmd

@@ -105,13 +105,6 @@ core::Result<void> refusals(Context& context) {
                      "Nobody was refused.");
 }
 
-core::Result<void> app_list(Context& context) {
-    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
-    TRY_ASSIGN(core::Json answer, client->get("/v2/apps"));
-    context.output.table("apps", answer["apps"], {{"ID", "id"}, {"INSTANCES", "instances"}}, "No apps.");
-    return {};
-}
-
 }  // namespace
 
 std::vector<Command> state_commands() {
@@ -143,7 +136,6 @@ std::vector<Command> state_commands() {
          {},
          with_server_options({limit}),
          refusals},
-        {"app list", "lists the applications", "smackd app list", {}, with_server_options(), app_list},
     };
 }
 

@@ -39,14 +39,7 @@ class NodeLiveness final : public services::LivenessDoor {
  public:
     explicit NodeLiveness(core::Callback<std::shared_ptr<Liveness>()> liveness)
         : liveness_(std::move(liveness)) {}
-    std::vector<services::LiveMember> members() const override {
-        std::vector<services::LiveMember> members;
-        const std::shared_ptr<Liveness> liveness = liveness_();
-        if (!liveness) return members;
-        for (const LivenessRow& row : liveness->members())
-            members.push_back({row.id, core::gossip::member_state_name(row.state), row.since});
-        return members;
-    }
+    std::vector<services::LiveMember> members() const override { return live_members(liveness_()); }
 
  private:
     mutable core::Callback<std::shared_ptr<Liveness>()> liveness_;
@@ -138,7 +131,8 @@ core::Result<void> ApiThread::begin() {
                                          realm_.get(),
                                          refusals_.get(),
                                          backups_.get(),
-                                         liveness_.get()};
+                                         liveness_.get(),
+                                         environment_.tasks};
     api_ = std::make_unique<services::Api>(std::move(environment), api_options());
     server_ = std::make_unique<net::http::Server>(
         thread_.loop(), &engine_,

@@ -50,6 +50,7 @@ struct ApiThreadEnvironment {
     core::Callback<core::Result<storage::SnapshotTask>()> pin_state;
     /// Gossip as it runs now, or null; any thread.
     core::Callback<std::shared_ptr<Liveness>()> liveness;
+    services::TasksDoor* tasks = nullptr;  ///< tasks that run here
 };
 
 class ApiThread {

@@ -236,4 +236,12 @@ void Liveness::stop() {
     thread_.stop();
 }
 
+std::vector<services::LiveMember> live_members(const std::shared_ptr<Liveness>& liveness) {
+    std::vector<services::LiveMember> members;
+    if (!liveness) return members;
+    for (const LivenessRow& row : liveness->members())
+        members.push_back({row.id, core::gossip::member_state_name(row.state), row.since});
+    return members;
+}
+
 }  // namespace smackd::cmd

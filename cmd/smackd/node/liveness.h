@@ -17,6 +17,7 @@
 #include "net/system_clock.h"
 #include "net/system_random.h"
 #include "net/worker_pool.h"
+#include "services/api/liveness_door.h"
 
 namespace smackd::cmd {
 
@@ -121,5 +122,8 @@ class Liveness {
     std::vector<Row> rows_;
     uint64_t keys_version_ = 0;
 };
+
+/// The same for services; empty for no gossip.
+std::vector<services::LiveMember> live_members(const std::shared_ptr<Liveness>& liveness);
 
 }  // namespace smackd::cmd

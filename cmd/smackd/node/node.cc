@@ -17,6 +17,7 @@
 #include "cmd/smackd/node/agent_feeds.h"
 #include "cmd/smackd/node/agent_node.h"
 #include "cmd/smackd/node/api_thread.h"
+#include "cmd/smackd/node/apps_thread.h"
 #include "cmd/smackd/node/control.h"
 #include "cmd/smackd/node/kdc.h"
 #include "cmd/smackd/signals.h"
@@ -75,6 +76,16 @@ std::string kdc_for_clients(const Config& config, const NodeIdentity& identity) 
     bool bracket = host.find(':') != std::string::npos;
     return std::format("{}{}{}:{}", bracket ? "[" : "", host, bracket ? "]" : "",
                        port_of(config.kdc_address));
+}
+
+/// Host ports for tasks: demos of several data directories on one machine do not take each other's.
+std::pair<uint16_t, uint16_t> host_ports_of(const DataDirectory& directory) {
+    constexpr uint16_t kFirst = 21000;
+    constexpr uint16_t kCount = 500;
+    constexpr uint64_t kRanges = 20;
+    const auto range = static_cast<uint16_t>(std::hash<std::string>{}(directory.mark()) % kRanges);
+    const auto first = static_cast<uint16_t>(kFirst + range * kCount);
+    return {first, static_cast<uint16_t>(first + kCount - 1)};
 }
 
 /// Logs what an operator must know of changes in consensus.
@@ -141,6 +152,7 @@ class RunningNode final : public Node {
     core::Result<void> start_consensus();
     core::Result<void> start_api();
     void start_joining();
+    void start_apps();
     core::Result<void> start_kdc();
     core::Result<std::unique_ptr<storage::Fsm>> open_state(core::Executor& checkpoints);
     core::Result<void> wait_set_up();
@@ -175,6 +187,8 @@ class RunningNode final : public Node {
     std::unique_ptr<auth::JoinServer> join_server_;
     std::unique_ptr<Control> control_;
     std::atomic<Control*> running_control_ = nullptr;  // for the consensus thread
+    std::unique_ptr<AppsThread> apps_;
+    std::atomic<AppsThread*> running_apps_ = nullptr;  // for the consensus thread
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     bool setup_in_flight_ = false;        // guarded by mutex_, as is the next
@@ -245,6 +259,7 @@ core::Result<void> RunningNode::begin() {
     vfs_ = storage::sqlite::Vfs::over_unix();  // the KDC's process reads realm.db
     hub_.emplace(storage::feed::HubLimits{}, metrics_);
     TRY(start_consensus());
+    start_apps();
     TRY(start_api());
     start_joining();
     return {};
@@ -277,6 +292,7 @@ core::Result<void> RunningNode::start_consensus() {
     consensus_->on_change([this](const storage::ReplicaStatus& status) {
         status_log_.note(status);
         if (Control* control = running_control_.load()) control->consensus_changed();
+        if (AppsThread* apps = running_apps_.load()) apps->consensus_changed();
         changed_.notify_all();
     });
     return {};
@@ -342,6 +358,40 @@ void RunningNode::start_joining() {
     running_control_ = control_.get();
 }
 
+// Every server can decide about applications, since any may lead; tasks run where that is asked for.
+void RunningNode::start_apps() {
+    AppsOptions options;
+    options.directory = directory_;
+    options.identity = identity_;
+    options.runs_tasks = options_.tasks.has_value();
+    options.host_ports = host_ports_of(directory_);
+    options.ends_tasks_on_stop = options_.plain_http;  // the demo
+    options.edge.enabled = options.runs_tasks;
+    if (options_.tasks) {
+        options.insecure_registries = options_.config.insecure_registries;
+        options.allowed_addresses = options_.config.fetch_allowed;
+        options.edge.dns_listeners = {options_.tasks->dns_address};
+        options.edge.http_listeners = {options_.tasks->http_address};
+        options.edge.https_listeners = {options_.tasks->https_address};
+        options.edge.bind_addresses = {host_of(options_.tasks->http_address)};
+    }
+    options.edge.api_hosts = bracketed(host_names_of(options_.config, identity_));
+    options.edge.token_issuer = identity_.cluster_id;
+    AppsEnvironment environment{disk_,
+                                clock_,
+                                *workers_,
+                                logger_.named("apps"),
+                                *consensus_,
+                                *hub_,
+                                {directory_.state(), *vfs_, generation_},
+                                [this] {
+                                    const Control* control = running_control_.load();
+                                    return live_members(control == nullptr ? nullptr : control->liveness());
+                                }};
+    apps_ = std::make_unique<AppsThread>(std::move(options), std::move(environment));
+    running_apps_ = apps_.get();
+}
+
 core::Result<void> RunningNode::start_api() {
     ApiThreadOptions options;
     options.directory = directory_;
@@ -370,7 +420,8 @@ core::Result<void> RunningNode::start_api() {
                                      [this] {
                                          const Control* control = running_control_.load();
                                          return control == nullptr ? nullptr : control->liveness();
-                                     }};
+                                     },
+                                     apps_.get()};
     TRY_ASSIGN(api_, ApiThread::start(std::move(options), std::move(environment)));
     api_->loop().post([this] { renew_later(); }, "renewal");
     return {};
@@ -452,6 +503,8 @@ void RunningNode::stop() {
     }).detach();
     if (api_) api_->stop();
     if (kdc_) kdc_->stop();
+    running_apps_ = nullptr;
+    if (apps_) apps_->stop();
     if (control_) control_->stop();
     if (consensus_) consensus_->stop();
     logger_.info("stopped");

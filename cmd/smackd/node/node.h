@@ -22,6 +22,13 @@ struct NodeOptions {
     Config config;
     bool plain_http =
         false;  ///< the demo: plain HTTP on the API's port beside TLS, told apart by the first byte
+    /// This node runs tasks and an edge; what is empty or "auto" is derived from the data directory.
+    struct Tasks {
+        std::string dns_address;   ///< HOST:PORT of DNS besides the one for tasks
+        std::string http_address;  ///< HOST:PORT of the ingress
+        std::string https_address;
+    };
+    std::optional<Tasks> tasks;
     core::LogSink* log = nullptr;
 };
 

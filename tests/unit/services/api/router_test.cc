@@ -42,9 +42,10 @@ TEST_CASE("a wrong method is told the right ones") {
 }
 
 TEST_CASE("a part with dots takes several components") {
-    constexpr std::array<Route, 3> routes = {{{.method = "GET", .pattern = "/apps/{id...}/versions/{version}"},
-                                              {.method = "GET", .pattern = "/apps/{id...}/tasks"},
-                                              {.method = "GET", .pattern = "/apps/{id...}"}}};
+    constexpr std::array<Route, 3> routes = {
+        {{.method = "GET", .pattern = "/apps/{id...}/versions/{version}"},
+         {.method = "GET", .pattern = "/apps/{id...}/tasks"},
+         {.method = "GET", .pattern = "/apps/{id...}"}}};
     const Router router{routes};
     const auto match = [&](std::string_view path) { return router.match("GET", path); };
     CHECK(match("/apps/a/b/versions/7").arguments == std::vector<std::string>{"a/b", "7"});

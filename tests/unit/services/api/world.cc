@@ -5,6 +5,7 @@
 
 #include "auth/http_rules.h"
 #include "services/setup/setup.h"
+#include "storage/state/limits.h"
 
 namespace smackd::test {
 
@@ -133,6 +134,7 @@ void ApiWorld::open_state(bool embedded_realm) {
     auto command = services::make_setup_command(setup);
     REQUIRE(command);
     add_people(*command);
+    command->add_changes()->mutable_raise_feature_level()->set_level(storage::state::kFeatureLevelMax);
     const wire::CommandResult result = state->apply(std::move(*command));
     INFO(result.message());
     REQUIRE(result.code() == 0);

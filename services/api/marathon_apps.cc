@@ -1,0 +1,303 @@
+// /v2/apps: definitions, their versions, and what they become.
+#include <algorithm>
+
+#include "core/marathon/app_json.h"
+#include "core/marathon/path_id.h"
+#include "core/marathon/selector.h"
+#include "core/marathon/timestamp.h"
+#include "services/api/conditions.h"
+#include "services/api/handlers.h"
+#include "services/api/marathon_deploy.h"
+#include "services/api/marathon_json.h"
+
+namespace smackd::services::handlers {
+
+using core::Action;
+using core::Json;
+using core::Result;
+using marathon::Checked;
+using marathon::Problem;
+using net::http::Response;
+
+namespace {
+
+constexpr int kNotFound = 404;
+constexpr int kConflict = 409;
+
+Problem no_app(std::string_view id) {
+    return Problem::of(kNotFound, std::format("App '{}' does not exist", id));
+}
+
+/// The id in a path; what is no id names no app.
+std::string app_id(const Call& call, size_t argument = 0) {
+    auto id = marathon::resolve_id(call.argument(argument));
+    return id ? *id : "/" + call.argument(argument);
+}
+
+bool may(const Call& call, Action action, const std::string& id) {
+    return call.view->policy.may(call.subject(), {.action = action, .tenant = "*", .path = id});
+}
+
+/// Whoever may not see an app is not told whether it exists.
+Result<void> require_view(const Call& call, const std::string& id) {
+    return call.view->policy.authorize(call.subject(), {.action = Action::kView, .tenant = "*", .path = id});
+}
+
+/// The body's JSON, or the refusal.
+net::Task<Result<Checked<Json>>> body_json(Call& call) {
+    CO_TRY(co_await read_json_text(call));
+    co_return marathon::parse_body(call.body);
+}
+
+bool flag(const Call& call, std::string_view name, bool fallback) {
+    const auto value = call.request.query(name);
+    if (!value) return fallback;
+    return *value != "false" && *value != "0";
+}
+
+Response deployed_reply(int status, const Deployed& deployed) {
+    Response response =
+        marathon_reply(status, deployment_result_json(deployed.version_ms, deployed.deployment));
+    response.headers.add("Marathon-Deployment-Id", deployed.deployment);
+    return response;
+}
+
+/// ?cmd=, ?id=, ?label=: what a list is narrowed to.
+struct AppFilter {
+    std::string cmd;
+    std::string id;
+    std::optional<marathon::Selector> labels;
+
+    static Checked<AppFilter> of(const net::http::Request& request);
+    bool accepts(const wire::AppDefinition& app) const;
+};
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    std::ranges::transform(result, result.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return result;
+}
+
+Checked<AppFilter> AppFilter::of(const net::http::Request& request) {
+    AppFilter filter;
+    filter.cmd = lower(request.query("cmd").value_or(""));
+    filter.id = lower(request.query("id").value_or(""));
+    if (const auto text = request.query("label")) {
+        auto selector = marathon::Selector::parse(*text);
+        if (!selector) return std::unexpected(std::move(selector.error()));
+        filter.labels = std::move(*selector);
+    }
+    return filter;
+}
+
+bool AppFilter::accepts(const wire::AppDefinition& app) const {
+    if (!cmd.empty() && !lower(app.cmd()).contains(cmd)) return false;
+    if (!id.empty() && !lower(app.id()).contains(id)) return false;
+    return !labels || labels->matches(app);
+}
+
+Json apps_below(const Call& call, const AppsModel& model, const std::string& group, const AppFilter& filter) {
+    Json list = Json::array();
+    const std::string prefix = group == "/" ? "/" : group + "/";
+    for (const auto& [id, row] : model.apps) {
+        if (!id.starts_with(prefix) || !filter.accepts(row.put) || !may(call, Action::kView, id)) continue;
+        list.push(app_info_json(model, row.put, AppEmbed::of(call.request)));
+    }
+    return list;
+}
+
+/// One app of a body over what is there, or a new one.
+Checked<void> put_one(const AppsModel& model, WantedApps& wanted, const Json& json,
+                      const marathon::AppContext& context, bool partial) {
+    std::string id = context.id;
+    if (id.empty()) {
+        auto resolved = marathon::resolve_app_id(json["id"].as_string());
+        if (resolved) id = *resolved;
+    }
+    const auto current = model.apps.find(id);
+    auto app = partial && current != model.apps.end()
+                   ? marathon::updated_app(current->second.put, json, context)
+                   : marathon::app_from_json(json, context);
+    if (!app) return std::unexpected(std::move(app.error()));
+    wanted.apps[app->id()] = std::move(*app);
+    return {};
+}
+
+}  // namespace
+
+Answer list_apps(Call& call) {
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kView));
+    CO_TRY(co_await await_freshness(call));
+    auto filter = AppFilter::of(call.request);
+    if (!filter) co_return problem_reply(filter.error());
+    CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
+    co_return marathon_reply(200, Json::object().set("apps", apps_below(call, *model, "/", *filter)));
+}
+
+Answer show_app(Call& call) {
+    std::string id = call.argument();
+    const bool group = id == "*" || id.ends_with("/*");
+    if (group) id.resize(id.size() - 1);
+    auto resolved = marathon::resolve_id(id.empty() ? "/" : id);
+    id = resolved ? *resolved : "/" + id;
+    CO_TRY(co_await await_freshness(call));
+    CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
+    if (group) {
+        CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kView));
+        co_return marathon_reply(200, Json::object().set("*", apps_below(call, *model, id, {})));
+    }
+    CO_TRY(require_view(call, id));
+    const auto found = model->apps.find(id);
+    if (found == model->apps.end()) co_return problem_reply(no_app(id));
+    co_return marathon_reply(
+        200, Json::object().set("app", app_info_json(*model, found->second.put, AppEmbed::all())));
+}
+
+Answer create_app(Call& call) {
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kLaunch));
+    CO_TRY_ASSIGN(auto body, co_await body_json(call));
+    if (!body) co_return problem_reply(body.error());
+    auto app = marathon::app_from_json(*body, {});
+    if (!app) co_return problem_reply(app.error());
+    const std::string id = app->id();
+    AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
+        if (model.apps.contains(id)) {
+            if (!may(call, Action::kView, id))
+                return std::unexpected(Problem::of(403, std::format("no rule lets you launch '{}'", id)));
+            return std::unexpected(
+                Problem::of(kConflict, std::format("An app with id [{}] already exists.", id)));
+        }
+        wanted.apps[id] = *app;
+        return {};
+    };
+    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    if (!deployed) co_return std::move(deployed.error());
+    CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
+    const auto found = model->apps.find(id);
+    Json json = found == model->apps.end()
+                    ? marathon::app_to_json(*app)
+                    : app_info_json(*model, found->second.put, AppEmbed{.tasks = true});
+    if (json["deployments"].as_array().empty())
+        json.set("deployments", Json::array().push(Json::object().set("id", deployed->deployment)));
+    Response response = marathon_reply(201, json);
+    response.headers.add("Location", "/v2/apps" + id);
+    response.headers.add("Marathon-Deployment-Id", deployed->deployment);
+    co_return response;
+}
+
+Answer put_apps(Call& call) {
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
+    const bool patch = call.request.method == "PATCH";
+    const bool partial = patch || flag(call, "partialUpdate", true);
+    CO_TRY_ASSIGN(auto body, co_await body_json(call));
+    if (!body) co_return problem_reply(body.error());
+    if (!body->is_array())
+        co_return problem_reply(Problem::of(400, "Invalid JSON: must be an array of apps"));
+    AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
+        for (const Json& one : body->as_array()) {
+            if (auto put = put_one(model, wanted, one, {}, partial); !put) return put;
+        }
+        for (const auto& [id, app] : wanted.apps) {
+            if (patch && !model.apps.contains(id)) return std::unexpected(no_app(id));
+        }
+        return {};
+    };
+    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    if (!deployed) co_return std::move(deployed.error());
+    co_return deployed_reply(200, *deployed);
+}
+
+Answer put_app(Call& call) {
+    const std::string id = app_id(call);
+    const bool patch = call.request.method == "PATCH";
+    const bool partial = patch || flag(call, "partialUpdate", true);
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
+    CO_TRY_ASSIGN(auto body, co_await body_json(call));
+    if (!body) co_return problem_reply(body.error());
+    auto rollback = marathon::rollback_of(*body);
+    if (!rollback) co_return problem_reply(rollback.error());
+    std::optional<wire::AppDefinition> target;
+    if (*rollback != 0) {
+        CO_TRY(require_view(call, id));
+        const int64_t version = *rollback;
+        CO_TRY_ASSIGN(target, co_await read<std::optional<wire::AppDefinition>>(
+                                  call, [&](View& view) { return view.app_version(id, version); }));
+        if (!target)
+            co_return problem_reply(
+                Problem::of(kNotFound, std::format("App '{}' does not exist in version {}", id,
+                                                   marathon::format_timestamp(version))));
+    }
+    bool existed = false;
+    AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
+        existed = model.apps.contains(id);
+        if ((patch || target) && !existed) return std::unexpected(no_app(id));
+        if (!target) return put_one(model, wanted, *body, {.base = "/", .id = id}, partial);
+        wanted.apps[id] = *target;
+        wanted.rolled_back[id] = *target;
+        return {};
+    };
+    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    if (!deployed) co_return std::move(deployed.error());
+    Response response = deployed_reply(existed ? 200 : 201, *deployed);
+    if (!existed) response.headers.add("Location", "/v2/apps" + id);
+    co_return response;
+}
+
+Answer remove_app(Call& call) {
+    const std::string id = app_id(call);
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kKill));
+    AppsEdit edit = [&](const AppsModel&, WantedApps& wanted) -> Checked<void> {
+        if (!may(call, Action::kView, id))
+            return std::unexpected(Problem::of(403, std::format("no rule lets you remove '{}'", id)));
+        if (wanted.apps.erase(id) == 0) return std::unexpected(no_app(id));
+        return {};
+    };
+    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", true));
+    if (!deployed) co_return std::move(deployed.error());
+    co_return deployed_reply(200, *deployed);
+}
+
+Answer restart_app(Call& call) {
+    const std::string id = app_id(call);
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
+    AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
+        if (!may(call, Action::kView, id))
+            return std::unexpected(Problem::of(403, std::format("no rule lets you restart '{}'", id)));
+        if (!model.apps.contains(id)) return std::unexpected(no_app(id));
+        wanted.restarted.insert(id);
+        return {};
+    };
+    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    if (!deployed) co_return std::move(deployed.error());
+    co_return deployed_reply(200, *deployed);
+}
+
+Answer list_app_versions(Call& call) {
+    const std::string id = app_id(call);
+    CO_TRY(require_view(call, id));
+    CO_TRY(co_await await_freshness(call));
+    CO_TRY_ASSIGN(const auto versions, co_await read<std::vector<int64_t>>(
+                                           call, [id](View& view) { return view.app_versions(id); }));
+    if (versions.empty()) co_return problem_reply(no_app(id));
+    Json list = Json::array();
+    for (const int64_t version : versions) list.push(marathon::format_timestamp(version));
+    co_return marathon_reply(200, Json::object().set("versions", std::move(list)));
+}
+
+Answer show_app_version(Call& call) {
+    const std::string id = app_id(call);
+    CO_TRY(require_view(call, id));
+    auto version = marathon::parse_timestamp(call.argument(1));
+    if (!version) co_return problem_reply(Problem::of(422, version.error().message));
+    CO_TRY(co_await await_freshness(call));
+    CO_TRY_ASSIGN(const auto app,
+                  co_await read<std::optional<wire::AppDefinition>>(
+                      call, [id, at = *version](View& view) { return view.app_version(id, at); }));
+    if (!app)
+        co_return problem_reply(Problem::of(kNotFound, std::format("App '{}' does not exist in version {}",
+                                                                   id, call.argument(1).substr(0, 64))));
+    co_return marathon_reply(200, marathon::app_to_json(*app));
+}
+
+}  // namespace smackd::services::handlers

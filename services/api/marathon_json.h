@@ -1,0 +1,36 @@
+// Apps, tasks and deployments as Marathon's clients read them, with what the model knows about them.
+#pragma once
+
+#include <string>
+
+#include "core/json.h"
+#include "core/marathon/problem.h"
+#include "net/http/message.h"
+#include "services/apps/model.h"
+
+namespace smackd::services {
+
+/// What a request asks to be added to an app (?embed=).
+struct AppEmbed {
+    bool tasks = false;
+    bool last_task_failure = false;
+    bool task_stats = false;
+    bool readiness = false;
+
+    static AppEmbed all() { return {true, true, false, true}; }
+    static AppEmbed of(const net::http::Request& request);
+};
+
+core::Json app_info_json(const AppsModel& model, const wire::AppDefinition& app, const AppEmbed& embed);
+/// `with_service_ports`: as in /v2/tasks.
+core::Json task_json(const AppsModel& model, const wire::Task& task, bool with_service_ports = false);
+core::Json deployment_json(const AppsModel& model, const wire::Deployment& deployment);
+/// {"version", "deploymentId"}.
+core::Json deployment_result_json(int64_t version_ms, const std::string& deployment_id);
+
+net::http::Response marathon_reply(int status, const core::Json& body);
+net::http::Response problem_reply(const marathon::Problem& problem);
+/// An error of ours in Marathon's form: {"message"}, with the same status and headers.
+net::http::Response marathon_error_reply(const core::Error& error);
+
+}  // namespace smackd::services

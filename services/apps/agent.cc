@@ -1,0 +1,364 @@
+#include "services/apps/agent.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "services/apps/task_spec.h"
+
+namespace smackd::services {
+
+using core::Errc;
+using core::Result;
+
+/// A task of this node, from its first sight until it is forgotten.
+struct Agent::Local {
+    explicit Local(net::Loop& loop) : work(loop) {}
+    wire::Task row;
+    wire::AppDefinition app;
+    wire::TaskStatus status;
+    uint64_t sequence = 0;  // of the runner's last event
+    bool launched = false;  // the runner has it
+    bool checked = false;   // its health checks run
+    bool ending = false;
+    bool ended = false;
+    net::Scope work;  // preparation and health checks
+    images::ImageHold hold;
+};
+
+namespace {
+
+constexpr uint32_t kLevelOfApps = 4;
+constexpr core::Duration kGrace = core::seconds(3);
+
+core::Duration grace_of(const wire::Task& row) {
+    return row.kill_grace_ms() > 0 ? core::Duration(core::milliseconds(row.kill_grace_ms())) : kGrace;
+}
+
+bool has_ended(wire::TaskState state) {
+    return state >= wire::TASK_FINISHED && state != wire::TASK_UNREACHABLE;
+}
+
+}  // namespace
+
+Agent::Agent(Parts parts)
+    : parts_(std::move(parts)),
+      scope_(parts_.loop),
+      preparing_(parts_.loop, kPreparingMax),
+      untold_(parts_.loop) {
+    parts_.runner.subscribe([this](const wire::TaskEvent& event) { on_event(event); });
+    scope_.spawn(tell_all());
+}
+
+Agent::~Agent() = default;
+
+net::Task<void> Agent::close() {
+    for (auto& [id, local] : tasks_) co_await local->work.close();
+    co_await scope_.close();
+}
+
+void Agent::look(const AppsModel& model) {
+    for (const auto& [id, row] : model.tasks) {
+        if (row.put.node_id() == parts_.self.value) look_at(row.put, model);
+    }
+    drop_strangers(model);
+    looked_ = true;
+}
+
+void Agent::look_at(const wire::Task& row, const AppsModel& model) {
+    const auto app = model.apps.find(row.app_id());
+    const wire::AppDefinition* definition = app == model.apps.end() ? nullptr : &app->second.put;
+    auto found = tasks_.find(row.id());
+    if (found == tasks_.end()) {
+        if (has_ended(row.status().state())) return;  // what the runner still has of it is a stranger
+        adopt(row, definition);
+        found = tasks_.find(row.id());
+    }
+    const LocalPtr local = found->second;
+    local->row = row;
+    if (definition != nullptr && definition->config_version_ms() == row.config_version_ms())
+        local->app = *definition;
+    const bool over_there = has_ended(row.status().state());
+    if (row.desired() == wire::Task::KILL || over_there) {
+        end(local);
+    } else if (row.status().state() == wire::TASK_UNREACHABLE && !local->ended) {
+        tell(local);  // we are back
+    }
+}
+
+/// A task seen for the first time since this process runs: it goes on, or it begins.
+void Agent::adopt(const wire::Task& row, const wire::AppDefinition* app) {
+    auto local = std::make_shared<Local>(parts_.loop);
+    local->row = row;
+    local->status = row.status();
+    if (app != nullptr) local->app = *app;
+    tasks_[row.id()] = local;
+    const auto running = parts_.runner.find(row.id());
+    if (running) {
+        local->launched = true;
+        const auto digest = core::images::Digest::parse(running->spec().label());
+        if (parts_.images != nullptr && digest) {
+            if (auto image = parts_.images->hold(*digest)) local->hold = image->hold;
+        }
+        if (running->phase() == wire::LocalTask::RUNNING && local->status.state() == wire::TASK_RUNNING)
+            start_checks(local);
+        if (const auto early = early_.extract(row.id()); !early.empty()) on_event(early.mapped());
+        return;
+    }
+    const bool never_ran = row.status().state() <= wire::TASK_STARTING;
+    if (row.desired() == wire::Task::KILL) {
+        fail(local, wire::TASK_KILLED, "", "ended before it ran");
+    } else if (!never_ran) {
+        fail(local, wire::TASK_FAILED, "REASON_EXECUTOR_TERMINATED",
+             "the node has no record of the task; was its disk replaced?");
+    } else if (app == nullptr) {
+        fail(local, wire::TASK_ERROR, "REASON_TASK_INVALID", "the app is gone");
+    } else {
+        local->work.spawn(prepare(local));
+    }
+}
+
+void Agent::end(const LocalPtr& local) {
+    if (local->ending || local->ended) return;
+    local->ending = true;
+    if (local->launched) {
+        wire::TaskStatus status = local->status;
+        status.set_state(wire::TASK_KILLING);
+        set_state(local, std::move(status));
+        scope_.spawn(kill(local->row.id(), grace_of(local->row)));
+    } else {
+        local->work.cancel("the task is to end");  // prepare() tells that it did
+    }
+}
+
+/// Tasks of the runner that the state does not have: their row was removed while this node was away.
+void Agent::drop_strangers(const AppsModel& model) {
+    for (const wire::LocalTask& running : parts_.runner.list()) {
+        const std::string& id = running.task_id();
+        const auto row = model.tasks.find(id);
+        const bool ours = row != model.tasks.end() && row->second.put.node_id() == parts_.self.value;
+        if (ours && (!has_ended(row->second.put.status().state()) || tasks_.contains(id))) continue;
+        if (running.phase() == wire::LocalTask::ENDED) {
+            early_.erase(id);
+            scope_.spawn([](Agent& self, std::string task, uint64_t sequence) -> net::Task<void> {
+                auto done = co_await self.parts_.runner.acknowledge(task, sequence);
+                if (!done)
+                    self.parts_.logger.warning("forgetting a task",
+                                               {{"task", task}, {"error", done.error().message}});
+            }(*this, id, running.last_sequence()));
+        } else if (strangers_.insert(id).second) {
+            parts_.logger.warning("a task that the cluster does not know is ended", {{"task", id}});
+            scope_.spawn(kill(id, kGrace));
+        }
+    }
+    std::erase_if(tasks_, [&](const auto& entry) {
+        const bool gone = !model.tasks.contains(entry.first);
+        return gone && entry.second->ended && !dirty_.contains(entry.first) &&
+               entry.second->work.running() == 0;
+    });
+}
+
+net::Task<void> Agent::kill(std::string id, core::Duration grace) {
+    auto killed = co_await parts_.runner.kill(id, grace);
+    strangers_.erase(id);
+    if (!killed && killed.error().code != Errc::kNotFound)
+        parts_.logger.warning("ending a task", {{"task", id}, {"error", killed.error().message}});
+}
+
+net::Task<void> Agent::prepare(LocalPtr local) {
+    wire::TaskStatus status;
+    status.set_state(wire::TASK_STAGING);
+    set_state(local, std::move(status));
+    auto permit = co_await preparing_.acquire();
+    Result<void> launched = permit ? Result<void>() : core::pass(std::move(permit));
+    if (launched) {
+        const net::Semaphore::Permit held(preparing_);
+        launched = co_await launch(local);
+    }
+    if (launched || local->ended) co_return;
+    if (local->ending || launched.error().code == Errc::kCancelled) {
+        if (local->ending) fail(local, wire::TASK_KILLED, "", "ended before it ran");
+        co_return;  // the daemon stops: the next one begins again
+    }
+    local->hold.reset();
+    const bool invalid =
+        launched.error().code == Errc::kInvalid || launched.error().code == Errc::kUnsupported;
+    fail(local, invalid ? wire::TASK_ERROR : wire::TASK_FAILED,
+         invalid ? "REASON_TASK_INVALID" : "REASON_CONTAINER_LAUNCH_FAILED", launched.error().message);
+}
+
+/// Image, artifacts, specification, start.
+net::Task<Result<void>> Agent::launch(LocalPtr local) {
+    const wire::AppDefinition app = local->app;
+    const std::string id = local->row.id();
+    SpecFacts facts;
+    facts.sandbox = parts_.sandboxes + "/" + id;
+    facts.agent_id = std::to_string(parts_.self.value);
+    if (::mkdir(facts.sandbox.c_str(), 0755) != 0 && errno != EEXIST)
+        co_return core::fail_errno(errno, "the task's sandbox");
+    std::optional<images::Image> image;
+    const bool needs_images = !app.container().image().empty() || app.fetch_size() > 0;
+    if (needs_images && parts_.images == nullptr)
+        co_return core::fail(Errc::kUnsupported, "this node has no image store; see its log");
+    if (!app.container().image().empty()) {
+        CO_TRY_ASSIGN(image, co_await parts_.images->ensure_image(
+                                 {.name = app.container().image(), .force = app.container().force_pull()}));
+        local->hold = image->hold;
+        facts.layers = image->layers;
+        facts.image = &image->config;
+        facts.image_id = image->id.to_string();
+    }
+    for (const wire::Fetch& fetch : app.fetch()) {
+        CO_TRY(co_await parts_.images->fetch({.uri = fetch.uri(),
+                                              .extract = fetch.extract(),
+                                              .executable = fetch.executable(),
+                                              .cache = fetch.cache(),
+                                              .destination = fetch.dest_path()},
+                                             facts.sandbox));
+    }
+    CO_TRY_ASSIGN(wire::TaskSpec spec, spec_of(local->row, app, facts));
+    wire::TaskStatus status = local->status;
+    status.set_state(wire::TASK_STARTING);
+    set_state(local, std::move(status));
+    CO_TRY(co_await parts_.runner.launch(std::move(spec)));
+    local->launched = true;
+    if (local->ending) scope_.spawn(kill(id, grace_of(local->row)));
+    co_return Result<void>();
+}
+
+void Agent::on_event(const wire::TaskEvent& event) {
+    const auto found = tasks_.find(event.task_id());
+    if (found == tasks_.end()) {
+        early_[event.task_id()] = event;
+        return;
+    }
+    const LocalPtr local = found->second;
+    local->sequence = std::max(local->sequence, event.sequence());
+    local->launched = true;
+    wire::TaskStatus status = local->status;
+    if (event.has_started()) {
+        status.set_state(local->ending ? wire::TASK_KILLING : wire::TASK_RUNNING);
+        if (status.started_ms() == 0) status.set_started_ms(event.time_ms());
+        status.set_task_address(event.started().address());
+        status.set_pid(static_cast<uint32_t>(event.started().pid()));
+        status.clear_message();
+        status.clear_health();
+        for (int index = 0; index < local->app.health_checks_size(); ++index) status.add_health();
+    } else if (event.has_exited()) {
+        wire::TaskStatus end = status_of_exit(event.exited());
+        end.set_started_ms(status.started_ms());
+        end.set_task_address(status.task_address());
+        status = std::move(end);
+        status.set_ended_ms(event.time_ms());
+    } else {
+        status.set_state(wire::TASK_FAILED);
+        status.set_reason("REASON_CONTAINER_LAUNCH_FAILED");
+        status.set_message(event.failed().message());
+        status.set_ended_ms(event.time_ms());
+    }
+    status.set_uuid(event.uuid());
+    set_state(local, std::move(status));
+    if (event.has_started()) start_checks(local);
+}
+
+void Agent::fail(const LocalPtr& local, wire::TaskState state, std::string reason, std::string message) {
+    wire::TaskStatus status = local->status;
+    status.set_state(state);
+    status.set_reason(std::move(reason));
+    status.set_message(std::move(message));
+    status.set_ended_ms(parts_.clock.wall().unix_ms);
+    set_state(local, std::move(status));
+}
+
+void Agent::set_state(const LocalPtr& local, wire::TaskStatus status) {
+    if (local->ended) return;
+    status.set_time_ms(parts_.clock.wall().unix_ms);
+    local->status = std::move(status);
+    if (has_ended(local->status.state())) {
+        local->ended = true;
+        local->work.cancel("the task has ended");
+        local->hold.reset();
+    }
+    tell(local);
+}
+
+void Agent::tell(const LocalPtr& local) {
+    dirty_.insert(local->row.id());
+    untold_.set();
+}
+
+net::Task<void> Agent::tell_all() {
+    while (!scope_.cancelled()) {
+        untold_.reset();
+        const std::set<std::string> due = std::exchange(dirty_, {});
+        bool failed = false;
+        for (const std::string& id : due) {
+            const auto found = tasks_.find(id);
+            if (found == tasks_.end()) continue;
+            auto told = co_await tell_one(found->second);
+            if (scope_.cancelled()) co_return;
+            if (!told) {
+                failed = true;
+                dirty_.insert(id);
+            }
+        }
+        core::Result<void> woken;
+        if (failed) {
+            woken = co_await net::sleep(parts_.loop, kTellRetry);
+        } else {
+            woken = co_await untold_.wait();
+        }
+        if (!woken) co_return;
+    }
+}
+
+/// Commits the task's status as it is now; then the runner may forget what led to it.
+net::Task<Result<bool>> Agent::tell_one(LocalPtr local) {
+    const uint64_t sequence = local->sequence;
+    wire::Command command;
+    command.set_feature_level(kLevelOfApps);
+    auto* update = command.add_changes()->mutable_update_task_status();
+    update->set_task_id(local->row.id());
+    *update->mutable_status() = local->status;
+    CO_TRY_ASSIGN(const wire::CommandResult result, co_await parts_.propose(std::move(command)));
+    const auto code = static_cast<Errc>(result.code());
+    // A task that is gone or has ended there needs no news of it any more.
+    const bool settled = result.code() == 0 || code == Errc::kNotFound || code == Errc::kConflict;
+    if (!settled) co_return core::fail(code, "{}", result.message());
+    if (sequence > 0) CO_TRY(co_await parts_.runner.acknowledge(local->row.id(), sequence));
+    co_return true;
+}
+
+void Agent::start_checks(const LocalPtr& local) {
+    if (std::exchange(local->checked, true)) return;
+    while (local->status.health_size() < local->app.health_checks_size()) local->status.add_health();
+    for (int index = 0; index < local->app.health_checks_size(); ++index)
+        local->work.spawn(check(local, index));
+}
+
+net::Task<void> Agent::check(LocalPtr local, int index) {
+    const wire::HealthCheck rule = local->app.health_checks(index);
+    const core::Duration interval = core::milliseconds(std::max<int64_t>(rule.interval_ms(), 100));
+    auto slept = co_await net::sleep(parts_.loop, core::milliseconds(rule.delay_ms()));
+    while (slept && !local->ended) {
+        wire::Task task = local->row;
+        *task.mutable_status() = local->status;
+        auto target = check_target(local->app, task, rule);
+        std::optional<std::string> failure;
+        if (target) {
+            failure = co_await check_once(parts_.loop, parts_.tls, parts_.runner, task, rule, *target);
+        } else {
+            failure = target.error().message;
+        }
+        if (local->ended || local->ending || local->work.cancelled()) co_return;
+        const wire::HealthResult before = local->status.health(index);
+        const wire::HealthResult after = next_result(before, rule, failure.value_or(""),
+                                                     local->status.started_ms(), parts_.clock.wall().unix_ms);
+        *local->status.mutable_health(index) = after;
+        if (worth_telling(before, after, rule)) tell(local);
+        slept = co_await net::sleep(parts_.loop, interval);
+    }
+}
+
+}  // namespace smackd::services

@@ -1,0 +1,95 @@
+// The agent: brings what runs on this node in line with what the state wants here, and tells the state what
+// became of it.
+//
+// Level-triggered, like the scheduler: every look at the model compares it with the runner's tasks. A status
+// is told until it is committed; only then the runner forgets the event behind it, so neither a crash of the
+// daemon nor one of the leader loses the end of a task.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "core/callback.h"
+#include "core/clock.h"
+#include "core/logger.h"
+#include "net/scope.h"
+#include "net/sync.h"
+#include "services/agent/task_runner.h"
+#include "services/apps/health.h"
+#include "services/apps/model.h"
+#include "services/images/images.h"
+
+namespace smackd::services {
+
+inline constexpr size_t kPreparingMax = 8;  ///< images and artifacts fetched at once
+/// After the state could not be told something (no leader).
+inline constexpr core::Duration kTellRetry = core::milliseconds(500);
+
+/// Where images and artifacts come from. Loop thread.
+class ImageSource {
+ public:
+    virtual ~ImageSource() = default;
+    virtual net::Task<core::Result<images::Image>> ensure_image(images::ImageRequest request) = 0;
+    /// Keeps the layers of a task that runs already.
+    virtual core::Result<images::Image> hold(const core::images::Digest& id) = 0;
+    virtual net::Task<core::Result<void>> fetch(images::ArtifactRequest request, std::string sandbox) = 0;
+};
+
+class Agent {
+ public:
+    struct Parts {
+        net::Loop& loop;
+        agent::TaskRunner& runner;
+        ImageSource* images = nullptr;  ///< nullptr: no images and no artifacts on this node
+        net::TlsEngine* tls = nullptr;  ///< for HTTPS checks
+        const core::Clock& clock;
+        core::NodeId self;
+        std::string sandboxes;  ///< absolute directory: one below it for each task
+        core::Logger logger;
+        /// Proposes a command as this machine.
+        core::Callback<net::Task<core::Result<wire::CommandResult>>(wire::Command)> propose;
+    };
+    /// Loop thread, as everything here. Everything in `parts` outlives close().
+    explicit Agent(Parts parts);
+    ~Agent();
+
+    /// The state as it is now.
+    void look(const AppsModel& model);
+    net::Task<void> close();
+
+    struct Local;
+
+ private:
+    using LocalPtr = std::shared_ptr<Local>;
+
+    void look_at(const wire::Task& row, const AppsModel& model);
+    void adopt(const wire::Task& row, const wire::AppDefinition* app);
+    void end(const LocalPtr& local);
+    void drop_strangers(const AppsModel& model);
+    net::Task<void> prepare(LocalPtr local);
+    net::Task<core::Result<void>> launch(LocalPtr local);
+    net::Task<void> kill(std::string id, core::Duration grace);
+    net::Task<void> check(LocalPtr local, int index);
+    void start_checks(const LocalPtr& local);
+
+    void on_event(const wire::TaskEvent& event);
+    void set_state(const LocalPtr& local, wire::TaskStatus status);
+    void fail(const LocalPtr& local, wire::TaskState state, std::string reason, std::string message);
+    void tell(const LocalPtr& local);
+    net::Task<void> tell_all();
+    net::Task<core::Result<bool>> tell_one(LocalPtr local);
+
+    Parts parts_;
+    net::Scope scope_;
+    net::Semaphore preparing_;
+    net::Event untold_;
+    std::map<std::string, LocalPtr> tasks_;
+    std::map<std::string, wire::TaskEvent> early_;  // last events of tasks that the model has not shown yet
+    std::set<std::string> dirty_;                   // to be told
+    std::set<std::string> strangers_;               // being ended
+    bool looked_ = false;
+};
+
+}  // namespace smackd::services

@@ -1,0 +1,26 @@
+// What the edge (DNS and ingress) of one node is told: made from the model, sent as a table and then as
+// differences. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/wire/edge.pb.h"
+#include "services/apps/model.h"
+
+namespace smackd::services {
+
+/// What the node itself adds.
+struct EdgeFacts {
+    core::NodeId self;
+    wire::EdgeSettings
+        settings;         ///< listeners, groups, forwarders; hosts and leader are filled in from the model
+    core::NodeId leader;  ///< 0: none known
+};
+
+wire::EdgeTable edge_table(const AppsModel& model, const EdgeFacts& facts);
+
+/// What turns `before` into `after`; nothing has changed when `changed` stays false. Both by edge_table.
+wire::EdgeDelta edge_delta(const wire::EdgeTable& before, const wire::EdgeTable& after, bool& changed);
+
+}  // namespace smackd::services

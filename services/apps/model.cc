@@ -1,0 +1,180 @@
+#include "services/apps/model.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/wire/feed.pb.h"
+
+namespace smackd::services {
+
+using core::Result;
+
+namespace {
+
+template <class Message, class Key>
+void fill(AppsModel::Table<Message>& table, storage::state::Rows<Message> rows, Key key) {
+    for (auto& row : rows) {
+        std::string name = key(row.put);
+        table.emplace(std::move(name), std::move(row));
+    }
+}
+
+template <class Message>
+Result<Message> parse(const wire::FeedChange& change) {
+    Message message;
+    if (!message.ParseFromString(change.row())) {
+        return core::fail(core::Errc::kCorrupt, "the feed's {} '{}' cannot be read", change.kind(),
+                          change.key());
+    }
+    return message;
+}
+
+template <class Message>
+Result<void> put(AppsModel::Table<Message>& table, const wire::FeedChange& change) {
+    if (change.removed()) {
+        table.erase(change.key());
+        return {};
+    }
+    TRY_ASSIGN(auto message, parse<Message>(change));
+    table[change.key()] = {std::move(message), change.revision()};
+    return {};
+}
+
+uint64_t number(const std::string& key) {
+    uint64_t value = 0;
+    std::from_chars(key.data(), key.data() + key.size(), value);
+    return value;
+}
+
+template <class Key, class Message>
+Result<void> put(std::map<Key, Message>& table, const Key& key, const wire::FeedChange& change) {
+    if (change.removed()) {
+        table.erase(key);
+        return {};
+    }
+    TRY_ASSIGN(table[key], parse<Message>(change));
+    return {};
+}
+
+void set_name(AppsModel& model, const std::string& setting, std::string_view value) {
+    if (!setting.starts_with(kNameSettingPrefix)) return;
+    const std::string name = setting.substr(kNameSettingPrefix.size());
+    std::vector<std::string> addresses;
+    while (!value.empty()) {
+        const size_t comma = value.find(',');
+        addresses.emplace_back(value.substr(0, comma));
+        value = comma == std::string_view::npos ? std::string_view{} : value.substr(comma + 1);
+    }
+    if (addresses.empty()) {
+        model.names.erase(name);
+    } else {
+        model.names[name] = std::move(addresses);
+    }
+}
+
+apps::Liveness liveness_of(const LiveMember& member) {
+    if (member.state == "alive") return apps::Liveness::kAlive;
+    return member.state == "suspect" ? apps::Liveness::kSuspect : apps::Liveness::kUnreachable;
+}
+
+void add_capacity(apps::Node& node, const wire::NodeCapacity& capacity) {
+    node.total = capacity.total();
+    node.address = capacity.address();
+    node.region = capacity.region();
+    node.draining = capacity.draining();
+    node.host_network = capacity.host_network();
+    if (capacity.ports_size() == 0) return;
+    node.ports.clear();
+    for (const wire::PortRange& range : capacity.ports()) {
+        node.ports.push_back({static_cast<uint16_t>(range.first()), static_cast<uint16_t>(range.last())});
+    }
+}
+
+}  // namespace
+
+Result<AppsModel> AppsModel::load(storage::state::View& view) {
+    AppsModel model;
+    model.revision = view.point().revision;
+    TRY_ASSIGN(auto apps, view.apps());
+    fill(model.apps, std::move(apps), [](const auto& app) { return app.id(); });
+    TRY_ASSIGN(auto groups, view.app_groups());
+    fill(model.groups, std::move(groups), [](const auto& group) { return group.id(); });
+    TRY_ASSIGN(auto backoffs, view.app_backoffs());
+    fill(model.backoffs, std::move(backoffs), [](const auto& backoff) { return backoff.app_id(); });
+    TRY_ASSIGN(auto deployments, view.deployments());
+    fill(model.deployments, std::move(deployments), [](const auto& deployment) { return deployment.id(); });
+    TRY_ASSIGN(auto tasks, view.tasks());
+    fill(model.tasks, std::move(tasks), [](const auto& task) { return task.id(); });
+    TRY_ASSIGN(auto capacities, view.capacities());
+    for (auto& row : capacities) model.capacities[row.put.node_id()] = std::move(row.put);
+    TRY_ASSIGN(auto nodes, view.nodes());
+    for (auto& row : nodes) model.nodes[row.put.node_id()] = std::move(row.put);
+    TRY_ASSIGN(auto settings, view.settings());
+    for (const auto& row : settings) set_name(model, row.put.name(), row.put.value());
+    TRY_ASSIGN(auto machines, view.machines());
+    for (auto& row : machines) {
+        std::string name = row.put.name();
+        model.machines[std::move(name)] = std::move(row.put);
+    }
+    return model;
+}
+
+std::vector<std::string> AppsModel::kinds() {
+    return {"app",  "app_group", "backoff", "deployment", "task", "capacity",
+            "node", "machine",   "setting", "epoch",      "level"};
+}
+
+Result<void> AppsModel::apply(const storage::feed::Record& record) {
+    wire::FeedChange change;
+    if (!change.ParseFromString(record.encoded)) {
+        return core::fail(core::Errc::kCorrupt, "the change {} of the feed is damaged",
+                          record.revision.to_string());
+    }
+    revision = record.revision;
+    if (record.kind == "app") return put(apps, change);
+    if (record.kind == "app_group") return put(groups, change);
+    if (record.kind == "backoff") return put(backoffs, change);
+    if (record.kind == "deployment") return put(deployments, change);
+    if (record.kind == "task") return put(tasks, change);
+    if (record.kind == "capacity") return put(capacities, number(record.key), change);
+    if (record.kind == "setting") {
+        TRY_ASSIGN(const auto setting, parse<wire::PutSetting>(change));
+        set_name(*this, setting.name(), change.removed() ? "" : setting.value());
+        return {};
+    }
+    if (record.kind == "node") return put(nodes, number(record.key), change);
+    if (record.kind == "machine") return put(machines, record.key, change);
+    return {};
+}
+
+apps::View plan_view(const AppsModel& model, const std::vector<LiveMember>& members, core::NodeId self,
+                     int64_t now_ms) {
+    apps::View view;
+    for (const auto& [id, row] : model.apps) view.apps.push_back(&row.put);
+    for (const auto& [id, row] : model.tasks) view.tasks.push_back(&row.put);
+    for (const auto& [id, row] : model.deployments) view.deployments.push_back(&row.put);
+    for (const auto& [id, row] : model.backoffs) view.backoffs.push_back(&row.put);
+    for (const auto& [id, row] : model.nodes) {
+        const auto capacity = model.capacities.find(id);
+        if (capacity == model.capacities.end()) continue;  // nothing can be placed there, nothing is
+        apps::Node node;
+        node.id = core::NodeId{id};
+        node.machine = row.machine();
+        node.zone = row.zone();
+        if (std::ranges::contains(row.roles(), "public")) node.roles.emplace_back("slave_public");
+        if (const auto machine = model.machines.find(row.machine()); machine != model.machines.end()) {
+            for (const auto& [name, value] : machine->second.attributes()) node.attributes[name] = value;
+        }
+        add_capacity(node, capacity->second);
+        const auto member = std::ranges::find(members, core::NodeId{id}, &LiveMember::id);
+        if (node.id != self) {
+            node.liveness = member == members.end() ? apps::Liveness::kSuspect : liveness_of(*member);
+            const auto since = member == members.end() ? core::Duration(0) : member->since;
+            node.liveness_since_ms = now_ms - std::chrono::duration_cast<core::milliseconds>(since).count();
+        }
+        view.nodes.push_back(std::move(node));
+    }
+    return view;
+}
+
+}  // namespace smackd::services

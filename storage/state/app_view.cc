@@ -1,0 +1,109 @@
+// The queries of View for applications: rows that hold their message whole.
+#include "storage/state/reader.h"
+
+namespace smackd::storage::state {
+namespace {
+
+constexpr uint32_t kLevelOfApps = 4;
+
+/// Rows of (message, version).
+template <class Message>
+core::Result<Rows<Message>> collect(core::Result<sqlite::Cursor> opened) {
+    TRY_ASSIGN(auto cursor, std::move(opened));
+    Rows<Message> rows;
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return rows;
+        Row<Message> row;
+        const core::BytesView bytes = cursor.row().blob(0);
+        if (!row.put.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+            return core::fail(core::Errc::kCorrupt, "a row of the state cannot be read");
+        }
+        row.version = cursor.row().number(1);
+        rows.push_back(std::move(row));
+    }
+}
+
+template <class Message>
+core::Result<MaybeRow<Message>> first(core::Result<sqlite::Cursor> opened) {
+    TRY_ASSIGN(auto rows, collect<Message>(std::move(opened)));
+    if (rows.empty()) return MaybeRow<Message>();
+    return MaybeRow<Message>(std::move(rows.front()));
+}
+
+}  // namespace
+
+core::Result<Rows<wire::AppDefinition>> View::apps() {
+    if (point_.feature_level < kLevelOfApps) return Rows<wire::AppDefinition>();
+    return collect<wire::AppDefinition>(database_->query("SELECT definition, version FROM apps ORDER BY id"));
+}
+
+core::Result<MaybeRow<wire::AppDefinition>> View::app(std::string_view id) {
+    if (point_.feature_level < kLevelOfApps) return MaybeRow<wire::AppDefinition>();
+    return first<wire::AppDefinition>(
+        database_->query("SELECT definition, version FROM apps WHERE id = ?", {id}));
+}
+
+core::Result<std::vector<int64_t>> View::app_versions(std::string_view id) {
+    std::vector<int64_t> versions;
+    if (point_.feature_level < kLevelOfApps) return versions;
+    TRY_ASSIGN(
+        auto cursor,
+        database_->query("SELECT version_ms FROM app_versions WHERE app = ? ORDER BY version_ms DESC", {id}));
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return versions;
+        versions.push_back(cursor.row().integer(0));
+    }
+}
+
+core::Result<std::optional<wire::AppDefinition>> View::app_version(std::string_view id, int64_t version_ms) {
+    if (point_.feature_level < kLevelOfApps) return std::optional<wire::AppDefinition>();
+    TRY_ASSIGN(auto row, first<wire::AppDefinition>(database_->query(
+                             "SELECT definition, 0 FROM app_versions WHERE app = ? AND version_ms = ?",
+                             {id, version_ms})));
+    if (!row) return std::optional<wire::AppDefinition>();
+    return std::optional<wire::AppDefinition>(std::move(row->put));
+}
+
+core::Result<Rows<wire::GroupDefinition>> View::app_groups() {
+    if (point_.feature_level < kLevelOfApps) return Rows<wire::GroupDefinition>();
+    return collect<wire::GroupDefinition>(
+        database_->query("SELECT definition, version FROM app_groups ORDER BY id"));
+}
+
+core::Result<Rows<wire::AppBackoff>> View::app_backoffs() {
+    if (point_.feature_level < kLevelOfApps) return Rows<wire::AppBackoff>();
+    return collect<wire::AppBackoff>(
+        database_->query("SELECT backoff, version FROM app_backoffs ORDER BY app"));
+}
+
+core::Result<Rows<wire::Deployment>> View::deployments() {
+    if (point_.feature_level < kLevelOfApps) return Rows<wire::Deployment>();
+    return collect<wire::Deployment>(
+        database_->query("SELECT deployment, version FROM deployments ORDER BY id"));
+}
+
+core::Result<Rows<wire::Task>> View::tasks() {
+    if (point_.feature_level < kLevelOfApps) return Rows<wire::Task>();
+    return collect<wire::Task>(database_->query("SELECT task, version FROM tasks ORDER BY id"));
+}
+
+core::Result<Rows<wire::Task>> View::tasks_of(std::string_view app) {
+    if (point_.feature_level < kLevelOfApps) return Rows<wire::Task>();
+    return collect<wire::Task>(
+        database_->query("SELECT task, version FROM tasks WHERE app = ? ORDER BY id", {app}));
+}
+
+core::Result<MaybeRow<wire::Task>> View::task(std::string_view id) {
+    if (point_.feature_level < kLevelOfApps) return MaybeRow<wire::Task>();
+    return first<wire::Task>(database_->query("SELECT task, version FROM tasks WHERE id = ?", {id}));
+}
+
+core::Result<Rows<wire::NodeCapacity>> View::capacities() {
+    if (point_.feature_level < kLevelOfApps) return Rows<wire::NodeCapacity>();
+    return collect<wire::NodeCapacity>(
+        database_->query("SELECT capacity, version FROM capacities ORDER BY node_id"));
+}
+
+}  // namespace smackd::storage::state
