@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <format>
-#include <tuple>
+
+#include "core/apps/kill_order.h"
 
 namespace smackd::apps {
 
@@ -38,37 +39,18 @@ std::string_view kill_reason(KillTask::Why why) {
     return "";
 }
 
-int state_rank(const Task& task) {
-    switch (task.status().state()) {
-        case wire::TASK_UNREACHABLE:
-            return 0;
-        case wire::TASK_STATE_UNKNOWN:
-        case wire::TASK_STAGING:
-            return 1;
-        case wire::TASK_STARTING:
-            return 2;
-        default:
-            return 3;
-    }
-}
-
-int64_t active_since(const Task& task) {
-    return task.status().started_ms() > 0 ? task.status().started_ms() : task.staged_ms();
-}
-
-/// The sizes of a task's GROUP_BY groups: larger ones lose a member first.
-uint64_t group_size(const Task& task, const Constraints& groups, const Placement& placement) {
-    const Node* node = placement.find(core::NodeId{task.node_id()});
-    return node == nullptr ? 0 : groups.group_load(*node);
-}
-
 }  // namespace
 
 void Round::wake_at(int64_t time_ms) {
     if (decision.next_ms == 0 || time_ms < decision.next_ms) decision.next_ms = time_ms;
 }
 
-void Round::kill(const Task& task, const AppDefinition* app, KillTask::Why why) {
+bool Round::kill(const Task& task, const AppDefinition* app, KillTask::Why why) {
+    if (kills == 0) {
+        wake_at(now_ms + 1);
+        return false;
+    }
+    --kills;
     KillTask action{task, why};
     action.task.set_desired(Task::KILL);
     action.task.set_kill_ms(now_ms);
@@ -77,6 +59,7 @@ void Round::kill(const Task& task, const AppDefinition* app, KillTask::Why why) 
     action.task.set_kill_grace_ms(app != nullptr && app->has_kill_grace_ms() ? app->kill_grace_ms()
                                                                              : parameters.kill_grace_ms);
     decision.actions.push_back(std::move(action));
+    return true;
 }
 
 bool is_lost(const Task& task, const AppDefinition& app, const Round& round) {
@@ -94,30 +77,6 @@ bool is_expunged(const Task& task, const AppDefinition& app, const Round& round)
     if (task.volumes_size() > 0 && !task.wipe()) return false;
     const int64_t since = unreachable_since(task, round.placement.find(core::NodeId{task.node_id()}));
     return task.desired() == Task::KILL || round.now_ms >= since + app.unreachable().expunge_after_ms();
-}
-
-size_t next_to_kill(const std::vector<const Task*>& tasks, const AppDefinition& app,
-                    const Placement& placement) {
-    Constraints groups(app);
-    for (const Task* task : tasks) {
-        const Node* node = placement.find(core::NodeId{task->node_id()});
-        if (node != nullptr) groups.add(*node, true);
-    }
-    using Rank = std::tuple<bool, int64_t, int, bool, int64_t, std::string_view>;
-    const auto rank = [&](const Task& task) {
-        const int64_t since = active_since(task);
-        return Rank{task.config_version_ms() == app.config_version_ms(),
-                    -static_cast<int64_t>(group_size(task, groups, placement)),
-                    state_rank(task),
-                    is_ready(task, app),
-                    app.kill_selection() == wire::OLDEST_FIRST ? since : -since,
-                    task.id()};
-    };
-    size_t first = 0;
-    for (size_t i = 1; i < tasks.size(); ++i) {
-        if (rank(*tasks[i]) < rank(*tasks[first])) first = i;
-    }
-    return first;
 }
 
 AppPlan::AppPlan(Round& round, const AppTarget& target, std::vector<const Task*> tasks,
@@ -151,26 +110,31 @@ void AppPlan::sort_tasks() {
     for (const Task* task : tasks_) {
         if (is_lost(*task, app_, round_)) {
             lost_.push_back(task);
-        } else if (task->desired() == Task::KILL) {
-            dying_.push_back(task);
-        } else if (must_go(*task)) {
-            old_.push_back(task);
-        } else {
-            staying_.push_back(task);
+            continue;
         }
-    }
-    for (const Task* task : tasks_) {
+        const bool dying = task->desired() == Task::KILL;
+        const bool stays = !dying && !must_go(*task);
+        (dying ? dying_ : stays ? staying_ : old_).push_back(task);
         const Node* node = round_.placement.find(core::NodeId{task->node_id()});
-        const bool stays = std::ranges::contains(staying_, task);
-        if (node != nullptr && !std::ranges::contains(lost_, task)) constraints_.add(*node, stays);
+        if (node != nullptr) constraints_.add(*node, stays);
     }
 }
 
-void AppPlan::kill(std::vector<const Task*>& from, size_t index, KillTask::Why why) {
-    const Task* task = from[index];
-    round_.kill(*task, &app_, why);
-    from.erase(from.begin() + static_cast<std::ptrdiff_t>(index));
+void AppPlan::kill(std::vector<const Task*>& from, const Task* task, KillTask::Why why) {
+    if (!round_.kill(*task, &app_, why)) return;
+    std::erase(from, task);
     dying_.push_back(task);
+}
+
+void AppPlan::kill_some(std::vector<const Task*>& from, size_t count, KillTask::Why why) {
+    if (count == 0) return;
+    KillOrder order(from, app_, round_.placement);
+    for (size_t i = 0; i < count && round_.kills > 0; ++i) {
+        const Task* task = order.next();
+        if (task == nullptr) return;
+        kill(from, task, why);
+    }
+    if (round_.kills == 0) round_.wake_at(round_.now_ms + 1);
 }
 
 /// Few at a time: when most of an app fails its checks at once, it is more likely the checks.
@@ -180,20 +144,18 @@ void AppPlan::kill_unhealthy() {
     auto killing = static_cast<uint32_t>(
         std::ranges::count_if(dying_, [](const Task* task) { return task->unhealthy(); }));
     for (auto* list : {&staying_, &old_}) {
-        for (size_t i = 0; i < list->size() && killing < budget;) {
-            if (!is_to_be_killed(*(*list)[i], app_)) {
-                ++i;
-                continue;
-            }
-            kill(*list, i, KillTask::Why::kUnhealthy);
+        const std::vector<const Task*> tasks = *list;
+        for (const Task* task : tasks) {
+            if (killing >= budget || !is_to_be_killed(*task, app_)) continue;
+            kill(*list, task, KillTask::Why::kUnhealthy);
             ++killing;
         }
     }
 }
 
 void AppPlan::kill_surplus() {
-    while (staying_.size() > app_.instances())
-        kill(staying_, next_to_kill(staying_, app_, round_.placement), KillTask::Why::kSurplus);
+    if (staying_.size() > app_.instances())
+        kill_some(staying_, staying_.size() - app_.instances(), KillTask::Why::kSurplus);
 }
 
 uint32_t AppPlan::ready_count(const std::vector<const Task*>& tasks) const {
@@ -312,12 +274,9 @@ bool AppPlan::launch_one() {
 void AppPlan::replace_old() {
     if (old_.empty()) return;
     const KillTask::Why why = target_.rolling ? KillTask::Why::kReplaced : KillTask::Why::kDrained;
-    for (size_t i = 0; i < old_.size();) {
-        if (is_ready(*old_[i], app_)) {
-            ++i;
-        } else {
-            kill(old_, i, why);
-        }
+    const std::vector<const Task*> tasks = old_;
+    for (const Task* task : tasks) {
+        if (!is_ready(*task, app_)) kill(old_, task, why);
     }
     const Limits limit = limits();
     const uint32_t ready_new = ready_count(staying_);
@@ -334,9 +293,7 @@ void AppPlan::replace_old() {
     if (dying_.empty()) in_the_way = std::max(in_the_way, not_placed_);
     const uint32_t ready = ready_new + ready_old;
     const uint32_t allowed = ready - std::min(ready, limit.min_healthy);
-    for (uint32_t killed = 0; killed < std::min(allowed, std::max(covered, in_the_way)) && !old_.empty();
-         ++killed)
-        kill(old_, next_to_kill(old_, app_, round_.placement), why);
+    kill_some(old_, std::min(allowed, std::max(covered, in_the_way)), why);
 }
 
 void AppPlan::wait(WhyNot::Kind kind, std::string text, uint32_t missing) {

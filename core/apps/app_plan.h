@@ -22,10 +22,12 @@ struct Round {
     bool hold_replacement = false;  ///< too many nodes are unreachable at once
     uint32_t launches = 0;          ///< still allowed
     uint32_t replacements = 0;      ///< of those, for tasks on unreachable nodes
+    uint32_t kills = 0;             ///< still allowed
 
     /// To be asked again at this time, if not before.
     void wake_at(int64_t time_ms);
-    void kill(const wire::Task& task, const wire::AppDefinition* app, KillTask::Why why);
+    /// False when as many have been killed as one round may: it is asked again at once.
+    bool kill(const wire::Task& task, const wire::AppDefinition* app, KillTask::Why why);
 };
 
 /// Tasks that another task may take the place of although they may still run: their node has been unreachable
@@ -71,7 +73,8 @@ class AppPlan {
     size_t planned() const { return staying_.size() + launched_; }
     size_t occupied() const { return planned() + old_.size() + dying_.size(); }
     uint32_t ready_count(const std::vector<const wire::Task*>& tasks) const;
-    void kill(std::vector<const wire::Task*>& from, size_t index, KillTask::Why why);
+    void kill(std::vector<const wire::Task*>& from, const wire::Task* task, KillTask::Why why);
+    void kill_some(std::vector<const wire::Task*>& from, size_t count, KillTask::Why why);
     const wire::Task* stopped_instance() const;
 
     Round& round_;
@@ -87,10 +90,5 @@ class AppPlan {
     uint32_t not_placed_ = 0;  ///< for want of a place
     Constraints constraints_;
 };
-
-/// Where in `tasks` the next one to kill is: keeps GROUP_BY groups even, then those that have not started,
-/// then the unhealthy ones, then by the app's kill selection. `tasks` is not empty.
-size_t next_to_kill(const std::vector<const wire::Task*>& tasks, const wire::AppDefinition& app,
-                    const Placement& placement);
 
 }  // namespace smackd::apps

@@ -38,7 +38,8 @@ class Decider {
                  decision_,
                  false,
                  parameters.launches_max,
-                 parameters.replacements_max} {
+                 parameters.replacements_max,
+                 parameters.kills_max} {
         for (const AppDefinition* app : view.apps) apps_[app->id()] = app;
         for (const AppBackoff* backoff : view.backoffs) backoffs_[backoff->app_id()] = backoff;
         for (const Task* task : view.tasks)

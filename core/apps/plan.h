@@ -33,6 +33,7 @@ struct View {
 
 struct Parameters {
     uint32_t launches_max = 200;     ///< per call, over all apps: bounds one command batch
+    uint32_t kills_max = 500;        ///< per call, over all apps
     uint32_t replacements_max = 50;  ///< of tasks on unreachable nodes, per call
     /// More than this share of the nodes unreachable at once: nothing is replaced (an alarm, not a storm).
     double unreachable_share_max = 0.5;
