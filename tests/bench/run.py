@@ -2,6 +2,7 @@
 """The figures of `make bench`: smackd beside etcd and the raw disk, all in one run on this machine.
 
     tests/bench/run.py [--seconds N] [--only PART,...]     parts: writes reads feed api idle
+                                                      join failover detection replication agents nodes
 
 Everything runs on loopback; loads are bounded in count and time. Figures are medians of three rounds where a round
 is short; ratios are more reliable than absolutes on a shared machine, which is why the raw disk is measured before
@@ -22,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../integration")]
 
 import cluster  # noqa: E402
+import cluster_figures  # noqa: E402
 import etcd_peer  # noqa: E402
 import harness  # noqa: E402
 
@@ -235,7 +237,8 @@ def bench_idle(_seconds, _benchmark):
           f"CPU {100 * cpu / IDLE_S:.2f} % of one core, {written / IDLE_S:.0f} bytes written a second")
 
 
-PARTS = {"writes": bench_writes, "reads": bench_reads, "feed": bench_feed, "api": bench_api, "idle": bench_idle}
+PARTS = {"writes": bench_writes, "reads": bench_reads, "feed": bench_feed, "api": bench_api, "idle": bench_idle,
+         **cluster_figures.CLUSTER_PARTS}
 
 
 def main():
