@@ -85,7 +85,7 @@ def bench_agents(_seconds, _benchmark):
     try:
         empty = [pss_mib(server.process.child.pid) for server in made.servers]
         agents = Agents(made, AGENTS)
-        print(agents.wait_connected())
+        print(agents.wait_connected(600))
         time.sleep(5)
         agents.ask("reset")
         delays = agents.ask(f"fanout {CHANGES} {EVERY_MS}", 120)
