@@ -101,7 +101,8 @@ PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,http/message.cc
 PARSERS_fuzz_storage := $(filter-out storage/raft/%,$(SOURCES_storage)) storage/raft/configuration.cc storage/raft/message.cc
 PARSERS_fuzz_auth := $(addprefix auth/,cluster_ca.cc http_rules.cc identity.cc keytab.cc krb5_handles.cc secret_file.cc \
     ticket_diagnosis.cc token.cc)
-PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc fields.cc row_json.cc)
+PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc fields.cc row_json.cc) \
+    services/agent/frames.cc services/agent/users.cc
 
 # A file taken away must rebuild what it was part of: these files change with the lists.
 list = build/lists/$(subst /,_,$(1))
@@ -282,7 +283,7 @@ FUZZERS_core := app_json dns_packet json
 FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame
 FUZZERS_storage := command log_segment raft_message
 FUZZERS_auth := keytab negotiate_header principal token
-FUZZERS_services := api_body backup_file conditions
+FUZZERS_services := api_body backup_file conditions shim_request task_user
 $(foreach layer,core net storage,$(eval FUZZ_BELOW_$(layer) := $(BELOW_$(layer))))
 FUZZ_BELOW_auth := auth net core
 FUZZ_BELOW_services := services auth net core

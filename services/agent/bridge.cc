@@ -6,6 +6,8 @@
 
 #include "net/netlink/links.h"
 #include "services/agent/small_file.h"
+#include "services/agent/sweep.h"
+#include "services/agent/task_network.h"
 
 namespace smackd::agent {
 namespace {
@@ -56,9 +58,16 @@ Result<Bridge> Bridge::set_up(const wire::LauncherSetup& setup, const std::vecto
     bridge.rules_.gateway = subnet->address + 1;
     bridge.rules_.blocked.assign(setup.blocked().begin(), setup.blocked().end());
     bridge.rules_.node_ports.assign(setup.node_ports_tcp().begin(), setup.node_ports_tcp().end());
-    TRY_ASSIGN(const Batch table, table_batch(bridge.rules_, living));
+    std::vector<wire::ShimPlan> publishing = living;
+    std::erase_if(publishing, has_ended);
+    TRY_ASSIGN(const Batch table, table_batch(bridge.rules_, publishing));
     // The rules before the device: no packet passes it unfiltered.
     TRY(commit(table, "nft table"));
+    // One that has ended meanwhile took its ports out of the old table; those that end from now on do so in
+    // the new one.
+    for (const wire::ShimPlan& plan : publishing) {
+        if (has_ended(plan)) unpublish(plan);
+    }
     TRY(bridge.make_device());
     TRY(bridge.sweep_devices(setup.name(), living));
     return bridge;

@@ -1,5 +1,7 @@
 #include "services/agent/frames.h"
 
+#include "core/planted.h"
+
 namespace smackd::agent {
 namespace {
 
@@ -25,6 +27,8 @@ core::Result<std::optional<std::string>> FrameBuffer::next() {
     }
     if (held < kHeaderBytes + length) return std::nullopt;
     std::string message = bytes_.substr(begin_ + kHeaderBytes, length);
+    if (SMACK_BUG("fuzz_shim_request") && held > kHeaderBytes + length && !message.empty())
+        message.pop_back();
     begin_ += kHeaderBytes + length;
     if (begin_ == bytes_.size()) {
         bytes_.clear();

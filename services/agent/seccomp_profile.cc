@@ -199,11 +199,13 @@ Result<core::Bytes> compile_seccomp_profile() {
     ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
     TRY(allow_names(filter.get()));
     TRY(add_conditional(filter.get()));
-    std::vector<sock_filter> program(kCompiledSizeMax / sizeof(sock_filter));
-    size_t bytes = program.size() * sizeof(sock_filter);
-    const int exported = ::seccomp_export_bpf_mem(filter.get(), program.data(), &bytes);
+    // Its size first: given a larger buffer, libseccomp 2.6.0 reads as much beyond its own program.
+    size_t bytes = 0;
+    int exported = ::seccomp_export_bpf_mem(filter.get(), nullptr, &bytes);
     if (exported != 0) return fail_errno(-exported, "seccomp_export_bpf_mem");
-    program.resize(bytes / sizeof(sock_filter));
+    std::vector<sock_filter> program(bytes / sizeof(sock_filter));
+    exported = ::seccomp_export_bpf_mem(filter.get(), program.data(), &bytes);
+    if (exported != 0) return fail_errno(-exported, "seccomp_export_bpf_mem");
     prepend_unknown_calls(program);
     core::Bytes out(program.size() * sizeof(sock_filter), '\0');
     std::memcpy(out.data(), program.data(), out.size());

@@ -483,7 +483,7 @@ void Shim::clean_up() {
         client.connection->flush(kLastWords);
     }
     clients_.clear();
-    remove_task_network(plan_, network_);
+    if (network_.published) unpublish(plan_);
     for (int tries = 0; cgroups_ && tries < kRemoveGroupTries && !cgroups_->remove(group()); tries++) {
         cgroups_->kill(group());
         ::usleep(kRemoveGroupPauseUs);  // the kernel lets go of a dead process's group a little later

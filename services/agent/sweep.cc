@@ -80,6 +80,11 @@ std::vector<wire::ShimPlan> living_tasks(const std::string& agent) {
     return living;
 }
 
+bool has_ended(const wire::ShimPlan& plan) {
+    auto directory = open_task_directory(plan.directory(), plan.spec().task_id());
+    return !directory || std::ranges::any_of(read_events(directory->get()), is_last_event);
+}
+
 std::vector<std::string> sweep_orphans(const std::string& agent, const CgroupTree& cgroups,
                                        const std::vector<wire::ShimPlan>& living) {
     std::vector<std::string> removed;

@@ -135,9 +135,9 @@ Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan) {
     return network;
 }
 
-void remove_task_network(const wire::ShimPlan& plan, const TaskNetwork& network) {
+void unpublish(const wire::ShimPlan& plan) {
     const auto address = parse_ipv4(plan.spec().network().address());
-    if (!network.published || !address) return;
+    if (!address) return;
     for (const wire::PublishedPort& port : plan.spec().network().ports()) {
         Batch batch(bridge_table(plan.name()));
         // Each for itself: one that is gone already must not keep the others.

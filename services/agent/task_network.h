@@ -19,7 +19,7 @@ struct TaskNetwork {
     bool published = false;
 };
 Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan);
-/// Takes back what is not in the namespace: published ports.
-void remove_task_network(const wire::ShimPlan& plan, const TaskNetwork& network);
+/// Takes back what is not in the namespace: published ports. Those that are not there are fine.
+void unpublish(const wire::ShimPlan& plan);
 
 }  // namespace smackd::agent

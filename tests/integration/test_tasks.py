@@ -167,7 +167,7 @@ def test_limits():
         began = time.monotonic()
         event, _, _ = tasks.run("runtime", "sleep 100", max_runtime_ms=300)
         assert event["reason"] == "MAX_RUNTIME" and time.monotonic() - began < 30, event
-        event, _, _ = tasks.run("quota", "timeout 2 sh -c 'while :; do :; done'", cpus_limit_milli=100)
+        event, _, _ = tasks.run("quota", "timeout 2 sh -c 'while :; do :; done'", cpus_limit_milli=20)
         assert event["usage"]["throttled_us"] > 0 and event["usage"]["cpu_us"] < 1_500_000, event
 
 
