@@ -22,7 +22,7 @@ READY_LIMIT_S = 30
 STOP_LIMIT_S = 10
 KILLED_LIMIT_S = 60  # a busy machine takes its time to let go of a process that was killed
 PACKAGES = {"kinit": "krb5-user", "curl": "curl", "mkfs.ext4": "e2fsprogs", "readelf": "binutils", "krb5kdc": "krb5-kdc",
-            "kadmin.local": "krb5-admin-server"}
+            "kadmin.local": "krb5-admin-server", "busybox": "busybox-static", "nft": "nftables"}
 NO_SERVICES = "/usr/sbin/policy-rc.d"
 
 _running = []
