@@ -1,5 +1,7 @@
 #include "core/agent_view.h"
 
+#include "core/wire/app.pb.h"
+
 namespace smackd::core {
 namespace {
 
@@ -27,11 +29,11 @@ const Rule* rule_of(std::string_view kind) {
     return nullptr;
 }
 
-/// 0 for a row that names no node.
+/// Of a task; 0 for a row that names no node.
 NodeId owner_of(BytesView row) {
-    wire::TaskOwner owner;
-    if (!owner.ParseFromArray(row.data(), static_cast<int>(row.size()))) return {};
-    return NodeId{owner.task().node_id()};
+    wire::Task task;
+    if (!task.ParseFromArray(row.data(), static_cast<int>(row.size()))) return {};
+    return NodeId{task.node_id()};
 }
 
 }  // namespace

@@ -26,6 +26,8 @@ core::Result<RowsForAgents> read_rows_for_agents(View& view) {
     for (const auto& machine : machines) add(read, "machine", machine.put.name(), machine);
     TRY_ASSIGN(const auto nodes, view.nodes());
     for (const auto& node : nodes) add(read, "node", std::to_string(node.put.node_id()), node);
+    TRY_ASSIGN(const auto tasks, view.tasks());
+    for (const auto& task : tasks) add(read, "task", task.put.id(), task);
     return read;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
+#include "core/wire/app.pb.h"
+
 using namespace smackd;
 using core::for_agents;
 using core::NodeId;
@@ -10,9 +12,10 @@ using core::NodeId;
 namespace {
 
 core::Bytes task_of(uint64_t node) {
-    wire::TaskOwner owner;
-    owner.mutable_task()->set_node_id(node);
-    return owner.SerializeAsString();
+    wire::Task task;
+    task.set_id("group_app.instance-1._app.1");
+    task.set_node_id(node);
+    return task.SerializeAsString();
 }
 
 }  // namespace
