@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -50,9 +51,11 @@ Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
     return mounted;
 }
 
-// Older kernels know layers by path only: the copies are put on a tmpfs of this mount namespace, which is
-// ours alone.
+// Older kernels know layers by path only: the copies are put on a tmpfs, in a mount namespace that this
+// process has to itself from here on. What is unmounted on the host is unmounted there, too.
 Stepped<Descriptor> overlay_by_path(const std::vector<Descriptor>& lowers, const OverlayLayers& layers) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+        return fail_step(kOverlayStep, "mount namespace");
     if (::mount("tmpfs", layers.staging.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=0700") != 0)
         return fail_step(kOverlayStep, layers.staging);
     std::string lower;

@@ -48,7 +48,8 @@ struct OverlayLayers {
         staging{};  ///< an empty directory for kernels whose overlays take no descriptors (before 6.13)
     bool use_staging = false;  ///< as if this were such a kernel
 };
-/// Step "overlay root" or "idmapped layer". With staging the caller has a mount namespace of its own.
+/// Step "overlay root" or "idmapped layer". With staging the caller gets a mount namespace of its own: one
+/// thread only.
 Stepped<Descriptor> detached_overlay(const OverlayLayers& layers);
 
 /// Puts a detached mount at `path` (relative to `at`). The last component is not followed.
