@@ -50,8 +50,8 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
         case Body::kPutDirectoryGroup:
         case Body::kRemoveDirectoryGroup:
         case Body::kPutDirectoryUser:
-            // Above kFeatureLevelMax, too.
-            return refuse(core::Errc::kUnsupported, "groups of a directory: need feature level 3");
+            // Above kFeatureLevelMax: apply stops before such a command. Level 3 went by without them.
+            return refuse(core::Errc::kUnsupported, "groups of a directory: need feature level 5");
         case Body::kPutApp:
             return put_app(writer, change.put_app());
         case Body::kRemoveApp:

@@ -119,13 +119,13 @@ ChangeTraits body_traits(const wire::Change& change) {
             return {"put_setting", change.put_setting().name(), known(change.put_setting())};
         case Body::kPutDirectoryGroup:
             return {"put_directory_group", change.put_directory_group().sid(),
-                    std::max(known(change.put_directory_group()), 3U)};
+                    std::max(known(change.put_directory_group()), 5U)};
         case Body::kRemoveDirectoryGroup:
             return {"remove_directory_group", change.remove_directory_group().sid(),
-                    std::max(known(change.remove_directory_group()), 3U)};
+                    std::max(known(change.remove_directory_group()), 5U)};
         case Body::kPutDirectoryUser:
             return {"put_directory_user", change.put_directory_user().user(),
-                    std::max(known(change.put_directory_user()), 3U)};
+                    std::max(known(change.put_directory_user()), 5U)};
         case Body::kPutApp:
         case Body::kRemoveApp:
         case Body::kPutTask:
