@@ -7,8 +7,8 @@ A document marks them by the host's prompt, in an indented block:
 
 Each host of the World gets its name, and its own /etc, /var/lib, /var/log, /run and home for it, laid over the machine's
 (overlayfs in a mount namespace), so that paths are typed as people type them and nothing is left behind. A command that
-ends in ` &` is left running once it has said that it is ready. `ssh HOST COMMAND`, `scp FILE HOST:PATH` and `systemctl start UNIT` do what
-they say among these hosts, without the daemons they need elsewhere. "S-1-5-21-..." stands for the last SID that a command
+ends in ` &` is left running once it has said that it is ready. `ssh HOST COMMAND`, `scp FILE HOST:PATH` and `systemctl` (start,
+stop, restart, enable --now UNIT) do what they say among these hosts, without the daemons they need elsewhere. "S-1-5-21-..." stands for the last SID that a command
 has printed, and where a password is asked for, `password` is typed.
 """
 
@@ -22,6 +22,7 @@ from harness import Process, SMACKD, need_tool, run, wait_until
 PRIVATE = ("/etc", "/var/lib", "/var/log", "/run")
 READY_LIMIT_S = 120
 COMMAND_LIMIT_S = 300
+SERVICE_STOP_LIMIT_S = 60
 PROMPT = re.compile(r"^    (?P<host>[a-z][a-z0-9]*)[#$] (?P<command>.+)$")
 SID = re.compile(r"S-1-5-21(?:-\d+)+")
 SID_PLACEHOLDER = "S-1-5-21-..."
@@ -58,6 +59,7 @@ class TypedHost:
     def __init__(self, host, hosts_folder, tools, domain):
         self.host = host
         self.running = []
+        self.services = {}  # of systemctl, by unit
         self.home = os.path.join(host.work, "home")
         os.makedirs(self.home)
         begin = " && ".join([*self.own_name(domain), *self.own_folders(), "rm -f /etc/krb5.conf /etc/samba/smb.conf", "echo ready",
@@ -138,9 +140,9 @@ class Typist:
         if export:
             host.environment[export[1]] = export[2]
             return ""
-        unit = re.fullmatch(r"systemctl (?:re)?start ([\w-]+)", command)
+        unit = re.fullmatch(r"systemctl (start|stop|restart|enable --now) ([\w-]+)", command)
         if unit:
-            host.leave_running(*self.units[unit[1]])
+            self.systemctl(host, unit[1], unit[2])
             return ""
         if command.endswith(" &"):
             return host.leave_running(command[:-2], lambda process: re.search("^ready", process.output(), re.MULTILINE)).output()
@@ -149,6 +151,14 @@ class Typist:
         for found in SID.findall(answer.out):
             self.sid = found
         return answer.out
+
+    def systemctl(self, host, verb, unit):
+        service = host.services.pop(unit, None)
+        if service is not None and verb in ("stop", "restart"):
+            code = service.stop(limit=SERVICE_STOP_LIMIT_S)
+            assert code == 0, f"{unit} on {host.host.name} ended with {code}: {service.log()[-2000:]}"
+        if verb != "stop":
+            host.services[unit] = host.leave_running(*self.units[unit])
 
     def type_section(self, path, heading, but=()):
         """All commands of a section but those at some hosts: [(host, command, output)]."""
