@@ -121,9 +121,9 @@ Result<ArtifactPlan> plan_artifact(const ArtifactRequest& request) {
     plan.executable = request.executable;
     plan.cache = request.cache;
     // By what is fetched, as Mesos does; destPath may name an archive that the URI hides.
-    ArtifactPlan::Archive archive =
-        archive_of(plan.scheme == ArtifactPlan::Scheme::kFile ? plan.path
-                                                              : plan.target.substr(0, plan.target.find('?')));
+    std::string_view source = plan.scheme == ArtifactPlan::Scheme::kFile ? plan.path : plan.target;
+    source = source.substr(0, source.find('?'));
+    ArtifactPlan::Archive archive = archive_of(source.substr(source.rfind('/') + 1));
     if (archive == ArtifactPlan::Archive::kNone) archive = archive_of(plan.file_name);
     if (request.extract && !request.executable) plan.archive = archive;
     return plan;

@@ -114,7 +114,10 @@ Result<void> Child::start(const ChildPlan& plan) {
     std::string name = "smackd";
     std::string entry = plan.entry;
     std::array<char*, 3> argv = {name.data(), entry.data(), nullptr};
-    std::array<char*, 1> environment = {nullptr};
+    // A ring of calls would pass by the child's filter, which therefore has none; libuv then uses epoll
+    // alone.
+    std::string no_ring = "UV_USE_IO_URING=0";
+    std::array<char*, 2> environment = {no_ring.data(), nullptr};
     const int error =
         ::posix_spawn(&pid_, plan.program.c_str(), &actions_, &attributes_, argv.data(), environment.data());
     if (error != 0) {

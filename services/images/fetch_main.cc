@@ -109,6 +109,7 @@ Result<Json> fetch(const Json& input) {
                                {.ca_pem = pem, .certificate_pem = {}, .key_pem = {}, .alpn = {"http/1.1"}}));
     }
     // Loop and thread are made before the filter, which knows no call that makes any.
+    TRY(refuse_rings());
     net::Loop loop("fetch");
     net::WorkerPool workers("fetch", 1, 8);
     net::TlsEngine tls(loop, workers);

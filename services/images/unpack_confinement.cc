@@ -174,6 +174,19 @@ Result<FileDescriptor> confine_unpacker(FileDescriptor folder, const UnpackConfi
     return root;
 }
 
+Result<void> refuse_rings() {
+    std::vector<sock_filter> code = {
+        load(offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        answer(SECCOMP_RET_ERRNO | ENOSYS),
+        answer(SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+        return fail_errno(errno, "seccomp");
+    return {};
+}
+
 Result<void> confine_fetcher(uint64_t cpu_seconds_max) {
     // A file system of our own that has nothing, over a folder that is there everywhere.
     if (::unshare(CLONE_NEWNS) != 0) return fail_errno(errno, "unshare");

@@ -17,6 +17,10 @@ struct UnpackConfinement {
 /// other call ends the process. Returns the folder, opened anew. Needs root; kIo names the step that failed.
 core::Result<FileDescriptor> confine_unpacker(FileDescriptor folder, const UnpackConfinement& rules);
 
+/// Makes io_uring_setup answer ENOSYS from here on: a ring made earlier would pass by the filter of
+/// confine_fetcher(). Before the first Loop.
+core::Result<void> refuse_rings();
+
 /// For a process with no files at all: an empty root, no capabilities, the same limits; system calls as the
 /// unpacker's, and what sockets and threads take besides. `connect` and `socket` are not among them.
 core::Result<void> confine_fetcher(uint64_t cpu_seconds_max);
