@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -90,8 +91,11 @@ class Launcher {
     Result<void> set_up(const wire::LauncherSetup& setup, wire::LauncherAnswer& into);
     Result<int> launch(wire::ShimPlan plan);
     Result<void> remove(const wire::LauncherRemove& removal);
+    void tear_down();
 
     std::string agent_;
+    std::string name_;
+    Descriptor alone_;  // locked as long as we live: the one before us may still be tidying up
     std::optional<CgroupTree> cgroups_;
     std::optional<Bridge> bridge_;
 };
@@ -112,7 +116,7 @@ int Launcher::run() {
     for (;;) {
         const ssize_t got = ::recv(kLauncherSocket, buffer.data(), buffer.size(), 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return 0;  // the daemon is gone
+        if (got <= 0) break;  // the daemon is gone
         input.append({buffer.data(), static_cast<size_t>(got)});
         for (;;) {
             auto message = input.next();
@@ -123,6 +127,15 @@ int Launcher::run() {
             answer(request);
         }
     }
+    tear_down();
+    return 0;
+}
+
+// Without tasks nothing of ours stays on the host; with tasks all stays as it is.
+void Launcher::tear_down() {
+    if (!cgroups_ || !living_tasks(agent_).empty()) return;
+    if (bridge_) (void)remove_bridge(name_);
+    cgroups_->remove_top();
 }
 
 void Launcher::answer(const wire::LauncherRequest& request) {
@@ -161,6 +174,10 @@ Result<void> Launcher::set_up(const wire::LauncherSetup& setup, wire::LauncherAn
     for (const std::string& path : {agent_, tasks_directory(agent_), logs_directory(agent_)}) {
         if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, path);
     }
+    name_ = setup.name();
+    const std::string lock = agent_ + "/launcher.lock";
+    alone_ = Descriptor(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!alone_ || ::flock(alone_.get(), LOCK_EX) != 0) return fail_errno(errno, lock);
     TRY(cached_seccomp_profile(agent_));  // compiled before the first task waits for it
     auto cgroups = CgroupTree::open(setup.name());
     if (!cgroups) return fail(Errc::kIo, "{}", cgroups.error().message());

@@ -183,6 +183,13 @@ class Tasks:
         return {"shims": self.shims(), "mounts": mounts, "groups": groups, "links": links, "elements": elements,
                 "tasks": os.listdir(f"{self.directory}/tasks")}
 
+    def of_agent(self):
+        """What an agent has on the host as long as it runs or has tasks."""
+        found = [f"smk{self.name}"] if os.path.exists(f"/sys/class/net/smk{self.name}") else []
+        found += [root for root in cgroup_roots() if os.path.exists(f"{root}/smackd-{self.name}")]
+        tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
+        return found + [line for line in tables.splitlines() if self.name in line]
+
     def nothing_left(self):
         wait_until(lambda: not any(self.census().values()), 20, f"nothing to be left: {self.census()}")
 

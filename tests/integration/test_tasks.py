@@ -295,8 +295,9 @@ def test_survival():
         pids = {f"t{i}": tasks.started(f"t{i}")["pid"] for i in range(6)}
         shims = tasks.shims()
         assert len(shims) == 6
-        os.kill(tasks.launcher(), signal.SIGKILL)
-        wait_until(lambda: tasks.launcher(), 20, "another launcher")
+        dead = tasks.launcher()
+        os.kill(dead, signal.SIGKILL)
+        wait_until(lambda: tasks.launcher() not in (None, dead), 20, "another launcher")
         tasks.launch("after", "exit 9")  # the new one works
         assert tasks.ended("after")["code"] == 9
         tasks.kill_daemon()
@@ -445,3 +446,6 @@ def test_bridge():
         for task in ("first", "second", "third", "taken", "resolver", "none"):
             tasks.acknowledge(task)
         tasks.nothing_left()
+        assert os.path.exists(f"/sys/class/net/smk{tasks.name}")
+        tasks.quit()
+        wait_until(lambda: not tasks.of_agent(), 20, f"bridge, table and groups to go with the last task: {tasks.of_agent()}")
