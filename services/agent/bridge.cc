@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "core/bytes.h"
+#include "net/crypto/hash.h"
 #include "net/netlink/links.h"
 #include "services/agent/small_file.h"
 #include "services/agent/sweep.h"
@@ -114,6 +116,10 @@ Result<void> Bridge::set_blocked(const wire::LauncherBlocked& blocked) {
     TRY(commit(batch, "nft sets"));
     rules_ = std::move(changed);
     return {};
+}
+
+std::string agent_name(const std::string& directory) {
+    return core::to_hex(net::crypto::sha256(directory)).substr(0, 8);
 }
 
 Result<void> remove_bridge(const std::string& name) {

@@ -35,7 +35,10 @@ class Bridge {
     std::vector<std::string> swept_;
 };
 
-/// Removes bridge and table of the agent `name`, for tests and for uninstalling.
+/// The name of the agent with this directory: eight hex digits of its SHA-256.
+std::string agent_name(const std::string& directory);
+
+/// Removes bridge and table of the agent `name`, for demos, tests and uninstalling.
 core::Result<void> remove_bridge(const std::string& name);
 
 }  // namespace smackd::agent

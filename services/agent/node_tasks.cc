@@ -12,6 +12,7 @@
 #include "net/crypto/random.h"
 #include "net/socket.h"
 #include "net/system_clock.h"
+#include "services/agent/bridge.h"
 #include "services/agent/exec_stream.h"
 #include "services/agent/ipv4.h"
 #include "services/agent/log_files.h"
@@ -33,10 +34,6 @@ constexpr uint32_t kUserRanges = 4000;
 constexpr core::Duration kShimPause = core::milliseconds(100);  // before a shim is asked again
 constexpr core::Duration kLinkMax = core::seconds(10);
 constexpr uint32_t kDefaultGraceMs = 3000;
-
-std::string name_of(const std::string& directory) {
-    return core::to_hex(net::crypto::sha256(directory)).substr(0, 8);
-}
 
 std::string own_binary() {
     std::array<char, 4096> path{};
@@ -63,7 +60,7 @@ net::Task<Result<std::unique_ptr<TaskRunner>>> TaskRunner::start(net::Loop& loop
 }
 
 NodeTasks::NodeTasks(net::Loop& loop, RunnerOptions options)
-    : loop_(loop), options_(std::move(options)), name_(name_of(options_.directory)), scope_(loop) {
+    : loop_(loop), options_(std::move(options)), name_(agent_name(options_.directory)), scope_(loop) {
     if (options_.binary.empty()) options_.binary = own_binary();
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "cmd/smackd/node/foreign_wait.h"
+#include "services/agent/bridge.h"
 
 namespace smackd::cmd {
 
@@ -111,6 +112,12 @@ void AppsThread::stop() {
             if (self.edge_ && self.options_.ends_tasks_on_stop) self.edge_->end();
             self.edge_.reset();
             if (self.runner_) co_await self.runner_->close();
+            if (self.options_.ends_tasks_on_stop && self.runner_) {
+                auto removed = agent::remove_bridge(agent::agent_name(self.options_.directory.agent()));
+                if (!removed)
+                    self.environment_.logger.warning("removing the bridge",
+                                                     {{"error", removed.error().message}});
+            }
             self.tasks_.reset();
             self.runner_.reset();
             self.image_source_.reset();
@@ -272,7 +279,33 @@ void AppsThread::tell_edge() {
     facts.self = core::NodeId{options_.identity.node_id};
     facts.settings = edge_settings(options_.edge, runner_->gateway(), host_address());
     facts.leader = environment_.consensus.status().leader;
-    edge_->update(services::edge_table(follower_.model(), facts));
+    wire::EdgeTable table = services::edge_table(follower_.model(), facts);
+    open_service_ports(table);
+    edge_->update(std::move(table));
+}
+
+/// Tasks reach the service ports of their node, whatever else of it is closed to them.
+void AppsThread::open_service_ports(const wire::EdgeTable& table) {
+    std::set<uint32_t> ports;
+    for (const wire::EdgeApp& app : table.apps()) {
+        for (const wire::EdgePort& port : app.ports()) {
+            if (port.service_port() != 0 && !port.groups().empty()) ports.insert(port.service_port());
+        }
+    }
+    if (ports == service_ports_) return;
+    service_ports_ = std::move(ports);
+    if (!std::exchange(setting_ports_, true)) scope_.spawn(set_service_ports());
+}
+
+net::Task<void> AppsThread::set_service_ports() {
+    std::set<uint32_t> told;
+    do {
+        told = service_ports_;
+        auto done = co_await runner_->set_blocked({}, {told.begin(), told.end()});
+        if (!done)
+            environment_.logger.warning("opening service ports to tasks", {{"error", done.error().message}});
+    } while (told != service_ports_ && !scope_.cancelled());
+    setting_ports_ = false;
 }
 
 net::Task<Result<agent::LogPiece>> AppsThread::read_log(net::Loop& caller, std::string task,

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,8 @@ class AppsThread final : public services::TasksDoor {
     wire::NodeCapacity capacity() const;
     std::string host_address() const;
     void tell_edge();
+    void open_service_ports(const wire::EdgeTable& table);
+    net::Task<void> set_service_ports();
     void decide_role();
 
     AppsOptions options_;
@@ -92,6 +95,8 @@ class AppsThread final : public services::TasksDoor {
     std::unique_ptr<services::Agent> tasks_;
     std::unique_ptr<services::Scheduler> scheduler_;
     std::unique_ptr<EdgeProcess> edge_;
+    std::set<uint32_t> service_ports_;  // of the node, that tasks may reach
+    bool setting_ports_ = false;
     core::TimerId role_timer_ = 0;
     bool stopped_ = false;
 };
