@@ -4,6 +4,8 @@
 
 #include <format>
 
+#include "net/system_clock.h"
+
 namespace smackd::edge {
 
 using core::Result;
@@ -168,6 +170,15 @@ void Control::rebuild_certificates(std::vector<std::string>& problems) {
             options.by_name.push_back({name, certificate.chain_pem(), certificate.key_pem()});
     }
     std::shared_ptr<const net::TlsConfig> config;
+    if (options.certificate_pem.empty()) {
+        if (fallback_.key_pem.empty()) {
+            auto made = make_fallback_certificate(net::SystemClock().wall());
+            if (!made) return problems.push_back("certificates: " + made.error().message);
+            fallback_ = std::move(*made);
+        }
+        options.certificate_pem = fallback_.chain_pem;
+        options.key_pem = fallback_.key_pem;
+    }
     if (!options.certificate_pem.empty()) {
         options.alpn = {"http/1.1"};
         auto made = net::TlsConfig::server(std::move(options));

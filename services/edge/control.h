@@ -12,6 +12,7 @@
 #include "core/logger.h"
 #include "net/listen_socket.h"
 #include "services/edge/dns_server.h"
+#include "services/edge/fallback_certificate.h"
 #include "services/edge/ingress.h"
 
 namespace smackd::edge {
@@ -76,6 +77,7 @@ class Control {
     core::EdgeState state_;
     mutable core::dns::TenantNumbers tenants_;
     std::shared_ptr<const core::ingress::Routes> routes_ = std::make_shared<core::ingress::Routes>();
+    FallbackCertificate fallback_;             // made when it is first needed
     std::map<std::string, Wanted> listeners_;  // by "udp ADDRESS:PORT"
 };
 

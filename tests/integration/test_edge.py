@@ -468,6 +468,12 @@ def test_tls_by_name():
         assert status == 301 and fields["Location"] == f"https://p1.dcos:{edge.https}/a?b", (status, fields)
 
 
+def test_tls_without_a_certificate():
+    with edge_with(Backend()) as edge:
+        answer = harness.run(["curl", "-sSkv", "--resolve", f"p1.dcos:{edge.https}:127.0.0.1", f"https://p1.dcos:{edge.https}/x"])
+        assert answer.out == "GET /x 0" and "CN=smackd ingress without a certificate" in answer.err, answer
+
+
 def certificate(work, name, server_names):
     key, chain = os.path.join(work, "key.pem"), os.path.join(work, "chain.pem")
     made = harness.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,

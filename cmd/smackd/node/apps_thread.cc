@@ -5,8 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
+#include "auth/http_rules.h"
 #include "cmd/smackd/node/foreign_wait.h"
+#include "core/ip_address.h"
 #include "services/agent/bridge.h"
 
 namespace smackd::cmd {
@@ -24,6 +28,22 @@ std::string program() {
     char buffer[4096];
     const ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof buffer);
     return {buffer, length > 0 ? static_cast<size_t>(length) : 0};
+}
+
+/// "ADDRESS:53" of each `nameserver` of the host (resolv.conf(5)): who is asked for names that are not ours.
+std::vector<std::string> system_name_servers() {
+    std::vector<std::string> all;
+    std::ifstream file("/etc/resolv.conf");
+    std::string word;
+    std::string line;
+    while (std::getline(file, line)) {
+        std::istringstream words(line);
+        std::string address;
+        if (!(words >> word >> address) || word != "nameserver" || !core::IpAddress::parse(address)) continue;
+        const bool v6 = address.find(':') != std::string::npos;
+        all.push_back(v6 ? "[" + address + "]:53" : address + ":53");
+    }
+    return all;
 }
 
 wire::EdgeSettings edge_settings(const EdgeSetup& options, const std::string& gateway,
@@ -45,6 +65,13 @@ wire::EdgeSettings edge_settings(const EdgeSetup& options, const std::string& ga
     }
     for (const std::string& host : options.api_hosts) settings.add_api_hosts(host);
     settings.set_token_issuer(options.token_issuer);
+    // A browser sends the dashboard's cookie to every port of the host.
+    for (std::string_view cookie : {auth::kSessionCookie, auth::kSecureSessionCookie})
+        settings.add_api_cookies(std::string(cookie));
+    for (const std::string& server : system_name_servers()) {
+        if (std::ranges::find(settings.dns_listeners(), server) == settings.dns_listeners().end())
+            settings.add_forwarders(server);
+    }
     return settings;
 }
 
