@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "net/given_tcp.h"
 #include "net/scope.h"
+#include "net/socket.h"
 #include "services/images/child_process.h"
 #include "services/images/connection_broker.h"
 #include "services/images/download.h"
@@ -111,6 +112,8 @@ Result<Json> fetch(const Json& input) {
     // Loop and thread are made before the filter, which knows no call that makes any.
     TRY(refuse_rings());
     net::Loop loop("fetch");
+    // libuv opens /dev/null with its first stream, to have a descriptor to spare: afterwards there is none.
+    TRY_ASSIGN(const auto first_streams, net::make_pair(loop));
     net::WorkerPool workers("fetch", 1, 8);
     net::TlsEngine tls(loop, workers);
     BrokeredConnector connector(loop);

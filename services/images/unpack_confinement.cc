@@ -50,9 +50,9 @@ constexpr int kFileCalls[] = {SYS_openat,    SYS_openat2,  SYS_newfstatat, SYS_m
                               SYS_fchmod,    SYS_fchmodat, SYS_utimensat,  SYS_fsetxattr, SYS_pread64};
 /// Of a loop on sockets it was given: libuv and one thread pool, made before.
 constexpr int kLoopCalls[] = {
-    SYS_epoll_pwait, SYS_epoll_ctl,  SYS_readv,       SYS_writev,      SYS_sendmsg,           SYS_recvmsg,
-    SYS_shutdown,    SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_setsockopt,        SYS_eventfd2,
-    SYS_ioctl,       SYS_ppoll,      SYS_ftruncate,   SYS_pwrite64,    SYS_sched_getaffinity,
+    SYS_epoll_pwait, SYS_epoll_ctl, SYS_readv,      SYS_writev,      SYS_sendmsg,     SYS_recvmsg,
+    SYS_shutdown,    SYS_dup,       SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_setsockopt,
+    SYS_eventfd2,    SYS_ioctl,     SYS_ppoll,      SYS_ftruncate,   SYS_pwrite64,    SYS_sched_getaffinity,
 #if defined(__x86_64__)
     SYS_epoll_wait,  SYS_poll,
 #endif

@@ -1,4 +1,4 @@
-"""Images against a real docker-registry, images of umoci and skopeo, and hostile archives."""
+"""Images and artifacts against a real docker-registry, images of umoci and skopeo, and hostile archives."""
 
 import base64
 import hashlib
@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 import threading
 import urllib.request
+import zipfile
 
 from harness import (Process, SMACKD, TOOLS, Skip, free_port, install, need_root, need_tool, run, temporary_directory,
                      wait_until)
@@ -459,3 +460,145 @@ def test_damaged_and_lying_layers_are_refused():
     with tarfile.open(archive, "w") as out:
         out.add(bomb.path, arcname=".")
     assert os.path.getsize(archive) > 64 << 20
+
+
+def test_what_is_not_used_leaves_the_disk():
+    source, _, _ = image_layout()
+    registry = Registry()
+    for name in ("one", "two", "three"):
+        registry.push(source, f"{name}/app:1")
+    data = temporary_directory()
+    options = ("insecure=" + registry.host,)
+    first = tool(data, "image", f"{registry.host}/one/app:1", *options)
+    assert "error" not in first, first
+    # Too small for blobs and layers both: the blobs go first, the image still works.
+    inodes = {}
+    for folder, _, names in os.walk(data + "/layers"):
+        for about in (os.lstat(os.path.join(folder, name)) for name in names):
+            if stat.S_ISREG(about.st_mode):
+                inodes[about.st_ino] = about.st_size  # hard links count once
+    used = sum(inodes.values())
+    freed = tool(data, "collect", f"size_limit={used + 4000}")
+    assert freed.get("freed", 0) > 100_000, freed
+    again = tool(data, "image", f"{registry.host}/one/app:1", *options)
+    assert again == first, again
+    assert tool(data, "collect", "size_limit=1000")["freed"] > 0
+    assert os.listdir(data + "/layers") == [] and os.listdir(data + "/names") == []
+    store_is_clean(data)
+
+
+class Files:
+    """A web server for artifacts."""
+
+    def __init__(self, files):
+        self.asked = []
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                owner.asked.append(self.path)
+                found = files.get(self.path)
+                if isinstance(found, str):
+                    self.send_response(302)
+                    self.send_header("Location", found)
+                    self.end_headers()
+                    return
+                self.send_response(404 if found is None else 200)
+                body = found or b"no"
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def make_zip(*members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text, mode in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, text)
+    return out.getvalue()
+
+
+def test_artifacts():
+    need_root()
+    import gzip
+    plain = make_tar(("app/run.sh", tarfile.REGTYPE, b"#!/bin/sh\n"), ("app/link", tarfile.SYMTYPE, "run.sh"))
+    more = make_tar(("app/more", tarfile.REGTYPE, b"more"))
+    zipped = make_zip(("app/zip.txt", "zip " * 5000, 0o100640), ("app/tool", "x", 0o100755),
+                      ("app/to", "zip.txt", 0o120777))
+    zstd = subprocess.run(["zstd", "-c"], input=more, capture_output=True, check=True).stdout \
+        if shutil.which("zstd") else more
+    files = Files({"/app.tgz": gzip.compress(plain), "/more.tar.zst": zstd, "/app.zip": zipped, "/tool": b"\x7fELF",
+                   "/moved": "/tool", "/lib.jar": zipped, "/away": "http://169.254.169.254/latest/meta-data"})
+    data, sandbox = temporary_directory(), temporary_directory("smackd_sandbox")
+    allow = "allow=127.0.0.1"
+
+    def fetch(path, *words):
+        return tool(data, "fetch", files.url + path, sandbox, allow, *words)
+
+    for path in ("/app.tgz", "/more.tar.zst", "/app.zip"):
+        assert fetch(path, "uid=4321", "gid=4322") == {}, path
+    found = tree(sandbox)
+    assert set(found) == {"app", "app/run.sh", "app/link", "app/more", "app/zip.txt", "app/tool", "app/to"}, found
+    assert all(entry[1:3] == (4321, 4322) for entry in found.values()), found
+    assert found["app/tool"][0] & 0o777 == 0o755 and found["app/to"][3] == "zip.txt"
+    right, wrong = hashlib.sha256(b"\x7fELF").hexdigest(), "0" * 64
+    assert fetch(f"/tool#sha256={right}", "executable=1", "dest=bin/t", "cache=1") == {}
+    assert tree(sandbox)["bin/t"][0] & 0o777 == 0o755
+    asked = len(files.asked)
+    assert fetch(f"/tool#sha256={right}", "dest=cached") == {}
+    assert len(files.asked) == asked, "what is in the store was asked for again"
+    assert tool(data, "fetch", f"blob:sha256:{right}", sandbox, "dest=from_blob") == {}
+    assert fetch("/lib.jar") == {} and fetch("/moved") == {} and fetch("/app.tgz", "extract=0") == {}
+    assert {"lib.jar", "moved", "app.tgz", "cached", "from_blob"} <= set(tree(sandbox))
+    before = tree(sandbox)
+    refused(fetch(f"/app.tgz#sha256={wrong}"), "corrupt", "SHA-256")
+    refused(fetch("/absent"), "not_found", "404")
+    refused(fetch("/tool", "dest=../x"), "invalid", "fetch.destPath")
+    refused(fetch("/away"), "denied", "link-local")
+    refused(tool(data, "fetch", files.url + "/tool", sandbox), "denied", "loopback")
+    refused(tool(data, "fetch", "http://localhost:1/x", sandbox), "denied", "loopback")
+    refused(tool(data, "fetch", "http://[::ffff:127.0.0.1]:1/x", sandbox), "denied", "loopback")
+    refused(tool(data, "fetch", "http://0/x", sandbox), "denied")
+    refused(tool(data, "fetch", "https://127.0.0.1:1/x", sandbox, allow), "unavailable")
+    refused(tool(data, "fetch", "file:///etc/hostname", sandbox), "denied", "file:")
+    assert tool(data, "fetch", "file:///etc/hostname", sandbox, "file_uris=1") == {}
+    os.unlink(os.path.join(sandbox, "hostname"))
+    assert tree(sandbox) == before
+    assert os.listdir(data + "/tmp") == []
+
+
+def test_hostile_artifacts_reach_nothing():
+    need_root()
+    outside = temporary_directory("smackd_outside")
+    evil = {
+        "/slip.zip": make_zip(("../" * 20 + outside + "/evil", "x", 0o100644)),
+        "/link.zip": make_zip(("out", outside, 0o120777), ("out/evil", "x", 0o100644)),
+        "/slip.tar": make_tar(("../evil", tarfile.REGTYPE, b"x")),
+        "/link.tar": make_tar(("out", tarfile.SYMTYPE, outside), ("out/evil", tarfile.REGTYPE, b"x")),
+        "/text.zip": b"no zip at all", "/text.tgz": b"no tar at all",
+        "/bomb.zip": make_zip(("zeros", bytes(64 << 20), 0o100644)),
+        "/plant.tar": make_tar(("out", tarfile.SYMTYPE, outside)), "/file": b"x",
+        "/then.tar": make_tar(("out/evil", tarfile.REGTYPE, b"x")),
+    }
+    files = Files(evil)
+    for path in ("/slip.zip", "/link.zip", "/slip.tar", "/link.tar", "/text.zip", "/text.tgz", "/bomb.zip"):
+        data, sandbox = temporary_directory(), temporary_directory("smackd_sandbox")
+        answer = tool(data, "fetch", files.url + path, sandbox, "allow=127.0.0.1", "unpacked_max=1000000")
+        assert "error" in answer, (path, answer)
+        assert tree(sandbox) == {} and os.listdir(outside) == [] and os.listdir(data + "/tmp") == [], path
+    # One artifact plants a link, the next would go through it.
+    data, sandbox = temporary_directory(), temporary_directory("smackd_sandbox")
+    assert tool(data, "fetch", files.url + "/plant.tar", sandbox, "allow=127.0.0.1") == {}
+    refused(tool(data, "fetch", files.url + "/then.tar", sandbox, "allow=127.0.0.1"), "conflict", "out")
+    refused(tool(data, "fetch", files.url + "/file", sandbox, "allow=127.0.0.1", "dest=out/evil"), "conflict", "out")
+    assert os.listdir(outside) == []
