@@ -279,7 +279,7 @@ $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 	@scripts/check/unit $<
 
 # A fuzz target links the layer of its parser and what that needs.
-FUZZERS_core := app_json dns_packet json
+FUZZERS_core := app_json dns_packet json registry_answer tar zip
 FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame
 FUZZERS_storage := command log_segment raft_message
 FUZZERS_auth := keytab negotiate_header principal token
