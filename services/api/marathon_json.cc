@@ -217,7 +217,7 @@ net::http::Response problem_reply(const marathon::Problem& problem) {
 
 net::http::Response marathon_error_reply(const core::Error& error) {
     net::http::Response response = error_reply(error);
-    response.body = Json::object().set("message", error.message).dump() + "\n";
+    response.body = error_to_json(error).set("message", error.message).dump() + "\n";
     return response;
 }
 

@@ -30,7 +30,7 @@ core::Json deployment_result_json(int64_t version_ms, const std::string& deploym
 
 net::http::Response marathon_reply(int status, const core::Json& body);
 net::http::Response problem_reply(const marathon::Problem& problem);
-/// An error of ours in Marathon's form: {"message"}, with the same status and headers.
+/// An error of ours with Marathon's {"message"} beside our own {"error"}, which its clients do not look at.
 net::http::Response marathon_error_reply(const core::Error& error);
 
 }  // namespace smackd::services
