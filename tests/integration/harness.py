@@ -307,9 +307,36 @@ def recent_logs():
     return text
 
 
+def _uses(pid, folder):
+    """Whether a process was started with a path below the folder or has a file of it open."""
+    try:
+        with open(f"/proc/{pid}/cmdline", errors="replace") as file:
+            if folder in file.read():
+                return True
+        return any(os.readlink(f"/proc/{pid}/fd/{name}").startswith(folder) for name in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
+def end_survivors():
+    """What outlives a killed daemon on purpose (edges, tasks) ends with the test that made its folder."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if int(pid) != os.getpid() and any(_uses(pid, folder + "/") for folder in _directories):
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
 def clean_up():
     for process in list(_running):
-        process.kill()
+        process.send_signal(signal.SIGTERM)
+    for process in list(_running):
+        try:
+            process.wait()
+        except subprocess.TimeoutExpired:
+            process.kill()
+    end_survivors()
     for path in _directories:
         subprocess.run(["umount", "-l", os.path.join(path, "mount")], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(path, ignore_errors=True)
