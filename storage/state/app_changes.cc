@@ -77,6 +77,14 @@ Outcome<void> write_version(Writer& writer, const wire::AppDefinition& app, cons
     return {};
 }
 
+/// What reaches beyond its tenant: whoever has it has the node.
+bool reaches_the_node(const wire::AppDefinition& app) {
+    return app.container().privileged() ||
+           std::ranges::any_of(app.container().volumes(), [](const wire::Volume& volume) {
+               return volume.source_case() == wire::Volume::kHostPath && volume.host_path().starts_with('/');
+           });
+}
+
 Outcome<void> check_app(Writer& writer, const wire::AppDefinition& app, bool exists) {
     TRY(check_id("app id", app.id()));
     if (auto checked = marathon::check_app(app); !checked) {
@@ -103,6 +111,8 @@ Outcome<void> put_app(Writer& writer, const wire::PutApp& change) {
     TRY_ASSIGN(const auto before, app_version(writer, app.id()));
     const bool exists = before != 0;
     TRY(may_on_app(writer, exists ? Action::kChange : Action::kLaunch, app.id()));
+    // Nor may somebody without that right change what somebody with it has deployed.
+    if (reaches_the_node(app)) TRY(may_on_app(writer, Action::kAdmin, app.id()));
     TRY(check_app(writer, app, exists));
     const std::set<std::string> claims = claims_of(app);
     TRY(check_claims(writer, app.id(), claims));

@@ -109,6 +109,22 @@ TEST_CASE("a user changes apps below the path of a rule, and nothing beside it")
     CHECK(test::code(server.run(removal)) == core::Errc::kNotFound);
 }
 
+TEST_CASE("what reaches the node beyond its tenant takes an admin of the path") {
+    Server server;
+    set_up(server);
+    const std::string docker = R"(, "container": {"type": "DOCKER", "docker": {"image": "x")";
+    for (const std::string& more :
+         {docker + R"(, "privileged": true}})",
+          docker + R"(}, "volumes": [{"containerPath": "/host", "hostPath": "/etc", "mode": "RW"}]})"}) {
+        const auto refused = server.run(put(by_ann(), definition("/a/root", more)));
+        INFO(refused.message());
+        CHECK(test::code(refused) == core::Errc::kDenied);
+        CHECK(refused.message().contains("admin"));
+        CHECK(server.run(put(app_command(), definition("/a/root", more))).code() == 0);
+    }
+    CHECK(server.run(put(by_ann(), definition("/a/plain", docker + "}}"))).code() == 0);
+}
+
 TEST_CASE("an id must be absolute and normal: no other spelling passes a rule") {
     Server server;
     set_up(server);
