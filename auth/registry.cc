@@ -17,6 +17,7 @@ namespace {
 
 // Part of the protocol: a node that is refused with it stops itself (is_removal).
 constexpr std::string_view kRemoved = "was removed from the cluster";
+constexpr std::string_view kNotYet = "is not known to this server yet";
 
 bool is_server(const wire::PutNode& node) {
     return std::ranges::contains(node.roles(), "server");
@@ -71,7 +72,7 @@ Registry Registry::of_members(std::string cluster_id, std::vector<AdmittedNode> 
 Result<AdmittedNode> Registry::check(NodeId node) const {
     const auto found = nodes_.find(node);
     if (found == nodes_.end() && node > last_node_id_)
-        return core::fail(Errc::kDenied, "node {} is not known to this server yet", node.value);
+        return core::fail(Errc::kDenied, "node {} {}", node.value, kNotYet);
     if (found == nodes_.end()) return core::fail(Errc::kDenied, "node {} {}", node.value, kRemoved);
     const Entry& entry = found->second;
     if (!entry.refusal.empty()) return core::fail(Errc::kDenied, "{}", entry.refusal);
@@ -123,6 +124,10 @@ std::string kdc_of_server(std::string_view cluster_address, uint16_t kdc_port) {
 bool is_removal(const core::Error& refusal, NodeId self) {
     return refusal.code == Errc::kDenied && refusal.message.ends_with(kRemoved) &&
            refusal.message.starts_with(std::format("node {} ", self.value));
+}
+
+bool is_not_known_yet(const core::Error& refusal) {
+    return refusal.code == Errc::kDenied && refusal.message.ends_with(kNotYet);
 }
 
 std::string generation_uri(std::string_view cluster_id, uint64_t generation) {

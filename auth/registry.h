@@ -75,6 +75,9 @@ std::string kdc_of_server(std::string_view cluster_address, uint16_t kdc_port);
 /// otherwise. To be asked only of what a server has sent whose certificate showed it to be one the caller
 /// knew already: servers hold the cluster's CA key and are believed; an agent or a stranger is not.
 bool is_removal(const core::Error& refusal, core::NodeId self);
+/// True for the refusal of a node whose joining that server has not heard of yet: another server knows it,
+/// and this one soon will.
+bool is_not_known_yet(const core::Error& refusal);
 
 /// The URI by which a certificate names the generation of its machine: smack://CLUSTER/generation/N.
 std::string generation_uri(std::string_view cluster_id, uint64_t generation);

@@ -201,7 +201,7 @@ net::Task<void> AgentNode::run() {
                 stop_removed(ended.error());
                 co_return;
             }
-            if (denied) {
+            if (denied && !auth::is_not_known_yet(ended.error())) {
                 std::lock_guard lock(mutex_);
                 refused_ = ended.error();
                 changed_.notify_all();

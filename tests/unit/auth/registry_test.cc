@@ -58,6 +58,7 @@ TEST_CASE("registry: only a node that was there and is no more is told that it w
         REQUIRE(!checked);
         CHECK(checked.error().code == Errc::kDenied);
         CHECK_FALSE(is_removal(checked.error(), NodeId{id}));
+        CHECK(is_not_known_yet(checked.error()) == (id == 6));
     }
 }
 
