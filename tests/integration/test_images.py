@@ -546,7 +546,8 @@ def test_artifacts():
         return tool(data, "fetch", files.url + path, sandbox, allow, *words)
 
     for path in ("/app.tgz", "/more.tar.zst", "/app.zip"):
-        assert fetch(path, "uid=4321", "gid=4322") == {}, path
+        answer = fetch(path, "uid=4321", "gid=4322")
+        assert answer == {}, (path, answer)
     found = tree(sandbox)
     assert set(found) == {"app", "app/run.sh", "app/link", "app/more", "app/zip.txt", "app/tool", "app/to"}, found
     assert all(entry[1:3] == (4321, 4322) for entry in found.values()), found

@@ -57,7 +57,7 @@ def test_mit():
             typist.type_section(DOCUMENT, "MIT")
             typist.type("desk", "kinit carol")
             assert "carol@SITE.EXAMPLE" in typist.type("desk", "smackd whoami")
-            assert "n2" in typist.type("desk", "smackd status")
+            wait_until(lambda: "n2" in typist.type("desk", "smackd status"), 30, "n2 among the servers")
         finally:
             typist.close()
 
