@@ -43,6 +43,8 @@ using core::Result;
 using wire::TaskExited;
 
 constexpr core::Duration kDefaultGrace = core::milliseconds(3000);
+constexpr core::Duration kKillLook = core::milliseconds(20);
+constexpr int kKillLooks = 100;
 constexpr core::Duration kDiskLook = core::seconds(1);
 constexpr int kDiskLookShare = 20;  // looking takes at most a twentieth of the time
 constexpr core::Duration kLastWords = core::milliseconds(500);
@@ -95,6 +97,7 @@ class Shim {
     void renew_lease(uint32_t duration_ms);
     void look_at_disk();
     void out_of_memory();
+    void look_for_kill(int looks);
     wire::TaskUsage usage() const;
 
     void ended();
@@ -405,7 +408,16 @@ void Shim::look_at_disk() {
 void Shim::out_of_memory() {
     std::array<char, 4096> events{};
     (void)!::read(memory_notice_.descriptor.get(), events.data(), events.size());
-    if (cgroups_->out_of_memory_kills(group()) == 0) return;
+    look_for_kill(kKillLooks);
+}
+
+/// v1 tells of the shortage before anything is killed: the count follows a moment later.
+void Shim::look_for_kill(int looks) {
+    if (stopping_ || !memory_notice_.descriptor) return;
+    if (cgroups_->out_of_memory_kills(group()) == 0) {
+        if (looks > 0) loop_.start(kKillLook, [this, looks] { look_for_kill(looks - 1); });
+        return;
+    }
     // All of it goes, as with v2's memory.oom.group: a task that lost one process is not what was asked for.
     loop_.forget(memory_notice_.descriptor.get());
     begin_stop(TaskExited::OUT_OF_MEMORY, core::Duration(0));
