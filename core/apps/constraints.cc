@@ -22,7 +22,9 @@ uint32_t count_of(const std::map<std::string, uint32_t>& counts, const std::stri
     return found == counts.end() ? 0 : found->second;
 }
 
-std::string_view operator_text(Constraint::Operator op) {
+}  // namespace
+
+std::string_view operator_name(Constraint::Operator op) {
     switch (op) {
         case Constraint::UNIQUE:
             return "UNIQUE";
@@ -42,8 +44,6 @@ std::string_view operator_text(Constraint::Operator op) {
             return "UNKNOWN";
     }
 }
-
-}  // namespace
 
 std::optional<std::string> field_value(const Node& node, std::string_view field) {
     const auto unless_empty = [](const std::string& text) {
@@ -105,7 +105,7 @@ uint64_t Constraints::group_load(const Node& node) const {
 }
 
 std::string Constraints::Rule::text() const {
-    std::string text = field + " " + std::string(operator_text(op));
+    std::string text = field + " " + std::string(operator_name(op));
     if (has_value) text += " " + value;
     return text;
 }

@@ -15,6 +15,9 @@
 
 namespace smackd::apps {
 
+/// As Marathon writes it: "GROUP_BY".
+std::string_view operator_name(wire::Constraint::Operator op);
+
 /// What a constraint's field is on a node: host name, region, zone or an attribute; nothing when the node has
 /// none.
 std::optional<std::string> field_value(const Node& node, std::string_view field);

@@ -9,9 +9,12 @@ namespace smackd::apps {
 using wire::AppDefinition;
 using wire::Task;
 
-bool has_ended(const Task& task) {
-    const wire::TaskState state = task.status().state();
+bool has_ended(wire::TaskState state) {
     return state >= wire::TASK_FINISHED && state != wire::TASK_UNREACHABLE;
+}
+
+bool has_ended(const Task& task) {
+    return has_ended(task.status().state());
 }
 
 bool is_healthy(const Task& task, const AppDefinition& app) {

@@ -11,7 +11,8 @@
 
 namespace smackd::apps {
 
-/// Whether the task has its final state (UNREACHABLE is not one).
+/// Whether it is a final state (UNREACHABLE is not one).
+bool has_ended(wire::TaskState state);
 bool has_ended(const wire::Task& task);
 /// Running, and every health check says alive (running alone, without health checks).
 bool is_healthy(const wire::Task& task, const wire::AppDefinition& app);

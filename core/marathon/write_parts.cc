@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/apps/constraints.h"
 #include "core/planted.h"
 
 namespace smackd::marathon {
@@ -11,27 +12,6 @@ using wire::Constraint;
 using wire::Container;
 
 namespace {
-
-std::string_view operator_name(Constraint::Operator op) {
-    switch (op) {
-        case Constraint::UNIQUE:
-            return "UNIQUE";
-        case Constraint::CLUSTER:
-            return "CLUSTER";
-        case Constraint::GROUP_BY:
-            return "GROUP_BY";
-        case Constraint::LIKE:
-            return "LIKE";
-        case Constraint::UNLIKE:
-            return "UNLIKE";
-        case Constraint::MAX_PER:
-            return "MAX_PER";
-        case Constraint::IS:
-            return "IS";
-        default:
-            return "UNKNOWN";
-    }
-}
 
 Json docker_json(const Container& container) {
     Json docker = Json::object();
@@ -178,7 +158,7 @@ Json constraints_json(const google::protobuf::RepeatedPtrField<Constraint>& cons
     Json json = Json::array();
     for (const Constraint& constraint : constraints) {
         Json one = Json::array();
-        one.push(constraint.field()).push(operator_name(constraint.op()));
+        one.push(constraint.field()).push(apps::operator_name(constraint.op()));
         if (constraint.has_value()) one.push(constraint.value());
         json.push(std::move(one));
     }

@@ -39,6 +39,13 @@ struct Call {
     core::Result<void> require(core::Action action) const {
         return view->policy.authorize(subject(), {.action = action, .tenant = "*", .path = "/"});
     }
+    /// The same on an app or group.
+    core::Result<void> require(core::Action action, const std::string& path) const {
+        return view->policy.authorize(subject(), {.action = action, .tenant = "*", .path = path});
+    }
+    bool may(core::Action action, const std::string& path) const {
+        return view->policy.may(subject(), {.action = action, .tenant = "*", .path = path});
+    }
     bool is_admin() const { return view->policy.may(subject(), {.action = core::Action::kAdmin}); }
     bool sees(std::string_view kind, std::string_view key) const {
         return view->policy.sees(subject(), kind, key);

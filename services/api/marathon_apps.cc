@@ -9,6 +9,7 @@
 #include "services/api/handlers.h"
 #include "services/api/marathon_deploy.h"
 #include "services/api/marathon_json.h"
+#include "services/api/marathon_request.h"
 
 namespace smackd::services::handlers {
 
@@ -28,31 +29,10 @@ Problem no_app(std::string_view id) {
     return Problem::of(kNotFound, std::format("App '{}' does not exist", id));
 }
 
-/// The id in a path; what is no id names no app.
-std::string app_id(const Call& call, size_t argument = 0) {
-    auto id = marathon::resolve_id(call.argument(argument));
-    return id ? *id : "/" + call.argument(argument);
-}
-
-bool may(const Call& call, Action action, const std::string& id) {
-    return call.view->policy.may(call.subject(), {.action = action, .tenant = "*", .path = id});
-}
-
-/// Whoever may not see an app is not told whether it exists.
-Result<void> require_view(const Call& call, const std::string& id) {
-    return call.view->policy.authorize(call.subject(), {.action = Action::kView, .tenant = "*", .path = id});
-}
-
 /// The body's JSON, or the refusal.
 net::Task<Result<Checked<Json>>> body_json(Call& call) {
     CO_TRY(co_await read_json_text(call));
     co_return marathon::parse_body(call.body);
-}
-
-bool flag(const Call& call, std::string_view name, bool fallback) {
-    const auto value = call.request.query(name);
-    if (!value) return fallback;
-    return *value != "false" && *value != "0";
 }
 
 Response deployed_reply(int status, const Deployed& deployed) {
@@ -101,7 +81,7 @@ Json apps_below(const Call& call, const AppsModel& model, const std::string& gro
     Json list = Json::array();
     const std::string prefix = group == "/" ? "/" : group + "/";
     for (const auto& [id, row] : model.apps) {
-        if (!id.starts_with(prefix) || !filter.accepts(row.put) || !may(call, Action::kView, id)) continue;
+        if (!id.starts_with(prefix) || !filter.accepts(row.put) || !call.may(Action::kView, id)) continue;
         list.push(app_info_json(model, row.put, AppEmbed::of(call.request)));
     }
     return list;
@@ -136,18 +116,14 @@ Answer list_apps(Call& call) {
 }
 
 Answer show_app(Call& call) {
-    std::string id = call.argument();
-    const bool group = id == "*" || id.ends_with("/*");
-    if (group) id.resize(id.size() - 1);
-    auto resolved = marathon::resolve_id(id.empty() ? "/" : id);
-    id = resolved ? *resolved : "/" + id;
+    const auto [id, below] = AppsInPath::of(call.argument());
     CO_TRY(co_await await_freshness(call));
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
-    if (group) {
+    if (below) {
         CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kView));
         co_return marathon_reply(200, Json::object().set("*", apps_below(call, *model, id, {})));
     }
-    CO_TRY(require_view(call, id));
+    CO_TRY(call.require(Action::kView, id));
     const auto found = model->apps.find(id);
     if (found == model->apps.end()) co_return problem_reply(no_app(id));
     co_return marathon_reply(
@@ -163,7 +139,7 @@ Answer create_app(Call& call) {
     const std::string id = app->id();
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
         if (model.apps.contains(id)) {
-            if (!may(call, Action::kView, id))
+            if (!call.may(Action::kView, id))
                 return std::unexpected(Problem::of(403, std::format("no rule lets you launch '{}'", id)));
             return std::unexpected(
                 Problem::of(kConflict, std::format("An app with id [{}] already exists.", id)));
@@ -171,7 +147,7 @@ Answer create_app(Call& call) {
         wanted.apps[id] = *app;
         return {};
     };
-    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    auto deployed = co_await deploy(call, std::move(edit), query_says(call.request, "force", false));
     if (!deployed) co_return std::move(deployed.error());
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     const auto found = model->apps.find(id);
@@ -189,7 +165,7 @@ Answer create_app(Call& call) {
 Answer put_apps(Call& call) {
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
     const bool patch = call.request.method == "PATCH";
-    const bool partial = patch || flag(call, "partialUpdate", true);
+    const bool partial = patch || query_says(call.request, "partialUpdate", true);
     CO_TRY_ASSIGN(auto body, co_await body_json(call));
     if (!body) co_return problem_reply(body.error());
     if (!body->is_array())
@@ -203,15 +179,15 @@ Answer put_apps(Call& call) {
         }
         return {};
     };
-    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    auto deployed = co_await deploy(call, std::move(edit), query_says(call.request, "force", false));
     if (!deployed) co_return std::move(deployed.error());
     co_return deployed_reply(200, *deployed);
 }
 
 Answer put_app(Call& call) {
-    const std::string id = app_id(call);
+    const std::string id = id_in_path(call.argument());
     const bool patch = call.request.method == "PATCH";
-    const bool partial = patch || flag(call, "partialUpdate", true);
+    const bool partial = patch || query_says(call.request, "partialUpdate", true);
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
     CO_TRY_ASSIGN(auto body, co_await body_json(call));
     if (!body) co_return problem_reply(body.error());
@@ -219,7 +195,7 @@ Answer put_app(Call& call) {
     if (!rollback) co_return problem_reply(rollback.error());
     std::optional<wire::AppDefinition> target;
     if (*rollback != 0) {
-        CO_TRY(require_view(call, id));
+        CO_TRY(call.require(Action::kView, id));
         const int64_t version = *rollback;
         CO_TRY_ASSIGN(target, co_await read<std::optional<wire::AppDefinition>>(
                                   call, [&](View& view) { return view.app_version(id, version); }));
@@ -237,7 +213,7 @@ Answer put_app(Call& call) {
         wanted.rolled_back[id] = *target;
         return {};
     };
-    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    auto deployed = co_await deploy(call, std::move(edit), query_says(call.request, "force", false));
     if (!deployed) co_return std::move(deployed.error());
     Response response = deployed_reply(existed ? 200 : 201, *deployed);
     if (!existed) response.headers.add("Location", "/v2/apps" + id);
@@ -245,37 +221,37 @@ Answer put_app(Call& call) {
 }
 
 Answer remove_app(Call& call) {
-    const std::string id = app_id(call);
+    const std::string id = id_in_path(call.argument());
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kKill));
     AppsEdit edit = [&](const AppsModel&, WantedApps& wanted) -> Checked<void> {
-        if (!may(call, Action::kView, id))
+        if (!call.may(Action::kView, id))
             return std::unexpected(Problem::of(403, std::format("no rule lets you remove '{}'", id)));
         if (wanted.apps.erase(id) == 0) return std::unexpected(no_app(id));
         return {};
     };
-    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", true));
+    auto deployed = co_await deploy(call, std::move(edit), query_says(call.request, "force", true));
     if (!deployed) co_return std::move(deployed.error());
     co_return deployed_reply(200, *deployed);
 }
 
 Answer restart_app(Call& call) {
-    const std::string id = app_id(call);
+    const std::string id = id_in_path(call.argument());
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
-        if (!may(call, Action::kView, id))
+        if (!call.may(Action::kView, id))
             return std::unexpected(Problem::of(403, std::format("no rule lets you restart '{}'", id)));
         if (!model.apps.contains(id)) return std::unexpected(no_app(id));
         wanted.restarted.insert(id);
         return {};
     };
-    auto deployed = co_await deploy(call, std::move(edit), flag(call, "force", false));
+    auto deployed = co_await deploy(call, std::move(edit), query_says(call.request, "force", false));
     if (!deployed) co_return std::move(deployed.error());
     co_return deployed_reply(200, *deployed);
 }
 
 Answer list_app_versions(Call& call) {
-    const std::string id = app_id(call);
-    CO_TRY(require_view(call, id));
+    const std::string id = id_in_path(call.argument());
+    CO_TRY(call.require(Action::kView, id));
     CO_TRY(co_await await_freshness(call));
     CO_TRY_ASSIGN(const auto versions, co_await read<std::vector<int64_t>>(
                                            call, [id](View& view) { return view.app_versions(id); }));
@@ -286,8 +262,8 @@ Answer list_app_versions(Call& call) {
 }
 
 Answer show_app_version(Call& call) {
-    const std::string id = app_id(call);
-    CO_TRY(require_view(call, id));
+    const std::string id = id_in_path(call.argument());
+    CO_TRY(call.require(Action::kView, id));
     auto version = marathon::parse_timestamp(call.argument(1));
     if (!version) co_return problem_reply(Problem::of(422, version.error().message));
     CO_TRY(co_await await_freshness(call));

@@ -8,6 +8,7 @@
 #include "core/marathon/group_json.h"
 #include "net/crypto/random.h"
 #include "services/api/marathon_json.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services {
 
@@ -19,7 +20,6 @@ using marathon::Problem;
 
 namespace {
 
-constexpr uint32_t kLevelOfApps = 4;
 constexpr int kForbidden = 403;
 constexpr int kConflict = 409;
 constexpr int kUnprocessable = 422;
@@ -46,7 +46,7 @@ apps::ServicePorts service_ports(const apps::Apps& apps) {
 }
 
 Checked<void> allowed(const Call& call, Action action, const std::string& id) {
-    auto granted = call.view->policy.authorize(call.subject(), {.action = action, .tenant = "*", .path = id});
+    auto granted = call.require(action, id);
     if (granted) return {};
     return std::unexpected(Problem::of(kForbidden, granted.error().message));
 }
@@ -138,7 +138,7 @@ Checked<Plan> plan(const Call& call, const AppsModel& model, AppsEdit& edit, boo
     Plan made;
     made.deployed = {version_ms, new_uuid()};
     made.command = make_command(call);
-    made.command.set_feature_level(kLevelOfApps);
+    made.command.set_feature_level(storage::state::kLevelOfApps);
     if (auto clear = clear_the_way(made.command, model, *changed, force); !clear)
         return std::unexpected(std::move(clear.error()));
     for (const std::string& id : *changed) {

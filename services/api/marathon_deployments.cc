@@ -8,6 +8,8 @@
 #include "services/api/handlers.h"
 #include "services/api/marathon_deploy.h"
 #include "services/api/marathon_json.h"
+#include "services/api/marathon_request.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services::handlers {
 
@@ -19,19 +21,14 @@ using net::http::Response;
 
 namespace {
 
-constexpr uint32_t kLevelOfApps = 4;
 constexpr int kAccepted = 202;
 constexpr int kNoContent = 204;
 /// What clients that look at Marathon's version may rely on.
 constexpr std::string_view kMarathonVersion = "1.11.24";
 
-bool may(const Call& call, Action action, const std::string& id) {
-    return call.view->policy.may(call.subject(), {.action = action, .tenant = "*", .path = id});
-}
-
 bool sees(const Call& call, const wire::Deployment& deployment) {
     return std::ranges::any_of(deployment.affected_apps(),
-                               [&](const std::string& app) { return may(call, Action::kView, app); });
+                               [&](const std::string& app) { return call.may(Action::kView, app); });
 }
 
 /// What placement says now, asked of the same pure step that the leader asks; its actions are not carried
@@ -93,7 +90,7 @@ Answer list_deployments(Call& call) {
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     Json list = Json::array();
     for (const auto& [id, row] : model->deployments) {
-        if (sees(call, row.put)) list.push(deployment_json(*model, row.put));
+        if (sees(call, row.put)) list.push(deployment_json(row.put));
     }
     co_return marathon_reply(200, list);
 }
@@ -111,7 +108,7 @@ Answer remove_deployment(Call& call) {
     const auto force = call.request.query("force");
     if (force && *force == "true") {
         wire::Command command = make_command(call);
-        command.set_feature_level(kLevelOfApps);
+        command.set_feature_level(storage::state::kLevelOfApps);
         command.add_changes()->mutable_remove_deployment()->set_id(id);
         CO_TRY(co_await change(call, std::move(command), {.kind = "deployment", .key = id}));
         Response response;
@@ -139,23 +136,21 @@ Answer list_queue(Call& call) {
     Json list = Json::array();
     for (const auto& [id, why] : waiting(call, *model)) {
         const auto app = model->apps.find(id);
-        if (app == model->apps.end() || !may(call, Action::kView, id)) continue;
+        if (app == model->apps.end() || !call.may(Action::kView, id)) continue;
         list.push(queue_item(*model, app->second.put, why, call.api.environment.clock.wall().unix_ms));
     }
     co_return marathon_reply(200, Json::object().set("queue", std::move(list)));
 }
 
 Answer reset_delay(Call& call) {
-    auto resolved = marathon::resolve_id(call.argument());
-    const std::string id = resolved ? *resolved : "/" + call.argument();
-    CO_TRY(
-        call.view->policy.authorize(call.subject(), {.action = Action::kChange, .tenant = "*", .path = id}));
+    const std::string id = id_in_path(call.argument());
+    CO_TRY(call.require(Action::kChange, id));
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     if (!model->apps.contains(id))
         co_return problem_reply(
             Problem::of(404, std::format("Application {} not found in tasks queue.", id)));
     wire::Command command = make_command(call);
-    command.set_feature_level(kLevelOfApps);
+    command.set_feature_level(storage::state::kLevelOfApps);
     command.add_changes()->mutable_put_app_backoff()->mutable_backoff()->set_app_id(id);
     CO_TRY(co_await change(call, std::move(command), {.kind = "backoff", .key = id}));
     Response response;

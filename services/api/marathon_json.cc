@@ -21,11 +21,10 @@ struct Counts {
     int unhealthy = 0;
 };
 
-Counts count(const AppsModel& model, const wire::AppDefinition& app) {
+Counts count(const std::vector<const wire::Task*>& tasks) {
     Counts counts;
-    for (const auto& [id, row] : model.tasks) {
-        const wire::Task& task = row.put;
-        if (task.app_id() != app.id() || apps::has_ended(task)) continue;
+    for (const wire::Task* one : tasks) {
+        const wire::Task& task = *one;
         const wire::TaskState state = task.status().state();
         if (state != wire::TASK_RUNNING) {
             if (state <= wire::TASK_STARTING) ++counts.staged;
@@ -78,14 +77,6 @@ Json health_json(const wire::Task& task) {
     return list;
 }
 
-Json tasks_of(const AppsModel& model, const std::string& app) {
-    Json list = Json::array();
-    for (const auto& [id, row] : model.tasks) {
-        if (row.put.app_id() == app && !apps::has_ended(row.put)) list.push(task_json(model, row.put));
-    }
-    return list;
-}
-
 std::string_view action_name(wire::DeploymentAction action) {
     switch (action) {
         case wire::ACTION_START:
@@ -119,7 +110,6 @@ AppEmbed AppEmbed::of(const net::http::Request& request) {
         }
         embed.tasks |= what == "tasks" || what == "failures";
         embed.last_task_failure |= what == "lastTaskFailure" || what == "failures";
-        embed.task_stats |= what == "taskStats";
         embed.readiness |= what == "readiness";
     }
     return embed;
@@ -127,12 +117,17 @@ AppEmbed AppEmbed::of(const net::http::Request& request) {
 
 Json app_info_json(const AppsModel& model, const wire::AppDefinition& app, const AppEmbed& embed) {
     Json json = marathon::app_to_json(app);
-    const Counts counts = count(model, app);
+    const std::vector<const wire::Task*> tasks = model.living_tasks_of(app.id());
+    const Counts counts = count(tasks);
     json.set("tasksStaged", counts.staged).set("tasksRunning", counts.running);
     json.set("tasksHealthy", counts.healthy).set("tasksUnhealthy", counts.unhealthy);
     json.set("deployments", deployments_of(model, app.id()));
     if (embed.readiness) json.set("readinessCheckResults", Json::array());
-    if (embed.tasks) json.set("tasks", tasks_of(model, app.id()));
+    if (embed.tasks) {
+        Json list = Json::array();
+        for (const wire::Task* task : tasks) list.push(task_json(model, *task));
+        json.set("tasks", std::move(list));
+    }
     if (embed.last_task_failure) {
         const auto found = model.backoffs.find(app.id());
         if (found != model.backoffs.end() && found->second.put.has_last_failure())
@@ -175,8 +170,7 @@ Json task_json(const AppsModel& model, const wire::Task& task, bool with_service
     return json;
 }
 
-Json deployment_json(const AppsModel& model, const wire::Deployment& deployment) {
-    (void)model;
+Json deployment_json(const wire::Deployment& deployment) {
     Json json;
     json.set("id", deployment.id()).set("version", format_timestamp(deployment.version_ms()));
     Json affected = Json::array();

@@ -14,17 +14,16 @@ namespace smackd::services {
 struct AppEmbed {
     bool tasks = false;
     bool last_task_failure = false;
-    bool task_stats = false;
     bool readiness = false;
 
-    static AppEmbed all() { return {true, true, false, true}; }
+    static AppEmbed all() { return {true, true, true}; }
     static AppEmbed of(const net::http::Request& request);
 };
 
 core::Json app_info_json(const AppsModel& model, const wire::AppDefinition& app, const AppEmbed& embed);
 /// `with_service_ports`: as in /v2/tasks.
 core::Json task_json(const AppsModel& model, const wire::Task& task, bool with_service_ports = false);
-core::Json deployment_json(const AppsModel& model, const wire::Deployment& deployment);
+core::Json deployment_json(const wire::Deployment& deployment);
 /// {"version", "deploymentId"}.
 core::Json deployment_result_json(int64_t version_ms, const std::string& deployment_id);
 

@@ -7,6 +7,8 @@
 #include "services/api/handlers.h"
 #include "services/api/marathon_deploy.h"
 #include "services/api/marathon_json.h"
+#include "services/api/marathon_request.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services::handlers {
 
@@ -19,29 +21,23 @@ using net::http::Response;
 
 namespace {
 
-constexpr uint32_t kLevelOfApps = 4;
 constexpr size_t kKillsPerRequestMax = 200;
 
-bool may(const Call& call, Action action, const std::string& id) {
-    return call.view->policy.may(call.subject(), {.action = action, .tenant = "*", .path = id});
-}
-
-bool flag(const Call& call, std::string_view name) {
-    const auto value = call.request.query(name);
-    return value && *value != "false" && *value != "0";
-}
-
-/// Tasks that run or are about to, of apps the caller sees.
-std::vector<const wire::Task*> tasks_of(const Call& call, const AppsModel& model, const std::string& prefix,
-                                        bool exact) {
+/// Tasks that run or are about to, of apps that the caller sees and whose ids begin with `prefix`.
+std::vector<const wire::Task*> tasks_below(const Call& call, const AppsModel& model,
+                                           const std::string& prefix) {
     std::vector<const wire::Task*> tasks;
     for (const auto& [id, row] : model.tasks) {
         const wire::Task& task = row.put;
-        const bool inside = exact ? task.app_id() == prefix : task.app_id().starts_with(prefix);
-        if (!inside || apps::has_ended(task) || !may(call, Action::kView, task.app_id())) continue;
-        tasks.push_back(&task);
+        if (!task.app_id().starts_with(prefix) || apps::has_ended(task)) continue;
+        if (call.may(Action::kView, task.app_id())) tasks.push_back(&task);
     }
     return tasks;
+}
+
+/// The same of one app.
+std::vector<const wire::Task*> tasks_of(const Call& call, const AppsModel& model, const std::string& app) {
+    return call.may(Action::kView, app) ? model.living_tasks_of(app) : std::vector<const wire::Task*>();
 }
 
 Json tasks_json(const AppsModel& model, const std::vector<const wire::Task*>& tasks,
@@ -55,8 +51,8 @@ Json tasks_json(const AppsModel& model, const std::vector<const wire::Task*>& ta
 Response text_list(const Call& call, const AppsModel& model) {
     std::string text;
     for (const auto& [id, row] : model.apps) {
-        if (!may(call, Action::kView, id)) continue;
-        const auto tasks = tasks_of(call, model, id, true);
+        if (!call.may(Action::kView, id)) continue;
+        const auto tasks = tasks_of(call, model, id);
         for (int index = 0; index < row.put.ports_size(); ++index) {
             text +=
                 std::format("{}\t{}", marathon::id_with_underscores(id), row.put.ports(index).service_port());
@@ -83,7 +79,8 @@ struct KillOptions {
 };
 
 Result<KillOptions> kill_options(const Call& call) {
-    const KillOptions options{flag(call, "scale"), flag(call, "wipe"), flag(call, "force")};
+    const KillOptions options{query_says(call.request, "scale"), query_says(call.request, "wipe"),
+                              query_says(call.request, "force")};
     if (options.scale && options.wipe)
         return core::fail(core::Errc::kInvalid, "scale and wipe cannot be used together");
     return options;
@@ -108,13 +105,12 @@ net::Task<Result<Response>> kill(Call& call, std::vector<std::string> ids, KillO
                              kKillsPerRequestMax);
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     wire::Command command = make_command(call);
-    command.set_feature_level(kLevelOfApps);
+    command.set_feature_level(storage::state::kLevelOfApps);
     std::map<std::string, uint32_t> by_app;
     for (const std::string& id : ids) {
         const auto found = model->tasks.find(id);
         if (found == model->tasks.end()) continue;
-        CO_TRY(call.view->policy.authorize(
-            call.subject(), {.action = Action::kKill, .tenant = "*", .path = found->second.put.app_id()}));
+        CO_TRY(call.require(Action::kKill, found->second.put.app_id()));
         add_kill(command, *model, found->second.put, options);
         ++by_app[found->second.put.app_id()];
     }
@@ -145,7 +141,7 @@ Answer list_tasks(Call& call) {
     for (const auto& [name, value] : call.request.target.query) {
         if (name == "status" || name == "status[]") states.push_back(value);
     }
-    auto tasks = tasks_of(call, *model, "/", false);
+    auto tasks = tasks_below(call, *model, "/");
     if (!states.empty()) {
         std::erase_if(tasks, [&](const wire::Task* task) {
             const bool running = task->status().state() == wire::TASK_RUNNING;
@@ -157,27 +153,20 @@ Answer list_tasks(Call& call) {
 }
 
 Answer list_app_tasks(Call& call) {
-    std::string id = call.argument();
-    const bool group = id == "*" || id.ends_with("/*");
-    if (group) id.resize(id.size() - 1);
-    auto resolved = marathon::resolve_id(id.empty() ? "/" : id);
-    id = resolved ? *resolved : "/" + id;
+    const auto [id, below] = AppsInPath::of(call.argument());
     CO_TRY(co_await await_freshness(call));
-    if (!group)
-        CO_TRY(call.view->policy.authorize(call.subject(),
-                                           {.action = Action::kView, .tenant = "*", .path = id}));
+    if (!below) CO_TRY(call.require(Action::kView, id));
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
-    if (!group && !model->apps.contains(id))
+    if (!below && !model->apps.contains(id))
         co_return problem_reply(Problem::of(404, std::format("App '{}' does not exist", id)));
-    const std::string prefix = id == "/" ? id : id + "/";
-    const auto tasks = group ? tasks_of(call, *model, prefix, false) : tasks_of(call, *model, id, true);
+    const auto tasks =
+        below ? tasks_below(call, *model, id == "/" ? id : id + "/") : tasks_of(call, *model, id);
     co_return marathon_reply(200, Json::object().set("tasks", tasks_json(*model, tasks)));
 }
 
 Answer kill_app_tasks(Call& call) {
-    auto resolved = marathon::resolve_id(call.argument());
-    const std::string id = resolved ? *resolved : "/" + call.argument();
-    CO_TRY(call.view->policy.authorize(call.subject(), {.action = Action::kKill, .tenant = "*", .path = id}));
+    const std::string id = id_in_path(call.argument());
+    CO_TRY(call.require(Action::kKill, id));
     auto options = kill_options(call);
     if (!options) co_return problem_reply(Problem::of(400, options.error().message));
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
@@ -186,7 +175,7 @@ Answer kill_app_tasks(Call& call) {
     const auto host = call.request.query("host");
     std::vector<const wire::Task*> killed;
     std::vector<std::string> ids;
-    for (const wire::Task* task : tasks_of(call, *model, id, true)) {
+    for (const wire::Task* task : tasks_of(call, *model, id)) {
         if (host && *host != "*" && *host != task->machine()) continue;
         killed.push_back(task);
         ids.push_back(task->id());
@@ -196,9 +185,8 @@ Answer kill_app_tasks(Call& call) {
 }
 
 Answer kill_app_task(Call& call) {
-    auto resolved = marathon::resolve_id(call.argument());
-    const std::string id = resolved ? *resolved : "/" + call.argument();
-    CO_TRY(call.view->policy.authorize(call.subject(), {.action = Action::kKill, .tenant = "*", .path = id}));
+    const std::string id = id_in_path(call.argument());
+    CO_TRY(call.require(Action::kKill, id));
     auto options = kill_options(call);
     if (!options) co_return problem_reply(Problem::of(400, options.error().message));
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
@@ -231,7 +219,7 @@ Answer delete_tasks(Call& call) {
             co_return problem_reply(
                 Problem::of(400, std::format("Invalid task id '{}'", id.as_string().substr(0, 255))));
         const auto found = model->tasks.find(id.as_string());
-        if (found == model->tasks.end() || !may(call, Action::kView, found->second.put.app_id())) continue;
+        if (found == model->tasks.end() || !call.may(Action::kView, found->second.put.app_id())) continue;
         ids.push_back(id.as_string());
         killed.push_back(&found->second.put);
     }

@@ -34,8 +34,7 @@ bool has_ended(const AppsModel& model, const std::string& task) {
 Answer task_log(Call& call) {
     const std::string& task = call.argument(0);
     CO_TRY_ASSIGN(const std::string app, marathon::app_of_task(task));
-    CO_TRY(
-        call.view->policy.authorize(call.subject(), {.action = Action::kView, .tenant = "*", .path = app}));
+    CO_TRY(call.require(Action::kView, app));
     const std::string& name = call.argument(1);
     if (name != "stdout" && name != "stderr")
         co_return core::fail(Errc::kNotFound, "log '{}': must be stdout or stderr", name.substr(0, 64));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "services/apps/task_spec.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services {
 
@@ -29,15 +30,10 @@ struct Agent::Local {
 
 namespace {
 
-constexpr uint32_t kLevelOfApps = 4;
 constexpr core::Duration kGrace = core::seconds(3);
 
 core::Duration grace_of(const wire::Task& row) {
     return row.kill_grace_ms() > 0 ? core::Duration(core::milliseconds(row.kill_grace_ms())) : kGrace;
-}
-
-bool has_ended(wire::TaskState state) {
-    return state >= wire::TASK_FINISHED && state != wire::TASK_UNREACHABLE;
 }
 
 }  // namespace
@@ -71,7 +67,7 @@ void Agent::look_at(const wire::Task& row, const AppsModel& model) {
     const wire::AppDefinition* definition = app == model.apps.end() ? nullptr : &app->second.put;
     auto found = tasks_.find(row.id());
     if (found == tasks_.end()) {
-        if (has_ended(row.status().state())) return;  // what the runner still has of it is a stranger
+        if (apps::has_ended(row.status().state())) return;  // what the runner still has of it is a stranger
         adopt(row, definition);
         found = tasks_.find(row.id());
     }
@@ -79,7 +75,7 @@ void Agent::look_at(const wire::Task& row, const AppsModel& model) {
     local->row = row;
     if (definition != nullptr && definition->config_version_ms() == row.config_version_ms())
         local->app = *definition;
-    const bool over_there = has_ended(row.status().state());
+    const bool over_there = apps::has_ended(row.status().state());
     if (row.desired() == wire::Task::KILL || over_there) {
         end(local);
     } else if (row.status().state() == wire::TASK_UNREACHABLE && !local->ended) {
@@ -138,7 +134,7 @@ void Agent::drop_strangers(const AppsModel& model) {
         const std::string& id = running.task_id();
         const auto row = model.tasks.find(id);
         const bool ours = row != model.tasks.end() && row->second.put.node_id() == parts_.self.value;
-        if (ours && (!has_ended(row->second.put.status().state()) || tasks_.contains(id))) continue;
+        if (ours && (!apps::has_ended(row->second.put.status().state()) || tasks_.contains(id))) continue;
         if (running.phase() == wire::LocalTask::ENDED) {
             early_.erase(id);
             scope_.spawn([](Agent& self, std::string task, uint64_t sequence) -> net::Task<void> {
@@ -275,7 +271,7 @@ void Agent::set_state(const LocalPtr& local, wire::TaskStatus status) {
     if (local->ended) return;
     status.set_time_ms(parts_.clock.wall().unix_ms);
     local->status = std::move(status);
-    if (has_ended(local->status.state())) {
+    if (apps::has_ended(local->status.state())) {
         local->ended = true;
         local->work.cancel("the task has ended");
         local->hold.reset();
@@ -317,7 +313,7 @@ net::Task<void> Agent::tell_all() {
 net::Task<Result<bool>> Agent::tell_one(LocalPtr local) {
     const uint64_t sequence = local->sequence;
     wire::Command command;
-    command.set_feature_level(kLevelOfApps);
+    command.set_feature_level(storage::state::kLevelOfApps);
     auto* update = command.add_changes()->mutable_update_task_status();
     update->set_task_id(local->row.id());
     *update->mutable_status() = local->status;

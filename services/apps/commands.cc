@@ -1,15 +1,14 @@
 // A decision as commands.
 #include "core/apps/deployment.h"
 #include "services/apps/scheduler.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services {
 namespace {
 
-constexpr uint32_t kLevelOfApps = 4;
-
 wire::Command system_command(core::Term term) {
     wire::Command command;
-    command.set_feature_level(kLevelOfApps);
+    command.set_feature_level(storage::state::kLevelOfApps);
     command.mutable_actor()->set_kind(wire::Actor::SYSTEM);
     command.mutable_actor()->set_door("scheduler");
     command.set_proposer_term(term.value);

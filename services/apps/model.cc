@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/marathon/path_id.h"
 #include "core/wire/feed.pb.h"
 
 namespace smackd::services {
@@ -117,6 +118,17 @@ Result<AppsModel> AppsModel::load(storage::state::View& view) {
         model.machines[std::move(name)] = std::move(row.put);
     }
     return model;
+}
+
+// A task's id begins with its app's, slashes as underscores, and a dot.
+std::vector<const wire::Task*> AppsModel::living_tasks_of(const std::string& app) const {
+    std::vector<const wire::Task*> living;
+    const std::string prefix = marathon::id_with_underscores(app) + ".";
+    for (auto row = tasks.lower_bound(prefix); row != tasks.end() && row->first.starts_with(prefix); ++row) {
+        const wire::Task& task = row->second.put;
+        if (task.app_id() == app && !apps::has_ended(task)) living.push_back(&task);
+    }
+    return living;
 }
 
 std::vector<std::string> AppsModel::kinds() {

@@ -33,6 +33,9 @@ struct AppsModel {
     std::map<std::string, std::vector<std::string>> names;  ///< static DNS names: name -> addresses
     core::Revision revision;                                ///< everything up to here is in it
 
+    /// Tasks of an app that have not ended, by id; of the table only the app's own part is read.
+    std::vector<const wire::Task*> living_tasks_of(const std::string& app) const;
+
     static core::Result<AppsModel> load(storage::state::View& view);
     /// One change; those of other kinds move the revision alone. kCorrupt for a row that cannot be read.
     core::Result<void> apply(const storage::feed::Record& record);

@@ -1,10 +1,9 @@
 // The queries of View for applications: rows that hold their message whole.
+#include "storage/state/limits.h"
 #include "storage/state/reader.h"
 
 namespace smackd::storage::state {
 namespace {
-
-constexpr uint32_t kLevelOfApps = 4;
 
 /// Rows of (message, version).
 template <class Message>

@@ -8,6 +8,8 @@ namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
 inline constexpr uint32_t kFeatureLevelMax = 4;
+/// Applications and all that belongs to them.
+inline constexpr uint32_t kLevelOfApps = 4;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;

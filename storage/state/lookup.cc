@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "storage/state/limits.h"
+
 namespace smackd::storage::state {
 namespace {
 
@@ -22,12 +24,12 @@ constexpr std::array<KindQuery, 16> kVersions = {{
      "SELECT version FROM revoked_tokens WHERE principal || iif(token_id = '', '', '/' || token_id) = ?"},
     {"principal", "SELECT version FROM principals WHERE name = ?"},
     {"secret", "SELECT version FROM secrets WHERE name = ?"},
-    {"app", "SELECT version FROM apps WHERE id = ?", 4},
-    {"app_group", "SELECT version FROM app_groups WHERE id = ?", 4},
-    {"backoff", "SELECT version FROM app_backoffs WHERE app = ?", 4},
-    {"deployment", "SELECT version FROM deployments WHERE id = ?", 4},
-    {"task", "SELECT version FROM tasks WHERE id = ?", 4},
-    {"capacity", "SELECT version FROM capacities WHERE node_id = CAST(? AS INTEGER)", 4},
+    {"app", "SELECT version FROM apps WHERE id = ?", kLevelOfApps},
+    {"app_group", "SELECT version FROM app_groups WHERE id = ?", kLevelOfApps},
+    {"backoff", "SELECT version FROM app_backoffs WHERE app = ?", kLevelOfApps},
+    {"deployment", "SELECT version FROM deployments WHERE id = ?", kLevelOfApps},
+    {"task", "SELECT version FROM tasks WHERE id = ?", kLevelOfApps},
+    {"capacity", "SELECT version FROM capacities WHERE node_id = CAST(? AS INTEGER)", kLevelOfApps},
 }};
 
 }  // namespace

@@ -165,7 +165,7 @@ core::Result<void> create_secrets_schema(sqlite::Database& database) {
 core::Result<void> migrate(sqlite::Database& database, uint32_t level) {
     SMACK_ASSERT(level >= 2 && level <= kFeatureLevelMax);
     if (level == 2) return database.execute(kLevel2);
-    if (level == 4) return database.execute(kLevel4);
+    if (level == kLevelOfApps) return database.execute(kLevel4);
     return {};
 }
 
@@ -186,15 +186,15 @@ const std::vector<TableQuery>& state_tables() {
         {"revoked_tokens", "SELECT * FROM revoked_tokens ORDER BY principal, token_id"},
         {"principals", "SELECT * FROM principals ORDER BY name"},
         {"secrets", "SELECT * FROM secrets ORDER BY name"},
-        {"apps", "SELECT * FROM apps ORDER BY id", 4},
-        {"app_versions", "SELECT * FROM app_versions ORDER BY app, version_ms", 4},
-        {"app_claims", "SELECT * FROM app_claims ORDER BY claim, app", 4},
-        {"app_groups", "SELECT * FROM app_groups ORDER BY id", 4},
-        {"app_backoffs", "SELECT * FROM app_backoffs ORDER BY app", 4},
-        {"deployments", "SELECT * FROM deployments ORDER BY id", 4},
-        {"tasks", "SELECT * FROM tasks ORDER BY id", 4},
-        {"task_ports", "SELECT * FROM task_ports ORDER BY node_id, port", 4},
-        {"capacities", "SELECT * FROM capacities ORDER BY node_id", 4},
+        {"apps", "SELECT * FROM apps ORDER BY id", kLevelOfApps},
+        {"app_versions", "SELECT * FROM app_versions ORDER BY app, version_ms", kLevelOfApps},
+        {"app_claims", "SELECT * FROM app_claims ORDER BY claim, app", kLevelOfApps},
+        {"app_groups", "SELECT * FROM app_groups ORDER BY id", kLevelOfApps},
+        {"app_backoffs", "SELECT * FROM app_backoffs ORDER BY app", kLevelOfApps},
+        {"deployments", "SELECT * FROM deployments ORDER BY id", kLevelOfApps},
+        {"tasks", "SELECT * FROM tasks ORDER BY id", kLevelOfApps},
+        {"task_ports", "SELECT * FROM task_ports ORDER BY node_id, port", kLevelOfApps},
+        {"capacities", "SELECT * FROM capacities ORDER BY node_id", kLevelOfApps},
         {"audit", "SELECT * FROM audit ORDER BY revision"},
         {"feed", "SELECT * FROM feed ORDER BY revision"},
         {"results", "SELECT * FROM results ORDER BY client, sequence"},

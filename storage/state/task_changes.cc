@@ -2,6 +2,7 @@
 // leaders' plans, or a plan and a node's news, could break: resources, ports, and that a task ends once.
 #include <set>
 
+#include "core/apps/task_rules.h"
 #include "core/names.h"
 #include "core/wire/serialize.h"
 #include "storage/state/app_rows.h"
@@ -15,10 +16,6 @@ using core::Errc;
 
 namespace {
 
-bool has_ended(wire::TaskState state) {
-    return state >= wire::TASK_FINISHED && state != wire::TASK_UNREACHABLE;
-}
-
 Outcome<void> system_only(const Writer& writer, std::string_view what) {
     if (writer.command().actor().kind() == wire::Actor::SYSTEM) return {};
     return refuse(Errc::kDenied, "{} is decided by the cluster itself", what);
@@ -29,7 +26,7 @@ Outcome<void> write_task(Writer& writer, const wire::Task& task) {
     if (bytes.size() > kTaskBytesMax)
         return refuse(Errc::kInvalid, "task '{}': {} bytes, the limit is {}", task.id(), bytes.size(),
                       kTaskBytesMax);
-    const bool ended = has_ended(task.status().state());
+    const bool ended = apps::has_ended(task.status().state());
     const wire::Resources& needs = task.resources();
     sqlite::Database& state = writer.state();
     TRY(state.run(
@@ -181,7 +178,7 @@ Outcome<void> update_task_status(Writer& writer, const wire::UpdateTaskStatus& c
     TRY_ASSIGN(auto task, task_row(writer.state(), change.task_id()));
     if (!task) return refuse(Errc::kNotFound, "Task '{}' does not exist", change.task_id().substr(0, 128));
     TRY(own_node(writer, task->node_id()));
-    if (has_ended(task->status().state())) {
+    if (apps::has_ended(task->status().state())) {
         return refuse(Errc::kConflict, "task '{}' has ended: {}", task->id(),
                       task_state_name(task->status().state()));
     }

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "storage/state/limits.h"
+
 namespace smackd::storage::state {
 namespace {
-
-constexpr uint32_t kLevelOfApps = 4;
 
 /// Lite messages keep unknown fields but have no accessor; a derived class may look at the protected member.
 struct Peek : google::protobuf::MessageLite {

@@ -1,5 +1,6 @@
 """The three definitions of examples/iot, unchanged, with small images of the names they want."""
 
+import hashlib
 import io
 import json
 import os
@@ -34,7 +35,7 @@ def web_image(path, name, text):
         page = f"{text}\n".encode()
         tar.addfile(file_info("www/index.html", len(page), 0o644), io.BytesIO(page))
     layer = layer.getvalue()
-    digest = __import__("hashlib").sha256(layer).hexdigest()
+    digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps({
         "architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         "config": {"Cmd": ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"], "Env": ["PATH=/bin"]}}).encode()

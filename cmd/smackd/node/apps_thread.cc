@@ -12,6 +12,7 @@
 #include "cmd/smackd/node/foreign_wait.h"
 #include "core/ip_address.h"
 #include "services/agent/bridge.h"
+#include "storage/state/limits.h"
 
 namespace smackd::cmd {
 
@@ -22,7 +23,6 @@ namespace {
 constexpr core::Duration kRoleLook = core::milliseconds(200);
 constexpr core::Duration kStartRetry = core::seconds(5);
 constexpr core::Duration kFollowWait = core::seconds(60);
-constexpr uint32_t kLevelOfApps = 4;
 
 std::string program() {
     char buffer[4096];
@@ -292,7 +292,7 @@ net::Task<Result<void>> AppsThread::report_capacity() {
         co_return Result<void>();
     if (!follower_.model().nodes.contains(options_.identity.node_id)) co_return Result<void>();
     wire::Command command;
-    command.set_feature_level(kLevelOfApps);
+    command.set_feature_level(storage::state::kLevelOfApps);
     *command.add_changes()->mutable_put_node_capacity()->mutable_capacity() = now;
     CO_TRY_ASSIGN(const wire::CommandResult result, co_await propose_as_machine(std::move(command)));
     if (result.code() != 0)

@@ -22,9 +22,9 @@ def tree(pid):
                 f = open('/proc/%s/stat' % d).read()
                 kids.setdefault(int(f[f.rindex(')') + 2:].split()[1]), []).append(int(d))
             except OSError: pass
-    out, todo = [], [pid]
-    while todo:
-        p = todo.pop(); out.append(p); todo += kids.get(p, [])
+    out, waiting = [], [pid]
+    while waiting:
+        p = waiting.pop(); out.append(p); waiting += kids.get(p, [])
     return out
 
 def cpu_s(pids):
