@@ -81,6 +81,7 @@ Result<IssuedCertificate> ClusterCa::issue_node(const NodeCertificateRequest& re
     what.names.ips = request.ip;
     what.names.uris = {NodeIdentity{cluster_id_, request.node}.to_uri()};
     if (request.generation != 0) what.names.uris.push_back(generation_uri(cluster_id_, request.generation));
+    if (request.server) what.names.uris.push_back(server_uri(cluster_id_));
     what.serial = request.serial;
     what.use = crypto::KeyUse::kServerAndClient;
     return issue(*this, request.public_key_pem, std::move(what), now);

@@ -32,6 +32,7 @@ struct NodeCertificateRequest {
     std::vector<std::string> dns{};  ///< further SAN DNS names
     std::vector<std::string> ip{};   ///< SAN IP addresses
     uint64_t generation = 0;         ///< of the machine (auth/registry.h); above 0 it is a SAN URI
+    bool server = false;             ///< the node's role; a server's is a SAN URI
     std::string serial{};            ///< hex; empty: drawn here
 };
 

@@ -256,6 +256,19 @@ Task<void> JoinServer::refuse(net::Stream& stream, const Exchange& exchange, Joi
     if (sent) static_cast<void>(co_await stream.shutdown());
 }
 
+JoinResult<JoinAsk> read_ask(const JoinProof& proof, const wire::JoinRequest& request) {
+    auto asked = net::crypto::parse_request(request.certificate_request_pem());
+    if (!asked) return refused("bad_request", std::move(asked.error()));
+    JoinAsk ask;
+    ask.public_key_pem = asked->key.to_pem();
+    ask.claim.machine = proof.machine;
+    ask.claim.principal = proof.principal;
+    ask.claim.kerberos = proof.kerberos;
+    ask.claim.key_sha256 = core::to_hex(asked->key.sha256());
+    if (proof.certificate) ask.claim.proved_key_sha256 = core::to_hex(proof.certificate->public_key_sha256);
+    return ask;
+}
+
 JoinResult<std::string> machine_of_principal(std::string_view principal, std::string_view realm) {
     auto identity =
         identify({.home_realm = std::string(realm), .allowed_realms = {}, .users = {}}, principal);

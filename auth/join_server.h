@@ -25,6 +25,7 @@
 #include "auth/join_frame.h"
 #include "auth/refusal_log.h"
 #include "core/clock.h"
+#include "core/cluster/join_decision.h"
 #include "core/logger.h"
 #include "net/crypto/certificate.h"
 #include "net/loop.h"
@@ -52,13 +53,16 @@ struct JoinProof {
     std::optional<net::crypto::Certificate> certificate;
 };
 
-/// Why a machine was sent away: a word for the log and metrics, and what it is told.
-struct JoinRefused {
-    std::string reason;  ///< "not_registered", "suspended", ...
-    core::Error error;
+using core::cluster::JoinRefused;
+using core::cluster::JoinResult;
+
+/// Proof and request as core::cluster::decide_join takes them.
+struct JoinAsk {
+    core::cluster::JoinClaim claim;
+    std::string public_key_pem;  ///< that is to be certified
 };
-template <class T>
-using JoinResult = std::expected<T, JoinRefused>;
+/// Pure: "bad_request" when the request's PKCS #10 is no good.
+JoinResult<JoinAsk> read_ask(const JoinProof& proof, const wire::JoinRequest& request);
 
 /// The cluster's decision; lives elsewhere (registry, CA, consensus).
 class JoinAuthority {

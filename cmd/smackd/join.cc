@@ -131,6 +131,9 @@ Result<void> write_list(const DataDirectory& directory, const List& list, const 
     }
     core::Json json;
     json.set("servers", std::move(members));
+    if constexpr (requires { list.has_registry(); }) {
+        if (list.has_registry()) json.set("registry", core::to_base64(list.registry().SerializeAsString()));
+    }
     TRY(replace_file(members_path(directory), json.dump_pretty() + "\n", 0600));
     if (list.kdcs().empty()) return {};
     const std::string host = near.substr(0, near.rfind(':')) + ":";
@@ -338,6 +341,15 @@ Result<std::string> read_ca(const DataDirectory& directory) {
 Result<void> write_servers(const DataDirectory& directory, const wire::ServerList& servers,
                            const std::string& realm, const std::string& near) {
     return write_list(directory, servers, realm, near);
+}
+
+Result<auth::Registry> read_join_registry(const DataDirectory& directory, const std::string& cluster_id) {
+    auto text = read_small_file(members_path(directory));
+    if (!text) return core::pass(std::move(text));
+    TRY_ASSIGN(const core::Json json, core::Json::parse(*text));
+    TRY_ASSIGN(const core::Bytes bytes, core::from_base64(json["registry"].as_string()));
+    if (bytes.empty()) return fail(Errc::kNotFound, "{} has no registry", members_path(directory));
+    return auth::Registry::decode(bytes, cluster_id);
 }
 
 std::vector<auth::AdmittedNode> read_join_members(const DataDirectory& directory) {

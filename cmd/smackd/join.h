@@ -57,5 +57,8 @@ std::vector<auth::AdmittedNode> read_join_members(const DataDirectory& directory
 /// Replaces them and, with an embedded realm, the KDCs of krb5.conf: that of server `near` first.
 core::Result<void> write_servers(const DataDirectory& directory, const wire::ServerList& servers,
                                  const std::string& realm, const std::string& near);
+/// Who may speak, as the member had it that let this server join; kNotFound when it was told of nobody.
+core::Result<auth::Registry> read_join_registry(const DataDirectory& directory,
+                                                const std::string& cluster_id);
 
 }  // namespace smackd::cmd

@@ -132,6 +132,7 @@ core::Result<TlsIdentity> node_tls_identity(const DataDirectory& directory, cons
     request.node = core::NodeId{node.node_id};
     request.machine = node.name;
     request.generation = node.generation;
+    request.server = node.role == "server";
     TRY_ASSIGN(request.public_key_pem, public_pem(key_pem));
     TRY_ASSIGN(auth::IssuedCertificate issued, ca.issue_node(request, now));
     TRY(replace_file(path, issued.pem, 0644));

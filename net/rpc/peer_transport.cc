@@ -16,6 +16,8 @@ using core::Result;
 namespace {
 
 constexpr std::string_view kTopic = "raft";
+constexpr std::string_view kAddressTopic = "address";
+constexpr size_t kAddressBytesMax = 262;  // a host name and a port
 
 }  // namespace
 
@@ -231,6 +233,8 @@ Task<Result<void>> PeerTransport::State::pump(Peer& peer, RpcClient& client) {
     watcher.spawn(watch(client, peer.wake));
     std::string address = peer.address;
     Result<void> going;
+    if (!options.address.empty())
+        going = co_await client.send_notice(std::string(kAddressTopic), options.address);
     while (going && !client.broken() && peer.address == address) {
         if (peer.queue.empty()) {
             peer.wake.reset();
@@ -256,6 +260,15 @@ void PeerTransport::attach(RpcServer& server, Admit admit) {
         TRY(state->check(caller.tls(), caller.hello.node));
         if (!admit) return {};
         return admit(caller.hello.node, *caller.tls()->peer_certificate());
+    });
+    // Raft answers by the way of its own that it has to a peer. A server that was away may know none to those
+    // who came meanwhile; what it knows from Raft's configuration is not replaced.
+    server.on_notice(std::string(kAddressTopic), [state](core::Bytes body, const Caller& caller) {
+        if (state->closed || body.size() > kAddressBytesMax || !parse_host_port(body)) return;
+        State::Peer& peer = state->peer_of(caller.hello.node);
+        if (!peer.address.empty()) return;
+        peer.address = std::move(body);
+        peer.wake.set();
     });
     server.on_notice(std::string(kTopic), [state](core::Bytes body, const Caller& caller) {
         if (!state->closed && state->receiver) state->receiver(caller.hello.node, std::move(body));

@@ -24,6 +24,7 @@ struct PeerTransportOptions {
     std::string cluster_id;
     core::NodeId self;
     std::string software;
+    std::string address;                   ///< HOST:PORT of this node, told to each peer; empty: not told
     size_t queue_messages = 1024;          ///< per peer; the oldest is dropped beyond it
     size_t queue_bytes = 32 * core::kMiB;  ///< per peer
     core::Duration backoff_min = std::chrono::milliseconds(50);

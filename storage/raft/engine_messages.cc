@@ -32,7 +32,7 @@ void Engine::send(core::NodeId to, const wire::RaftMessage& message) {
 /// other. A server that holds nothing yet joins whichever side asks it in.
 bool Engine::accept_epoch(core::NodeId from, uint64_t epoch) {
     const uint64_t own = metadata_->value().epoch;
-    if (epoch == own) return true;
+    if (epoch == own || SMACK_BUG("older_epoch_let_in")) return true;
     const bool blank =
         metadata_->value().voters == 0 && memory_.last().value == 0 && snapshots_.list().empty();
     if (epoch > own && blank) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <format>
 
+#include "core/planted.h"
 #include "core/wire/command.pb.h"
 #include "core/wire/raft.pb.h"
 #include "storage/log/folder.h"
@@ -171,7 +172,7 @@ core::Result<core::Term> leave_the_others(Parts& parts) {
     next.vote = {};
     next.voters = 1;
     next.damage_term = {};
-    ++next.epoch;
+    if (!SMACK_BUG("recover_keeps_epoch")) ++next.epoch;
     TRY(parts.metadata.write(next));
     return next.term;
 }

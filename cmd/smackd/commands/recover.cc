@@ -40,6 +40,13 @@ class StoppedNode {
         return storage::state::StateMachine::open(std::move(state));
     }
 
+    /// From here on this node's data is of the new epoch, also when it asks to join again.
+    core::Result<void> enter_epoch(uint64_t epoch, const std::string& address) {
+        identity_.epoch = epoch;
+        identity_.address = address;
+        return write_identity(directory_, identity_);
+    }
+
     core::Result<storage::RecoveryReport> recover(const std::string& address) {
         TRY_ASSIGN(auto state, open_state(true));
         const storage::Server self{core::NodeId{identity_.node_id}, address, storage::ServerRole::kVoter};
@@ -171,6 +178,7 @@ core::Result<void> recover_stopped(Context& context, DataDirectory directory, No
     context.output.say(plan_text(node, found, state));
     TRY(confirm(context, node));
     TRY_ASSIGN(const storage::RecoveryReport done, node.recover(address));
+    TRY(node.enter_epoch(done.revision.epoch, address));
     tell(context, node, address, done);
     return {};
 }

@@ -4,6 +4,7 @@
 
 #include "auth/identity.h"
 #include "net/crypto/random.h"
+#include "storage/state/registry_rows.h"
 
 namespace smackd::cmd {
 
@@ -11,16 +12,13 @@ using auth::JoinRefused;
 using auth::JoinResult;
 using core::Errc;
 using core::Result;
+using core::cluster::is_server;
 using net::Task;
 using storage::state::StateReader;
 
 namespace {
 
 inline constexpr size_t kSerialBytes = 16;
-
-bool is_server(const wire::PutNode& node) {
-    return std::ranges::contains(node.roles(), "server");
-}
 
 std::unexpected<JoinRefused> not_now(core::Error error) {
     return std::unexpected(JoinRefused{"unavailable", std::move(error)});
@@ -34,7 +32,7 @@ std::string new_serial() {
 
 wire::Command command_of(const auth::JoinProof& proof, const std::string& realm, wire::AdmitNode admit) {
     wire::Command command;
-    command.set_feature_level(auth::kJoinFeatureLevel);
+    command.set_feature_level(core::cluster::kJoinFeatureLevel);
     command.mutable_actor()->set_kind(wire::Actor::MACHINE);
     command.mutable_actor()->set_principal(auth::machine_principal(proof.machine, realm));
     command.mutable_actor()->set_door(proof.certificate ? "renew" : "join");
@@ -61,7 +59,7 @@ Result<std::string> Admission::machine_of(const net::crypto::Certificate& certif
     const auto registry = parts_.consensus.peers().registry();
     if (!registry || !registry->known())
         return core::fail(Errc::kUnavailable, "this member has no state yet");
-    TRY_ASSIGN(auth::AdmittedNode node, registry->admit(certificate));
+    TRY_ASSIGN(auth::AdmittedNode node, auth::admit(*registry, certificate));
     return node.machine;
 }
 
@@ -69,7 +67,7 @@ Task<JoinResult<wire::JoinAnswer>> Admission::admit(auth::JoinProof proof, wire:
     for (int attempt = 1;; ++attempt) {
         auto answer = co_await try_once(proof, request);
         const bool raced = !answer && answer.error().reason == "raced";
-        if (!raced || attempt == kAdmissionAttempts) {
+        if (!raced || attempt == core::cluster::kJoinAttempts) {
             if (!answer && answer.error().reason == "not_registered") {
                 wire::PendingMachine pending;
                 pending.set_machine(proof.machine);
@@ -94,28 +92,25 @@ Task<Result<Admission::Facts>> Admission::read_facts(std::string machine) {
             TRY_ASSIGN(auto cluster, view.cluster());
             if (!cluster) return core::fail(Errc::kUnavailable, "the cluster is not set up yet");
             read.cluster = std::move(cluster->put);
-            TRY_ASSIGN(auto row, view.machine(machine));
-            if (row) read.join.machine = std::move(row->put);
+            TRY_ASSIGN(read.join, storage::state::read_join_facts(view, machine));
+            TRY_ASSIGN(read.registry, storage::state::read_registry(view));
             TRY_ASSIGN(auto nodes, view.nodes());
             for (auto& node : nodes) {
-                if (node.put.machine() == machine) read.join.node = node.put;
                 if (is_server(node.put)) read.servers.push_back(std::move(node.put));
             }
-            TRY_ASSIGN(read.join.last_node_id, view.last_node_id());
-            read.join.epoch = view.point().revision.epoch;
-            read.join.feature_level = view.point().feature_level;
             return read;
         });
     co_return facts;
 }
 
-Task<Result<auth::IssuedCertificate>> Admission::issue(auth::JoinDecision decision) {
+Task<Result<auth::IssuedCertificate>> Admission::issue(wire::AdmitNode admit, std::string public_key_pem) {
     auto issued = co_await parts_.workers.run<auth::IssuedCertificate>(parts_.consensus.loop(), [&] {
         auth::NodeCertificateRequest request;
-        request.node = core::NodeId{decision.admit.node_id()};
-        request.machine = decision.admit.machine();
-        request.public_key_pem = decision.public_key_pem;
-        request.generation = decision.admit.generation();
+        request.node = core::NodeId{admit.node_id()};
+        request.machine = admit.machine();
+        request.public_key_pem = public_key_pem;
+        request.generation = admit.generation();
+        request.server = std::ranges::contains(admit.roles(), "server");
         request.serial = new_serial();
         return parts_.secrets.ca.issue_node(request, parts_.clock.wall());
     });
@@ -123,23 +118,22 @@ Task<Result<auth::IssuedCertificate>> Admission::issue(auth::JoinDecision decisi
 }
 
 Task<JoinResult<wire::JoinAnswer>> Admission::try_once(auth::JoinProof proof, wire::JoinRequest request) {
+    auto ask = auth::read_ask(proof, request);
+    if (!ask) co_return std::unexpected(std::move(ask.error()));
     auto facts = co_await read_facts(proof.machine);
     if (!facts) co_return not_now(std::move(facts.error()));
-    auto decision = auth::decide_join(facts->join, proof, request);
+    auto decision = core::cluster::decide_join(facts->join, ask->claim, request);
     if (!decision) co_return std::unexpected(std::move(decision.error()));
-    auto issued = co_await issue(*decision);
+    wire::AdmitNode& admit = *decision;
+    auto issued = co_await issue(admit, ask->public_key_pem);
     if (!issued) co_return not_now(std::move(issued.error()));
-    wire::AdmitNode& admit = decision->admit;
     admit.set_certificate_serial(issued->serial);
     admit.set_certificate_not_after_ms(issued->not_after_ms);
     auto result = co_await state_.propose(command_of(proof, parts_.identity.realm, admit));
     if (!result) co_return not_now(std::move(result.error()));
     if (result->code() != 0) {
         core::Error why{static_cast<Errc>(result->code()), result->message(), 0};
-        // Read before, another member's change came between; a node that is there stays a conflict.
-        if (why.code == Errc::kConflict && !facts->join.node)
-            co_return std::unexpected(JoinRefused{"raced", why});
-        co_return std::unexpected(auth::refusal_of_apply(std::move(why)));
+        co_return std::unexpected(core::cluster::refusal_of_apply(facts->join, std::move(why)));
     }
     parts_.logger.info(proof.certificate ? "node renewed" : "node joined",
                        {{"node", admit.node_id()}, {"machine", admit.machine()}, {"peer", proof.source}});
@@ -173,6 +167,13 @@ Result<wire::JoinAnswer> Admission::answer(const Facts& facts, const wire::Admit
             answer.add_kdcs(auth::kdc_of_server(server.address(), parts_.kdc_port));
     }
     if (!std::ranges::contains(admit.roles(), "server")) return answer;
+    // Voters that are heard although they are refused are needed until they can be taken out.
+    core::cluster::Registry registry = facts.registry;
+    for (const storage::Server& server : parts_.consensus.status().servers) {
+        const bool needed = !registry.check(server.id) && parts_.consensus.peers().lets_in(server.id);
+        if (needed || server.id.value == parts_.identity.node_id) registry.let_in(server.id, server.address);
+    }
+    *answer.mutable_registry() = registry.to_wire();
     answer.set_cluster_key(std::string(parts_.secrets.cluster_key.bytes()));
     TRY_ASSIGN(auto sealed, parts_.secrets.seal());
     for (auto& [name, bytes] : sealed) {

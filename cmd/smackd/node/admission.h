@@ -7,17 +7,14 @@
 
 #include <string>
 
-#include "auth/join_decision.h"
 #include "auth/join_server.h"
 #include "cmd/smackd/node/consensus.h"
 #include "cmd/smackd/node/state_gateway.h"
 #include "cmd/smackd/node_keys.h"
+#include "core/cluster/join_decision.h"
 #include "storage/state/reader.h"
 
 namespace smackd::cmd {
-
-/// Attempts when another member's change came between.
-inline constexpr int kAdmissionAttempts = 5;
 
 class Admission final : public auth::JoinAuthority {
  public:
@@ -42,12 +39,13 @@ class Admission final : public auth::JoinAuthority {
 
  private:
     struct Facts {
-        auth::JoinFacts join;
+        core::cluster::JoinFacts join;
+        core::cluster::Registry registry;
         wire::InitCluster cluster;
         std::vector<wire::PutNode> servers;
     };
     net::Task<core::Result<Facts>> read_facts(std::string machine);
-    net::Task<core::Result<auth::IssuedCertificate>> issue(auth::JoinDecision decision);
+    net::Task<core::Result<auth::IssuedCertificate>> issue(wire::AdmitNode admit, std::string public_key_pem);
     net::Task<auth::JoinResult<wire::JoinAnswer>> try_once(auth::JoinProof proof, wire::JoinRequest request);
     core::Result<wire::JoinAnswer> answer(const Facts& facts, const wire::AdmitNode& admit,
                                           const std::string& certificate_pem) const;

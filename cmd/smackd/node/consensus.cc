@@ -6,6 +6,9 @@
 #include <future>
 
 namespace smackd::cmd {
+
+using core::cluster::MembershipChange;
+
 namespace {
 
 inline constexpr core::Duration kCloseLimit = core::seconds(5);
@@ -23,6 +26,12 @@ const storage::Server* find_server(const storage::ReplicaStatus& status, core::N
     return found == status.servers.end() ? nullptr : &*found;
 }
 
+core::cluster::RaftRole raft_role(storage::ServerRole role) {
+    using core::cluster::RaftRole;
+    if (role == storage::ServerRole::kVoter) return RaftRole::kVoter;
+    return role == storage::ServerRole::kStandby ? RaftRole::kStandby : RaftRole::kSpare;
+}
+
 std::unexpected<core::Error> no_leader() {
     return std::unexpected(
         core::Error{core::Errc::kUnavailable,
@@ -30,6 +39,13 @@ std::unexpected<core::Error> no_leader() {
 }
 
 }  // namespace
+
+std::vector<core::cluster::RaftServer> raft_servers(const storage::ReplicaStatus& status) {
+    std::vector<core::cluster::RaftServer> servers;
+    for (const storage::Server& server : status.servers)
+        servers.push_back({server.id, raft_role(server.role)});
+    return servers;
+}
 
 core::Result<std::unique_ptr<Consensus>> Consensus::start(ConsensusOptions options,
                                                           ConsensusEnvironment environment) {
@@ -60,6 +76,7 @@ core::Result<void> Consensus::begin() {
     peers.software = options_.software;
     peers.listen = options_.cluster_address;
     peers.kdc_port = options_.kdc_port;
+    peers.address = options_.advertised_address;
     TlsIdentities& identities = environment_.identities;
     peers_ = std::make_unique<Peers>(thread_.loop(), environment_.workers, std::move(peers),
                                      Peers::TlsSource{[&identities] { return identities.peer_server(); },
@@ -111,19 +128,13 @@ void Consensus::publish(const storage::ReplicaStatus& status) {
 }
 
 // A removed server may never hear that it was: the others are done with it, and a standby says nothing by
-// itself.
-void Consensus::ask_after_silence(const storage::ReplicaStatus& status) {
-    const core::Duration silence = status.since_leader_contact;
-    if (silence < kSilence) asked_ = core::Duration(0);
-    if (silence - asked_ < kSilence) return;
-    asked_ = silence;
-    peers_->ask_standing();
-}
-
+// itself. Whom it asks for the registry says so.
 void Consensus::refresh_status() {
-    const storage::ReplicaStatus status = replica_->status();
-    publish(status);
-    ask_after_silence(status);
+    const storage::ReplicaStatus now = replica_->status();
+    publish(now);
+    peers_->raft_changed();
+    const bool follows = now.role != storage::ReplicaRole::kLeader;
+    if (follows && now.since_leader_contact > core::cluster::kAskForRegistry) peers_->ask_for_registry();
     status_timer_ = thread_.loop().start(kStatusAge, [this] { refresh_status(); }, "status");
 }
 
@@ -224,19 +235,10 @@ void Consensus::barrier(core::Callback<void(core::Result<core::Revision>)> done)
         "barrier");
 }
 
-core::Result<void> Consensus::check_peer(core::NodeId node) {
-    if (!replica_) return core::fail(core::Errc::kDenied, "node {} comes too early", node.value);
+std::optional<core::cluster::RaftStanding> Consensus::raft_standing() {
+    if (!replica_) return std::nullopt;
     const storage::ReplicaStatus status = replica_->status();
-    // A server that has just joined learns the configuration from the others; the registry knows them.
-    if (status.servers.empty() || find_server(status, node) != nullptr) return {};
-    if (status.epoch > 0) {
-        return core::fail(
-            core::Errc::kDenied,
-            "node {} is no server of this cluster since it was recovered (older epoch): empty its "
-            "data directory and join it anew",
-            node.value);
-    }
-    return core::fail(core::Errc::kDenied, "node {} is no server of this cluster", node.value);
+    return core::cluster::RaftStanding{raft_servers(status), status.epoch};
 }
 
 void Consensus::change_membership(MembershipChange change, core::Callback<void(core::Result<void>)> done) {
@@ -247,6 +249,9 @@ void Consensus::change_membership(MembershipChange change, core::Callback<void(c
                 case MembershipChange::Kind::kAdd:
                     return replica_->add_server({change.node, change.address, storage::ServerRole::kStandby},
                                                 std::move(done));
+                case MembershipChange::Kind::kFill:
+                case MembershipChange::Kind::kDemote:
+                    return replica_->assign_role(change.node, storage::ServerRole::kStandby, std::move(done));
                 case MembershipChange::Kind::kPromote:
                     return replica_->assign_role(change.node, storage::ServerRole::kVoter, std::move(done));
                 case MembershipChange::Kind::kRemove:

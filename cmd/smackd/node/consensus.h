@@ -10,9 +10,9 @@
 
 #include "cmd/smackd/data_directory.h"
 #include "cmd/smackd/node/loop_thread.h"
-#include "cmd/smackd/node/membership.h"
 #include "cmd/smackd/node/peers.h"
 #include "cmd/smackd/node/tls_identities.h"
+#include "core/cluster/access.h"
 #include "core/logger.h"
 #include "core/metrics.h"
 #include "net/posix_disk.h"
@@ -29,9 +29,12 @@ struct ConsensusOptions {
     NodeIdentity identity;
     std::vector<InitialVoter> initial_voters;  ///< used when the log is empty
     std::string cluster_address;               ///< where to listen
+    std::string advertised_address;            ///< what the others dial; empty: not known
     std::string software;                      ///< version, for the others
     uint16_t kdc_port = 0;                     ///< of the embedded realm's KDCs; 0: the realm is the site's
 };
+
+std::vector<core::cluster::RaftServer> raft_servers(const storage::ReplicaStatus& status);
 
 /// All outlive it.
 struct ConsensusEnvironment {
@@ -76,13 +79,14 @@ class Consensus final : public PeerCalls {
     net::Loop& loop() { return thread_.loop(); }
     Peers& peers() { return *peers_; }
     /// Any thread; `done` on the consensus thread. Leader only.
-    void change_membership(MembershipChange change, core::Callback<void(core::Result<void>)> done);
+    void change_membership(core::cluster::MembershipChange change,
+                           core::Callback<void(core::Result<void>)> done);
     /// Any thread: tells the leader of a machine that asked to join and is not registered.
     void note_pending(wire::PendingMachine machine);
     /// Any thread: the leader's list, a serialized wire.PendingMachines.
     void pending(core::Callback<void(core::Result<core::Bytes>)> done);
 
-    core::Result<void> check_peer(core::NodeId node) override;
+    std::optional<core::cluster::RaftStanding> raft_standing() override;
     void peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) override;
     void peer_barrier(core::Callback<void(core::Result<core::Bytes>)> done) override;
     wire::HeartbeatAnswer standing() override;
@@ -96,14 +100,9 @@ class Consensus final : public PeerCalls {
     void local_barrier(core::Callback<void(core::Result<core::Revision>)> done);
     bool is_leader() const;
     void follow_leader(core::NodeId leader);
-    void ask_after_silence(const storage::ReplicaStatus& status);
     void hand_over(core::Callback<void()> then);
 
     static constexpr core::Duration kStatusAge = std::chrono::milliseconds(500);
-    /// A server that no leader has spoken to for so long, and again after as long, asks whether it was
-    /// removed.
-    static constexpr core::Duration kSilence = core::seconds(5);
-
     ConsensusOptions options_;
     ConsensusEnvironment environment_;
     net::SystemRandom random_;
@@ -116,7 +115,6 @@ class Consensus final : public PeerCalls {
     std::unique_ptr<storage::Replica> replica_;
     core::TimerId status_timer_ = 0;
     core::NodeId last_leader_;  // the last one known
-    core::Duration asked_{0};   // after how long a silence the others were asked last
     core::Callback<void(const storage::ReplicaStatus&)> changed_;
     core::Callback<core::Revision()> committed_;
     bool stopped_ = false;

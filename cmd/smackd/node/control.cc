@@ -1,6 +1,6 @@
 #include "cmd/smackd/node/control.h"
 
-#include <algorithm>
+#include "storage/state/registry_rows.h"
 
 namespace smackd::cmd {
 
@@ -8,7 +8,9 @@ using core::Result;
 
 namespace {
 
-inline constexpr core::Duration kPlanWait = core::milliseconds(200);
+core::cluster::MembershipControl::Standing standing_of(const storage::ReplicaStatus& status) {
+    return {status.role == storage::ReplicaRole::kLeader, status.may_plan, raft_servers(status)};
+}
 
 }  // namespace
 
@@ -20,6 +22,13 @@ Control::Control(Parts parts)
                             parts_.known_members, std::move(parts_.refused), parts_.logger.named("gossip")});
     thread_.start();
     thread_.call<bool>([this] {
+        membership_ =
+            std::make_unique<core::cluster::MembershipControl>(core::cluster::MembershipControl::World{
+                parts_.self, thread_.loop(), [this] { return standing_of(parts_.consensus.status()); },
+                [this](core::cluster::MembershipChange wanted, auto done) {
+                    change(std::move(wanted), std::move(done));
+                },
+                [this](bool plans) { gossip_->lead(plans); }, parts_.logger});
         listener_ = std::make_unique<services::FeedListener>(
             thread_.loop(), parts_.hub,
             std::vector<std::string>{"cluster", "epoch", "level", "machine", "node", "secret"},
@@ -38,7 +47,7 @@ void Control::stop() {
     thread_.await<bool>([this] {
         return [](Control& control) -> net::Task<bool> {
             control.listener_.reset();
-            control.thread_.loop().cancel(control.retry_);
+            control.membership_.reset();
             co_await control.scope_.close();
             control.gossip_->end();
             co_return true;
@@ -48,7 +57,11 @@ void Control::stop() {
 }
 
 void Control::consensus_changed() {
-    thread_.loop().post([this] { decide(); }, "consensus changed");
+    thread_.loop().post(
+        [this] {
+            if (membership_) membership_->consensus_changed();
+        },
+        "consensus changed");
 }
 
 // Those that come while one reading is under way are one more reading.
@@ -66,18 +79,18 @@ net::Task<void> Control::reload() {
         if (scope_.cancelled()) co_return;
         if (!read) {
             parts_.logger.warning("reading the registry", {{"error", read.error().message}});
-            auto slept = co_await net::sleep(thread_.loop(), kMembershipRetry);
+            auto slept = co_await net::sleep(thread_.loop(), kRegistryRetry);
             if (!slept) co_return;
             stale_ = true;
             continue;
         }
         if (!read->registry->known()) continue;  // the cluster's first command is not here yet
-        registry_ = read->registry;
-        parts_.consensus.loop().post([&consensus = parts_.consensus,
-                                      registry = registry_] { consensus.peers().set_registry(registry); },
-                                     "registry");
+        auto registry = read->registry;
+        parts_.consensus.loop().post(
+            [&consensus = parts_.consensus, registry] { consensus.peers().set_registry(registry); },
+            "registry");
         gossip_->update(std::move(*read));
-        decide();
+        membership_->set_registry(std::move(registry));
     }
     reloading_ = false;
 }
@@ -85,81 +98,23 @@ net::Task<void> Control::reload() {
 Result<GossipKeeper::Facts> Control::read_facts() {
     storage::state::StateReader reader(parts_.reader);
     TRY_ASSIGN(auto view, reader.view());
-    auth::Registry::Rows rows;
-    GossipKeeper::Facts facts{std::make_shared<const auth::Registry>(), {}, 0};
-    TRY_ASSIGN(auto cluster, view.cluster());
-    if (!cluster) return facts;
-    rows.cluster_id = cluster->put.cluster_id();
-    rows.epoch = view.point().revision.epoch;
-    TRY_ASSIGN(auto machines, view.machines());
-    for (auto& row : machines) rows.machines.push_back(std::move(row.put));
-    TRY_ASSIGN(auto nodes, view.nodes());
-    for (auto& row : nodes) rows.nodes.push_back(std::move(row.put));
-    TRY_ASSIGN(facts.last_node_id, view.last_node_id());
-    rows.last_node_id = facts.last_node_id;
-    facts.registry = std::make_shared<const auth::Registry>(std::move(rows));
+    GossipKeeper::Facts facts;
+    TRY_ASSIGN(auto registry, storage::state::read_registry(view));
+    facts.registry = std::make_shared<const auth::Registry>(std::move(registry));
+    if (!facts.registry->known()) return facts;
     TRY_ASSIGN(auto keys, reader.secret(kGossipKeysSecret));
     facts.sealed_keys = std::move(keys).value_or(core::Bytes());
     parts_.registry_read(*facts.registry);
     return facts;
 }
 
-MembershipView Control::view_of(const storage::ReplicaStatus& status) const {
-    MembershipView view;
-    view.self = parts_.self;
-    view.epoch = registry_->epoch();
-    view.raft = status.servers;
-    const std::vector<wire::PutNode> nodes = registry_->nodes();
-    for (const auth::AdmittedNode& node : registry_->admitted()) {
-        if (!node.server) continue;
-        const auto row =
-            std::ranges::find(nodes, node.id.value, [](const wire::PutNode& one) { return one.node_id(); });
-        view.allowed.push_back({node.id, node.address, row->epoch()});
-    }
-    return view;
-}
-
-void Control::decide() {
-    if (scope_.cancelled()) return;
-    const storage::ReplicaStatus status = parts_.consensus.status();
-    const bool leads = status.role == storage::ReplicaRole::kLeader;
-    gossip_->lead(leads && status.may_plan);
-    if (changing_ || !registry_ || !leads) return;
-    if (!status.may_plan) {  // a new leader first applies an entry of its own term
-        thread_.loop().cancel(retry_);
-        retry_ = thread_.loop().start(kPlanWait, [this] { decide(); }, "membership");
-        return;
-    }
-    if (auto next = decide_membership(view_of(status))) change(std::move(*next));
-}
-
-void Control::change(MembershipChange wanted) {
-    changing_ = true;
-    parts_.logger.info("changing the servers",
-                       {{"change", membership_change_name(wanted.kind)}, {"node", wanted.node.value}});
-    parts_.consensus.change_membership(wanted, [this, wanted](Result<void> result) {
-        thread_.loop().post(
-            [this, wanted, moved = std::move(result)]() mutable { changed(wanted, std::move(moved)); },
-            "membership");
-    });
-}
-
-// A short pause also after success: the status that the next decision looks at is a copy.
-void Control::changed(const MembershipChange& change, Result<void> result) {
-    if (!result) {
-        parts_.logger.warning("the servers were not changed",
-                              {{"change", membership_change_name(change.kind)},
-                               {"node", change.node.value},
-                               {"error", result.error().message}});
-    }
-    if (stopped_ || scope_.cancelled()) return;
-    retry_ = thread_.loop().start(
-        kMembershipRetry,
-        [this] {
-            changing_ = false;
-            decide();
-        },
-        "membership");
+void Control::change(core::cluster::MembershipChange change, core::Callback<void(core::Result<void>)> done) {
+    parts_.consensus.change_membership(
+        std::move(change), [this, done = std::move(done)](Result<void> result) mutable {
+            thread_.loop().post(
+                [done = std::move(done), moved = std::move(result)]() mutable { done(std::move(moved)); },
+                "membership");
+        });
 }
 
 }  // namespace smackd::cmd

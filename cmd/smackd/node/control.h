@@ -3,14 +3,13 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "auth/registry.h"
 #include "cmd/smackd/node/consensus.h"
 #include "cmd/smackd/node/gossip_keeper.h"
 #include "cmd/smackd/node/loop_thread.h"
-#include "cmd/smackd/node/membership.h"
+#include "core/cluster/membership_control.h"
 #include "net/worker_pool.h"
 #include "services/api/feed_reader.h"
 #include "storage/feed/hub.h"
@@ -18,8 +17,8 @@
 
 namespace smackd::cmd {
 
-/// How long after a failed change of the Raft configuration the next one is tried.
-inline constexpr core::Duration kMembershipRetry = core::seconds(1);
+/// How long after a failed reading of the registry the next one is tried.
+inline constexpr core::Duration kRegistryRetry = core::seconds(1);
 
 class Control {
  public:
@@ -53,21 +52,16 @@ class Control {
     void registry_changed();
     net::Task<void> reload();
     core::Result<GossipKeeper::Facts> read_facts();
-    void decide();
-    MembershipView view_of(const storage::ReplicaStatus& status) const;
-    void change(MembershipChange change);
-    void changed(const MembershipChange& change, core::Result<void> result);
+    void change(core::cluster::MembershipChange change, core::Callback<void(core::Result<void>)> done);
 
     Parts parts_;
     LoopThread thread_;
     net::Scope scope_;
     std::unique_ptr<GossipKeeper> gossip_;
     std::unique_ptr<services::FeedListener> listener_;
-    std::shared_ptr<const auth::Registry> registry_;  // shared with the consensus thread
+    std::unique_ptr<core::cluster::MembershipControl> membership_;
     bool reloading_ = false;
     bool stale_ = false;
-    bool changing_ = false;
-    core::TimerId retry_ = 0;
     bool stopped_ = false;
 };
 

@@ -141,7 +141,7 @@ void GossipKeeper::decide() {
     if (!leads_ || !facts_ || waits_for_ > (keys_ ? keys_->version() : 0)) return;
     if (!keys_ && !facts_->sealed_keys.empty()) return;  // they cannot be opened: for an operator to mend
     core::gossip::KeysView view{
-        keys_ ? &*keys_ : nullptr, {}, facts_->last_node_id, parts_.clock.wall().unix_ms};
+        keys_ ? &*keys_ : nullptr, {}, facts_->registry->last_node_id().value, parts_.clock.wall().unix_ms};
     for (const auth::AdmittedNode& node : facts_->registry->admitted()) view.admitted.push_back(node.id);
     auto next =
         core::gossip::next_keys(view, [] { return net::crypto::random_bytes(core::gossip::kKeyBytes); });

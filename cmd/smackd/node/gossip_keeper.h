@@ -36,7 +36,6 @@ class GossipKeeper {
     struct Facts {
         std::shared_ptr<const auth::Registry> registry;
         core::Bytes sealed_keys;  ///< empty: there are none yet
-        uint64_t last_node_id = 0;
     };
     explicit GossipKeeper(Parts parts) : parts_(std::move(parts)) {}
     /// stop() has returned.

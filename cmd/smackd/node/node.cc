@@ -276,12 +276,17 @@ core::Result<std::unique_ptr<storage::Fsm>> RunningNode::open_state(core::Execut
 }
 
 core::Result<void> RunningNode::start_consensus() {
-    ConsensusOptions options{
-        directory_, identity_, {}, options_.config.cluster_address, std::string(kVersion)};
+    ConsensusOptions options{directory_,           identity_, {}, options_.config.cluster_address, {},
+                             std::string(kVersion)};
     if (identity_.embedded_realm) options.kdc_port = port_of(options_.config.kdc_address);
     auto voters = read_initial_voters(directory_);
     if (!voters && voters.error().code != core::Errc::kNotFound) return core::pass(std::move(voters));
     if (voters) options.initial_voters = std::move(*voters);
+    options.advertised_address = identity_.address;
+    for (const InitialVoter& voter : options.initial_voters) {
+        const bool ours = voter.node_id == identity_.node_id && options.advertised_address.empty();
+        if (ours) options.advertised_address = voter.address;
+    }
     ConsensusEnvironment environment{
         disk_, clock_, *workers_, *identities_, metrics_, logger_, [this](core::Executor& executor) {
             return open_state(executor);
@@ -322,9 +327,11 @@ void RunningNode::start_joining() {
         auth::JoinServerOptions{std::move(keytab), identity_.realm, {}}, *admission_);
     agent_feeds_ =
         std::make_unique<AgentFeeds>(consensus_->loop(), *workers_, *hub_, reader, logger_.named("agents"));
-    auto members = read_join_members(directory_);
+    auto told = read_join_registry(directory_, identity_.cluster_id);
+    if (!told && told.error().code != core::Errc::kNotFound)
+        logger_.warning("what this server was told when it joined", {{"error", told.error().message}});
     consensus_->loop().post(
-        [this, refused, members = std::move(members)]() mutable {
+        [this, refused, told = std::move(told)]() mutable {
             Peers& peers = consensus_->peers();
             peers.set_agent_feed([this](core::NodeId agent, core::Bytes request, net::rpc::ItemWriter& out) {
                 return agent_feeds_->serve(agent, std::move(request), out);
@@ -334,16 +341,10 @@ void RunningNode::start_joining() {
             peers.set_join([this](std::unique_ptr<net::Stream> stream) {
                 return join_server_->serve(std::move(stream));
             });
-            // Until its state arrives, a new server knows the others by what it was told when it joined.
-            if (!members.empty() && !peers.registry()) {
-                // Nor could it answer the leader, whose address comes with the log.
-                if (consensus_->status().servers.empty()) {
-                    for (const auth::AdmittedNode& member : members)
-                        peers.transport().set_address(member.id, member.address);
-                }
-                peers.set_registry(std::make_shared<const auth::Registry>(
-                    auth::Registry::of_members(identity_.cluster_id, std::move(members))));
-            }
+            // Its own state begins in the past: until that has come further, a new server goes by what it was
+            // told. Nor could it answer the leader without an address, which comes with the log.
+            if (told && !peers.registry())
+                peers.set_registry(std::make_shared<const auth::Registry>(std::move(*told)));
         },
         "joining");
     auto registry_read = [this](const auth::Registry& registry) {

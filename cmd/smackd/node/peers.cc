@@ -19,6 +19,7 @@ net::rpc::PeerTransportOptions transport_options(const PeersOptions& options) {
     transport.cluster_id = options.cluster_id;
     transport.self = options.self;
     transport.software = options.software;
+    transport.address = options.address;
     return transport;
 }
 
@@ -42,13 +43,14 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
       server_(loop, hello_of(options_), {}, logger_),
       agents_(loop, hello_of(options_), {}, logger_),
       transport_(loop, engine_, transport_options(options_), std::move(tls_.transport_client), logger_),
-      scope_(loop) {
-    transport_.attach(server_, [this](core::NodeId node, const net::crypto::Certificate&) {
-        return calls_.check_peer(node);
+      scope_(loop),
+      access_(options_.self) {
+    transport_.attach(server_, [this](core::NodeId, const net::crypto::Certificate& certificate) {
+        return check(certificate).transform([](const auth::AdmittedNode&) {});
     });
     transport_.set_refused([this](core::NodeId, const core::Error& why) { heed_refusal(why); });
     agents_.on_caller([this](const net::rpc::Caller& caller) -> core::Result<void> {
-        TRY_ASSIGN(const auth::AdmittedNode node, check(caller.tls()));
+        TRY_ASSIGN(const auth::AdmittedNode node, check(caller.tls()->peer_certificate()));
         if (node.id == caller.hello.node) return {};
         return core::fail(core::Errc::kDenied, "the certificate is of node {}, not of node {}", node.id.value,
                           caller.hello.node.value);
@@ -88,6 +90,12 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
     });
     server_.on_call("propose", [this](core::Bytes request, const net::rpc::Caller&) {
         return answer_propose(std::move(request));
+    });
+    server_.on_call("registry", [this](core::Bytes, const net::rpc::Caller&) {
+        return [](std::shared_ptr<const auth::Registry> registry) -> net::Task<core::Result<core::Bytes>> {
+            if (!registry) co_return core::fail(core::Errc::kUnavailable, "this server has no state yet");
+            co_return registry->to_wire().SerializeAsString();
+        }(access_.registry());
     });
     server_.on_call("barrier", [this](core::Bytes, const net::rpc::Caller&) { return answer_barrier(); });
 }
@@ -130,7 +138,7 @@ net::Task<void> Peers::serve_join(std::unique_ptr<net::Stream> stream) {
 
 net::Task<void> Peers::serve(std::unique_ptr<net::Stream> stream) {
     std::string from = stream->peer();
-    auto allowed = check(stream->tls());
+    auto allowed = check(stream->tls()->peer_certificate());
     if (!allowed) record(from, "registry", "connect", allowed.error());
     // Who is refused hears why from the agents' side, whose admission asks the same again.
     net::rpc::RpcServer& to = allowed && allowed->server ? server_ : agents_;
@@ -140,18 +148,15 @@ net::Task<void> Peers::serve(std::unique_ptr<net::Stream> stream) {
         logger_.debug("a node's connection ended", {{"peer", from}, {"why", served.error().message}});
 }
 
-core::Result<auth::AdmittedNode> Peers::check(const net::TlsSession* tls) const {
-    const auto& certificate = tls->peer_certificate();
+core::Result<auth::AdmittedNode> Peers::check(const std::optional<net::crypto::Certificate>& certificate) {
     if (!certificate) return core::fail(core::Errc::kDenied, "no certificate");
-    if (registry_ && registry_->known()) {
-        TRY_ASSIGN(auth::AdmittedNode node, registry_->admit(*certificate));
-        if (node.server) TRY(calls_.check_peer(node.id));
-        return node;
-    }
-    // The first servers of a cluster talk before its first command is there.
-    TRY_ASSIGN(core::NodeId node, net::rpc::node_of_certificate(*certificate, options_.cluster_id));
-    TRY(calls_.check_peer(node));
-    return auth::AdmittedNode{node, {}, {}, true};
+    TRY_ASSIGN(const auth::CertifiedNode node, auth::certified_node(*certificate));
+    if (node.cluster_id != options_.cluster_id)
+        return core::fail(core::Errc::kDenied, "the certificate is of cluster {}", node.cluster_id);
+    if (!calls_.raft_standing())
+        return core::fail(core::Errc::kDenied, "node {} comes too early", node.id.value);
+    raft_changed();
+    return access_.check(node);
 }
 
 void Peers::record(const std::string& peer, std::string reason, std::string request, const core::Error& why) {
@@ -169,41 +174,48 @@ void Peers::heed_refusal(const core::Error& why) {
     if (removed_ && auth::is_removal(why, options_.self)) removed_(why);
 }
 
-// Any call will do: who is not let in hears so before it is answered.
-void Peers::ask_standing() {
-    for (const auth::AdmittedNode& server : other_servers_)
-        call(server.id, server.address, "pending", {}, [](core::Result<core::Bytes>) {});
+void Peers::set_registry(std::shared_ptr<const auth::Registry> registry) {
+    raft_changed();
+    carry_out(access_.follow(std::move(registry)));
 }
 
-void Peers::set_registry(std::shared_ptr<const auth::Registry> registry) {
-    std::shared_ptr<const auth::Registry> before = std::exchange(registry_, std::move(registry));
-    other_servers_.clear();
-    for (auth::AdmittedNode& node : registry_->admitted()) {
-        if (node.server && node.id != options_.self) other_servers_.push_back(std::move(node));
-    }
-    list_servers();
-    if (!before) return;
-    for (const auth::AdmittedNode& node : before->admitted()) {
-        if (node.id == options_.self) continue;
-        auto still = registry_->check(node.id);
-        // Another generation is another certificate: what was let in by the old one ends.
-        if (before->same(node.id, *registry_)) continue;
-        cut(node.id,
-            still ? core::Error{core::Errc::kDenied, "the node has a new certificate", 0} : still.error());
-    }
+void Peers::raft_changed() {
+    if (auto raft = calls_.raft_standing()) carry_out(access_.follow(std::move(*raft)));
+}
+
+void Peers::ask_for_registry() {
+    const auto server = access_.ask(asked_++);
+    if (asking_ || !server) return;
+    asking_ = true;
+    call(server->id, server->address, "registry", {},
+         [this, from = server->id](core::Result<core::Bytes> answer) {
+             asking_ = false;
+             auto told = answer ? auth::Registry::decode(*answer, options_.cluster_id)
+                                : core::pass(std::move(answer));
+             if (!told) {
+                 logger_.debug("asking for the registry",
+                               {{"node", from.value}, {"why", told.error().message}});
+                 return;
+             }
+             carry_out(access_.hear(std::make_shared<const auth::Registry>(std::move(*told))));
+         });
+}
+
+void Peers::carry_out(const core::cluster::AccessChange& change) {
+    if (access_.registry() != listed_) list_servers();
+    for (const auto& [node, why] : change.cut) cut(node, why);
     // Raft tells an address once; cutting forgot it.
-    for (const auth::AdmittedNode& node : registry_->admitted()) {
-        const bool known = node.server && node.id != options_.self;
-        if (known && !before->same(node.id, *registry_)) transport_.set_address(node.id, node.address);
-    }
+    for (const auth::AdmittedNode& node : change.dial) transport_.set_address(node.id, node.address);
 }
 
 // By node id, so that two servers of one state do not tell an agent that goes from one to the other twice.
 void Peers::list_servers() {
-    if (registry_->epoch() == 0) return;
+    listed_ = access_.registry();
+    other_servers_.clear();
     wire::ServerList list;
-    for (const auth::AdmittedNode& node : registry_->admitted()) {
+    for (const auth::AdmittedNode& node : listed_->admitted()) {
         if (!node.server) continue;
+        if (node.id != options_.self) other_servers_.push_back(node);
         wire::JoinMember& member = *list.add_members();
         member.set_node_id(node.id.value);
         member.set_machine(node.machine);

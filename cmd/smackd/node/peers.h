@@ -1,16 +1,18 @@
 // What this server serves and dials at the cluster's address: Raft messages and proposals between servers,
-// the agents' streams, and machines that join. Who may come in is the registry's word (auth/registry.h).
+// the agents' streams, and machines that join. Who may come in is decided in core/cluster/access.h.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "auth/refusal_log.h"
 #include "auth/registry.h"
 #include "cmd/smackd/node/liveness.h"
 #include "core/callback.h"
+#include "core/cluster/access.h"
 #include "core/ids.h"
 #include "core/logger.h"
 #include "core/result.h"
@@ -33,8 +35,8 @@ inline constexpr size_t kPeerConnectionsMax = 256;
 class PeerCalls {
  public:
     virtual ~PeerCalls() = default;
-    /// kDenied unless the node is a server of the Raft configuration now.
-    virtual core::Result<void> check_peer(core::NodeId node) = 0;
+    /// Where the replica stands; nothing before there is one.
+    virtual std::optional<core::cluster::RaftStanding> raft_standing() = 0;
     /// Serialized wire.Command in, wire.CommandResult out; only when this server leads.
     virtual void peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) = 0;
     /// The revision ("3.42") that holds everything acknowledged before.
@@ -54,6 +56,7 @@ struct PeersOptions {
     std::string cluster_id;
     std::string software;
     std::string listen;     ///< HOST:PORT
+    std::string address;    ///< HOST:PORT that the others dial; empty: not known
     uint16_t kdc_port = 0;  ///< of the embedded realm's KDCs; 0: the realm is the site's
 };
 
@@ -73,7 +76,14 @@ class Peers {
     core::Result<void> listen();
     /// Who may come in from now on; the connections of all others end at once.
     void set_registry(std::shared_ptr<const auth::Registry> registry);
-    std::shared_ptr<const auth::Registry> registry() const { return registry_; }
+    std::shared_ptr<const auth::Registry> registry() const { return access_.registry(); }
+    /// Is it heard?
+    bool lets_in(core::NodeId node) const { return access_.lets_in(node); }
+    /// The Raft configuration may have changed.
+    void raft_changed();
+    /// Asks another server who may speak now: nothing was heard of a leader for long. Who was removed hears
+    /// that; see set_removed().
+    void ask_for_registry();
     /// Serves connections with ALPN "smack-join/1"; without it they are closed.
     using Join = core::Callback<net::Task<void>(std::unique_ptr<net::Stream>)>;
     void set_join(Join join) { join_ = std::move(join); }
@@ -81,8 +91,6 @@ class Peers {
     void set_refused(core::Callback<void(auth::Refusal)> refused) { refused_ = std::move(refused); }
     /// Told when another server says that this node was removed from the cluster; more than once, perhaps.
     void set_removed(core::Callback<void(const core::Error& why)> removed) { removed_ = std::move(removed); }
-    /// Asks every other server whether it lets this node in; see set_removed().
-    void ask_standing();
     /// Machines that asked at this server while it led.
     wire::PendingMachines pending() const;
     void note_pending(wire::PendingMachine machine);
@@ -127,7 +135,8 @@ class Peers {
     net::Task<core::Result<Client>> link_to(core::NodeId node, std::string address);
     net::Task<core::Result<Client>> dial(core::NodeId node, std::string address);
     net::Task<core::Result<Client>> dial_unlimited(core::NodeId node, std::string address);
-    core::Result<auth::AdmittedNode> check(const net::TlsSession* tls) const;
+    core::Result<auth::AdmittedNode> check(const std::optional<net::crypto::Certificate>& certificate);
+    void carry_out(const core::cluster::AccessChange& change);
     void record(const std::string& peer, std::string reason, std::string request, const core::Error& why);
     void heed_refusal(const core::Error& why);
     void cut(core::NodeId node, const core::Error& why);
@@ -154,7 +163,10 @@ class Peers {
     std::unique_ptr<net::TlsDoor> door_;
     net::Scope scope_;
     std::map<core::NodeId, std::unique_ptr<Link>> links_;
-    std::shared_ptr<const auth::Registry> registry_;  // shared with whoever reads it meanwhile
+    core::cluster::Access access_;
+    std::shared_ptr<const auth::Registry> listed_;  // that servers_ and other_servers_ are of; access_'s too
+    size_t asked_ = 0;  // for the registry
+    bool asking_ = false;
     core::Bytes servers_;  // wire.ServerList for the agents; empty before the state is here
     core::Bytes servers_sha256_;
     Join join_;
@@ -170,7 +182,7 @@ class Peers {
     std::shared_ptr<Liveness> liveness_;  // also the control thread's
     wire::GossipKeys gossip_keys_;
     std::map<core::NodeId, std::shared_ptr<Outbox>> outboxes_;  // by agent; also the stream's that empties it
-    std::vector<auth::AdmittedNode> other_servers_;             // others in the registry
+    std::vector<auth::AdmittedNode> other_servers_;             // in the registry
     size_t sync_turn_ = 0;
 };
 

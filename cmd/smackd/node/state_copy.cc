@@ -55,7 +55,7 @@ Result<std::shared_ptr<const auth::Registry>> StateCopy::read_registry() {
     TRY_ASSIGN(const auto cluster, decode<wire::InitCluster>(cluster_rows));
     if (cluster.empty()) return nullptr;
     rows.cluster_id = cluster.front().cluster_id();
-    rows.epoch = copy_->position().epoch;
+    rows.revision = copy_->position();
     TRY_ASSIGN(const auto machines, copy_->rows("machine"));
     TRY_ASSIGN(rows.machines, decode<wire::PutMachine>(machines));
     TRY_ASSIGN(const auto nodes, copy_->rows("node"));

@@ -4,7 +4,6 @@
 
 #include "auth/cluster_ca.h"
 #include "auth/join_client.h"
-#include "auth/join_decision.h"
 #include "auth/join_server.h"
 #include "net/crypto/key.h"
 #include "net/scope.h"
@@ -53,23 +52,25 @@ class Cluster final : public auth::JoinAuthority {
 
     Task<JoinResult<wire::JoinAnswer>> admit(JoinProof proof, wire::JoinRequest request) override {
         ++asked;
-        auth::JoinFacts mine = facts;
+        core::cluster::JoinFacts mine = facts;
         if (mine.machine && mine.machine->name() != proof.machine) mine.machine.reset();
-        auto decision = auth::decide_join(mine, proof, request);
+        auto ask = auth::read_ask(proof, request);
+        if (!ask) co_return std::unexpected(std::move(ask.error()));
+        auto decision = core::cluster::decide_join(mine, ask->claim, request);
         if (!decision) co_return std::unexpected(std::move(decision.error()));
-        auto issued = ca.issue_node({.node = core::NodeId{decision->admit.node_id()},
+        auto issued = ca.issue_node({.node = core::NodeId{decision->node_id()},
                                      .machine = proof.machine,
-                                     .public_key_pem = decision->public_key_pem,
+                                     .public_key_pem = ask->public_key_pem,
                                      .generation = 0},
                                     clock.wall());
         REQUIRE(issued);
         wire::PutNode node;
-        node.set_node_id(decision->admit.node_id());
+        node.set_node_id(decision->node_id());
         node.set_machine(proof.machine);
-        node.set_public_key_sha256(decision->admit.public_key_sha256());
+        node.set_public_key_sha256(decision->public_key_sha256());
         facts.node = node;
         wire::JoinAnswer answer;
-        answer.set_node_id(decision->admit.node_id());
+        answer.set_node_id(decision->node_id());
         answer.set_certificate_pem(issued->pem);
         answer.set_ca_pem(ca.certificate_pem());
         answer.set_cluster_id(ca.cluster_id());
@@ -94,7 +95,7 @@ class Cluster final : public auth::JoinAuthority {
 
     net::SystemClock clock;
     auth::ClusterCa ca = auth::ClusterCa::create("test", net::SystemClock().wall()).value();
-    auth::JoinFacts facts;
+    core::cluster::JoinFacts facts;
     std::vector<auth::Refusal> refusals;
     int asked = 0;
     bool kerberos = false;

@@ -12,7 +12,7 @@ namespace {
 auth::Registry registry() {
     auth::Registry::Rows rows;
     rows.cluster_id = "c";
-    rows.epoch = 1;
+    rows.revision = {1, 1};
     for (uint64_t id = 1; id <= 4; ++id) {
         wire::PutMachine machine;
         machine.set_name((id == 4 ? "a" : "s") + std::to_string(id));

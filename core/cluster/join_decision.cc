@@ -1,15 +1,11 @@
-#include "auth/join_decision.h"
+#include "core/cluster/join_decision.h"
 
 #include <algorithm>
 #include <format>
 
-#include "net/crypto/certificate.h"
+#include "core/planted.h"
 
-namespace smackd::auth {
-
-using core::Errc;
-using core::Error;
-
+namespace smackd::core::cluster {
 namespace {
 
 template <class... Args>
@@ -19,7 +15,7 @@ std::unexpected<JoinRefused> refused(const char* reason, Errc code, std::format_
         JoinRefused{reason, Error{code, std::format(text, std::forward<Args>(args)...), 0}});
 }
 
-JoinResult<void> check_standing(const JoinFacts& facts, const JoinProof& proof) {
+JoinResult<void> check_standing(const JoinFacts& facts, const JoinClaim& claim) {
     if (facts.feature_level < kJoinFeatureLevel) {
         return refused(
             "feature_level", Errc::kUnsupported,
@@ -29,27 +25,28 @@ JoinResult<void> check_standing(const JoinFacts& facts, const JoinProof& proof) 
     if (!facts.machine) {
         return refused("not_registered", Errc::kNotFound,
                        "{} is not a registered machine; an administrator adds it by: smackd machine add {}",
-                       proof.principal, proof.machine);
+                       claim.principal, claim.machine);
     }
-    if (facts.machine->state() != wire::MACHINE_ALLOWED) {
+    if (facts.machine->state() != wire::MACHINE_ALLOWED && !SMACK_BUG("join_ignores_suspension")) {
         return refused(
             "suspended", Errc::kDenied,
             "machine {} is suspended; an administrator lets it in again by: smackd machine resume {}",
-            proof.machine, proof.machine);
+            claim.machine, claim.machine);
     }
     return {};
 }
 
 /// A state of an older epoch has histories that the cluster gave up by restore or recover.
 JoinResult<void> check_age(const JoinFacts& facts, const wire::JoinRequest& request) {
-    if (request.epoch() != 0 && request.epoch() < facts.epoch && request.role() != "agent") {
+    const bool older = request.epoch() != 0 && request.epoch() < facts.epoch;
+    if (older && request.role() != "agent" && !SMACK_BUG("join_ignores_age")) {
         return refused(
             "older_epoch", Errc::kConflict,
             "this node is of epoch {}, the cluster is at epoch {} since a restore or recovery: set its data "
             "directory aside, let an administrator remove the node, and join anew",
             request.epoch(), facts.epoch);
     }
-    if (request.feature_level() < facts.feature_level) {
+    if (request.feature_level() < facts.feature_level && !SMACK_BUG("join_ignores_feature_level")) {
         return refused(
             "feature_level", Errc::kUnsupported,
             "this smackd ({}) knows feature level {}, the cluster is at {}: install the cluster's version",
@@ -80,6 +77,15 @@ JoinResult<void> add_roles(wire::AdmitNode& admit, const wire::PutMachine& machi
     return {};
 }
 
+/// What a recovery has given up may have had ids that this state does not know of; none is given again, since
+/// who has it may still be there.
+uint64_t next_node_id(const JoinFacts& facts) {
+    if (SMACK_BUG("join_gives_id_again")) return std::max<uint64_t>(facts.last_node_id, 1);
+    if (SMACK_BUG("join_counts_on_after_recovery")) return facts.last_node_id + 1;
+    const uint64_t before = std::max<uint64_t>(facts.epoch, 1) - 1;
+    return std::max(facts.last_node_id, before * kNodeIdsPerEpoch) + 1;
+}
+
 /// The id: that of the node there is when the asker holds its key, else a new one.
 JoinResult<void> add_id(wire::AdmitNode& admit, const JoinFacts& facts, const wire::JoinRequest& request) {
     if (!facts.node) {
@@ -88,14 +94,15 @@ JoinResult<void> add_id(wire::AdmitNode& admit, const JoinFacts& facts, const wi
                            "node {} was removed from the cluster: set its data directory aside and join anew",
                            request.node_id());
         }
-        admit.set_node_id(facts.last_node_id + 1);
+        admit.set_node_id(next_node_id(facts));
         return {};
     }
     const wire::PutNode& node = *facts.node;
     const bool holds =
         node.public_key_sha256() == admit.public_key_sha256() ||
         (!admit.proved_key_sha256().empty() && node.public_key_sha256() == admit.proved_key_sha256());
-    if (!holds || (request.node_id() != 0 && request.node_id() != node.node_id())) {
+    const bool taken = SMACK_BUG("join_takes_other_key");
+    if ((!holds && !taken) || (request.node_id() != 0 && request.node_id() != node.node_id())) {
         return refused(
             "joined_already", Errc::kConflict,
             "machine {} has joined already as node {}, with another key; if that one is gone for good, an "
@@ -108,29 +115,27 @@ JoinResult<void> add_id(wire::AdmitNode& admit, const JoinFacts& facts, const wi
 
 }  // namespace
 
-JoinResult<JoinDecision> decide_join(const JoinFacts& facts, const JoinProof& proof,
-                                     const wire::JoinRequest& request) {
-    TRY(check_standing(facts, proof));
+JoinResult<wire::AdmitNode> decide_join(const JoinFacts& facts, const JoinClaim& claim,
+                                        const wire::JoinRequest& request) {
+    TRY(check_standing(facts, claim));
     TRY(check_age(facts, request));
-    auto asked = net::crypto::parse_request(request.certificate_request_pem());
-    if (!asked) return std::unexpected(JoinRefused{"bad_request", std::move(asked.error())});
-    JoinDecision decision;
-    decision.public_key_pem = asked->key.to_pem();
-    wire::AdmitNode& admit = decision.admit;
-    admit.set_machine(proof.machine);
-    admit.set_public_key_sha256(core::to_hex(asked->key.sha256()));
-    if (proof.certificate) admit.set_proved_key_sha256(core::to_hex(proof.certificate->public_key_sha256));
+    wire::AdmitNode admit;
+    admit.set_machine(claim.machine);
+    admit.set_public_key_sha256(claim.key_sha256);
+    admit.set_proved_key_sha256(claim.proved_key_sha256);
     TRY(add_id(admit, facts, request));
     TRY(add_roles(admit, *facts.machine, request.role()));
     admit.set_address(request.address());
     admit.set_zone(request.zone());
     admit.set_version(request.version());
     admit.set_generation(facts.machine->generation());
-    admit.set_proved_by_kerberos(proof.kerberos);
-    return decision;
+    admit.set_proved_by_kerberos(claim.kerberos);
+    return admit;
 }
 
-JoinRefused refusal_of_apply(Error error) {
+JoinRefused refusal_of_apply(const JoinFacts& facts, Error error) {
+    // A node that is there stays a conflict.
+    if (error.code == Errc::kConflict && !facts.node) return {"raced", std::move(error)};
     const char* reason = "refused";
     if (error.code == Errc::kNotFound) reason = "not_registered";
     if (error.code == Errc::kDenied) reason = "registry";
@@ -139,4 +144,4 @@ JoinRefused refusal_of_apply(Error error) {
     return {reason, std::move(error)};
 }
 
-}  // namespace smackd::auth
+}  // namespace smackd::core::cluster

@@ -1,0 +1,141 @@
+#include "core/cluster/access.h"
+
+#include <algorithm>
+
+#include "core/planted.h"
+
+namespace smackd::core::cluster {
+namespace {
+
+std::unexpected<Error> no_server(const RaftStanding& raft, NodeId node) {
+    if (raft.recoveries > 0) {
+        return fail(Errc::kDenied,
+                    "node {} is no server of this cluster since it was recovered (older epoch): empty its "
+                    "data directory and join it anew",
+                    node.value);
+    }
+    return fail(Errc::kDenied, "node {} is no server of this cluster", node.value);
+}
+
+/// Could those voters whom the registry lets in decide anything without the others?
+bool needs_refused_voters(const Registry& registry, const RaftStanding& raft) {
+    size_t voters = 0;
+    size_t let_in = 0;
+    for (const RaftServer& server : raft.servers) {
+        if (server.role != RaftRole::kVoter) continue;
+        ++voters;
+        if (registry.check(server.id)) ++let_in;
+    }
+    return voters != 0 && let_in < voters / 2 + 1 && !SMACK_BUG("access_cuts_off_majority");
+}
+
+}  // namespace
+
+bool Access::is_voter(NodeId node) const {
+    return std::ranges::any_of(raft_.servers, [node](const RaftServer& server) {
+        return server.id == node && server.role == RaftRole::kVoter;
+    });
+}
+
+bool Access::in_configuration(NodeId node) const {
+    return std::ranges::contains(raft_.servers, node, &RaftServer::id);
+}
+
+Result<AdmittedNode> Access::check(const CertifiedNode& node) {
+    auto admitted = judge(node);
+    if (admitted) heard_.insert(node.id);
+    return admitted;
+}
+
+Result<AdmittedNode> Access::judge(const CertifiedNode& node) {
+    if (!registry_) {
+        if (!raft_.servers.empty() && !in_configuration(node.id)) return no_server(raft_, node.id);
+        return AdmittedNode{node.id, {}, {}, true};
+    }
+    auto admitted = registry_->admit(node);
+    if (!admitted) {
+        if (needs_refused_ && is_voter(node.id)) return AdmittedNode{node.id, {}, {}, true};
+        // It has joined since the last that this server has heard, and may be who can tell.
+        const bool newcomer =
+            node.server && registry_->is_ahead(node) && !SMACK_BUG("access_refuses_newcomers");
+        if (!newcomer) return admitted;
+        newcomers_.insert(node.id);
+        return AdmittedNode{node.id, {}, {}, true};
+    }
+    // What joined in an older epoch holds what was given up by recover.
+    const bool serves = raft_.servers.empty() || in_configuration(node.id) || registry_->is_of_epoch(node.id);
+    if (admitted->server && !serves) return no_server(raft_, node.id);
+    return admitted;
+}
+
+bool Access::lets_in(NodeId node) const {
+    if (!registry_) return in_configuration(node);
+    if (registry_->check(node)) return true;
+    return (needs_refused_ && is_voter(node)) ||
+           (newcomers_.contains(node) &&
+            (node > registry_->last_node_id() || SMACK_BUG("removed_node_let_in")));
+}
+
+/// Who may have connections to here, and whom this server may have dialled.
+std::set<NodeId> Access::connected() const {
+    std::set<NodeId> all = heard_;
+    for (const RaftServer& server : raft_.servers) {
+        if (lets_in(server.id)) all.insert(server.id);
+    }
+    if (!registry_) return all;
+    for (const AdmittedNode& node : registry_->admitted()) all.insert(node.id);
+    return all;
+}
+
+AccessChange Access::follow(RaftStanding raft) {
+    if (raft == raft_) return {};
+    return change(registry_, std::move(raft));
+}
+
+AccessChange Access::follow(std::shared_ptr<const Registry> own) {
+    const bool older = registry_ && own->revision() < registry_->revision();
+    return change(older ? registry_ : std::move(own), raft_);
+}
+
+AccessChange Access::hear(std::shared_ptr<const Registry> told) {
+    const bool newer = registry_ && told->revision() > registry_->revision();
+    if (registry_ && SMACK_BUG("registry_of_before_taken")) return change(std::move(told), raft_);
+    return newer ? change(std::move(told), raft_) : AccessChange{};
+}
+
+std::optional<AdmittedNode> Access::ask(size_t turn) const {
+    if (!registry_ || SMACK_BUG("access_never_asks")) return std::nullopt;
+    std::vector<AdmittedNode> servers = registry_->admitted();
+    std::erase_if(servers, [this](const AdmittedNode& node) { return !node.server || node.id == self_; });
+    if (servers.empty()) return std::nullopt;
+    return servers[turn % servers.size()];
+}
+
+AccessChange Access::change(std::shared_ptr<const Registry> registry, RaftStanding raft) {
+    const Access before = *this;
+    raft_ = std::move(raft);
+    if (!registry) return {};
+    registry_ = std::move(registry);
+    needs_refused_ = needs_refused_voters(*registry_, raft_);
+    AccessChange change;
+    const auto same = [&](NodeId node) {
+        return before.registry_ && before.registry_->same(node, *registry_);
+    };
+    for (const NodeId node : before.connected()) {
+        if (node == self_) continue;
+        // Another generation is another certificate: what was let in by the old one ends.
+        const bool renewed =
+            before.registry_ && before.registry_->check(node) && registry_->check(node) && !same(node);
+        if ((lets_in(node) && !renewed) || SMACK_BUG("access_keeps_connections")) continue;
+        heard_.erase(node);
+        change.cut.push_back({node, renewed ? Error{Errc::kDenied, "the node has a new certificate", 0}
+                                            : registry_->check(node).error()});
+    }
+    std::erase_if(newcomers_, [&](NodeId node) { return node <= registry_->last_node_id(); });
+    for (AdmittedNode& node : registry_->admitted()) {
+        if (node.server && node.id != self_ && !same(node.id)) change.dial.push_back(std::move(node));
+    }
+    return change;
+}
+
+}  // namespace smackd::core::cluster
