@@ -133,12 +133,18 @@ demo: build/smackd ## a single-node cloud in the foreground, under your data fol
 FRESH_SEED := $(shell date +%s)
 # Seeds that once found a bug: state.db damaged in use and structurally unsound snapshots of it; no convergence.
 KEPT_SEEDS := 30717 20151 20152 5929 3493 12990 112308 401596 501675
+# The same of whole clusters (tests/sim/cluster).
+KEPT_CLUSTER_SEEDS := 247
 test: ## every test; the last line is the sum: N passed, N failed
 	@scripts/check/tally \
 	    'layers=scripts/check/layers' 'layers_test=scripts/check/layers_test' 'deps_test=scripts/deps/test' \
 	    $(foreach unit,$(UNITS),$(if $(TESTS_$(unit)),'unit_$(unit)=$(MAKE) unit_$(unit)')) \
 	    $(if $(SIM_SOURCES),'sim_fixed=$(MAKE) sim SEED=1 N=20' \
 	        $(foreach seed,$(KEPT_SEEDS),'sim_kept_$(seed)=$(MAKE) sim SEED=$(seed) N=1') 'sim_fresh=$(MAKE) sim SEED=$(FRESH_SEED) N=5' \
+	        'sim_cluster=build/sim/tests/sim --cluster --seed 1 --lifetimes 200' \
+	        $(foreach seed,$(KEPT_CLUSTER_SEEDS),'sim_cluster_kept_$(seed)=build/sim/tests/sim --cluster --seed $(seed) --lifetimes 1') \
+	        'sim_cluster_fresh=build/sim/tests/sim --cluster --seed $(FRESH_SEED) --lifetimes 20' \
+	        'sim_cluster_bugs=build/sim/tests/sim --cluster --bug all' \
 	        'sim_gossip=build/sim/tests/sim --gossip --lifetimes 20' 'sim_gossip_bugs=build/sim/tests/sim --gossip --bug all') \
 	    $(if $(wildcard tests/integration/run),'integration=$(MAKE) integration')
 
@@ -157,8 +163,10 @@ tidy: $(GENERATED) ## banned words, file lengths, clang-tidy on changed files (T
 layers: ## includes point down only
 	@scripts/check/layers
 
-sim: build/sim/tests/sim ## a simulated cluster: SEED=first seed, N=how many lifetimes
-	build/sim/tests/sim $(if $(SEED),--seed $(SEED)) $(if $(N),--lifetimes $(N))
+sim: build/sim/tests/sim ## simulated replicas and simulated whole clusters: SEED=first seed, N=how many lifetimes of each
+	@scripts/check/tally \
+	    'sim_replicas=build/sim/tests/sim $(if $(SEED),--seed $(SEED)) $(if $(N),--lifetimes $(N))' \
+	    'sim_clusters=build/sim/tests/sim --cluster $(if $(SEED),--seed $(SEED)) $(if $(N),--lifetimes $(N))'
 
 integration: build/smackd build/sim/smackd tools ## real daemons on this machine: tests/integration/run
 	tests/integration/run

@@ -12,25 +12,20 @@
 #include <sstream>
 
 #include "core/planted.h"
-#include "tests/sim/lifetime.h"
 
 namespace smackd::sim {
 namespace {
 
-constexpr const char* kList = "tests/sim/planted.txt";
-constexpr unsigned long long kSearch = 300;  // seeds tried when the one on the list no longer catches its bug
-constexpr rlim_t kCpuSecondsMax = 20;        // of one lifetime; a hundred times what it needs
+constexpr uint64_t kSearch = 300;      // seeds tried when the one on the list no longer catches its bug
+constexpr rlim_t kCpuSecondsMax = 20;  // of one lifetime; a hundred times what it needs
 
-std::string failure(const std::string& name, unsigned long long seed) {
-    return failure_with(name, [seed] {
-        return run_lifetime({.seed = seed, .operations = 500, .trace = false, .messages = false}).violation;
-    });
-}
+using Lifetime = std::function<std::string(uint64_t)>;
 
 /// Only a seed that passes without the bug proves anything. Returns what noticed the bug, or nothing.
-std::string caught(const std::string& name, unsigned long long seed) {
-    std::string what = failure(name, seed);
-    return what.empty() || !failure("", seed).empty() ? std::string() : what;
+std::string caught(const std::string& bug, const Lifetime& lifetime, uint64_t seed) {
+    const auto run = [&] { return lifetime(seed); };
+    std::string what = failure_with(bug, run);
+    return what.empty() || !failure_with("", run).empty() ? std::string() : what;
 }
 
 }  // namespace
@@ -67,32 +62,34 @@ std::string failure_with(const std::string& bug, const std::function<std::string
     return count > 0 ? std::string(what.data(), static_cast<size_t>(count)) : std::string();
 }
 
-int run_all_bugs() {
+int run_listed_bugs(const std::string& list, const Lifetime& lifetime) {
     if (!plant("")) return 2;
-    std::ifstream list(kList);
-    if (!list) {
-        std::fprintf(stderr, "sim: %s not found: run it from the top of the tree\n", kList);
+    std::ifstream lines(list);
+    if (!lines) {
+        std::fprintf(stderr, "sim: %s not found: run it from the top of the tree\n", list.c_str());
         return 2;
     }
     int found = 0;
     int missed = 0;
-    for (std::string line; std::getline(list, line);) {
+    for (std::string line; std::getline(lines, line);) {
         std::istringstream words(line);
         std::string name;
-        unsigned long long listed = 0;
+        uint64_t listed = 0;
         if (line.starts_with('#') || !(words >> name)) continue;
         words >> listed;
-        unsigned long long seed = listed;
-        std::string what = listed == 0 ? std::string() : caught(name, listed);
-        for (unsigned long long i = 1; what.empty() && i <= kSearch; ++i) what = caught(name, seed = i);
+        uint64_t seed = listed;
+        std::string what = listed == 0 ? std::string() : caught(name, lifetime, listed);
+        for (uint64_t i = 1; what.empty() && i <= kSearch; ++i) what = caught(name, lifetime, seed = i);
         ++(what.empty() ? missed : found);
         if (what.empty()) {
-            std::printf("MISSED %-32s by seed %llu and seeds 1 to %llu\n", name.c_str(), listed, kSearch);
+            std::printf("MISSED %-32s by seed %llu and seeds 1 to %llu\n", name.c_str(),
+                        static_cast<unsigned long long>(listed), static_cast<unsigned long long>(kSearch));
         } else {
-            std::printf("caught %-32s seed %llu%s: %s\n", name.c_str(), seed,
+            std::printf("caught %-32s seed %llu%s: %s\n", name.c_str(), static_cast<unsigned long long>(seed),
                         seed == listed ? "" : " (put it on the list)", what.c_str());
         }
     }
+    std::printf("%d passed, %d failed\n", found, missed);
     std::printf("planted bugs: %d caught, %d missed\n", found, missed);
     return missed == 0 ? 0 : 1;
 }

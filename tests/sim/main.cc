@@ -10,6 +10,7 @@
 
 #include "core/planted.h"
 #include "tests/sim/bugs.h"
+#include "tests/sim/cluster/run.h"
 #include "tests/sim/gossip/run.h"
 #include "tests/sim/lifetime.h"
 
@@ -148,6 +149,7 @@ int usage() {
 int main(int argc, char** argv) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     if (argc > 1 && std::strcmp(argv[1], "--gossip") == 0) return gossip::run(argc - 2, argv + 2);
+    if (argc > 1 && std::strcmp(argv[1], "--cluster") == 0) return cluster::run(argc - 2, argv + 2);
     Arguments arguments;
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
@@ -174,7 +176,13 @@ int main(int argc, char** argv) {
             return usage();
         }
     }
-    if (arguments.bug == "all") return run_all_bugs();
+    if (arguments.bug == "all") {
+        return run_listed_bugs("tests/sim/planted.txt", [&](uint64_t seed) {
+            return run_lifetime(
+                       {.seed = seed, .operations = arguments.operations, .trace = false, .messages = false})
+                .violation;
+        });
+    }
     if (!arguments.bug.empty() && !plant(arguments.bug)) {
         std::fprintf(stderr, "sim: this build has no planted bugs; build it with SMACKD_PLANTED_BUGS\n");
         return 2;

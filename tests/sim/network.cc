@@ -26,6 +26,7 @@ void Network::lose(uint64_t node) {
 }
 
 void Network::send(uint64_t from, uint64_t to, core::Bytes message) {
+    if (may_leave && !may_leave(from, to)) return;
     ++counts_.sent;
     if (sniffer) sniffer(from, to, message);
     if (cuts_.contains({from, to})) {
@@ -58,6 +59,7 @@ void Network::deliver(uint64_t from, uint64_t to, const std::shared_ptr<core::By
         newest = std::max(newest, number);
         const auto port = ports_.find(to);
         if (port == ports_.end() || !port->second.life->alive) return;
+        if (may_arrive && !may_arrive(from, to)) return;
         const Port target = port->second;
         target.life->schedule(
             core::Duration{0},

@@ -34,6 +34,13 @@ class Network {
                 std::shared_ptr<core::Callback<void(core::NodeId, core::Bytes)>> receiver,
                 std::shared_ptr<core::Callback<void(core::NodeId)>> lost);
     const NetworkCounts& counts() const { return counts_; }
+    /// False: `from` knows no way to `to`, or `to` does not let it in. Asked as a message leaves, and as it
+    /// arrives.
+    core::Callback<bool(uint64_t from, uint64_t to)> may_leave;
+    core::Callback<bool(uint64_t from, uint64_t to)> may_arrive;
+    /// `self` was told an address of `peer`.
+    core::Callback<void(uint64_t self, uint64_t peer, const std::string& address)> addressed;
+    bool is_cut(uint64_t from, uint64_t to) const { return cuts_.contains({from, to}); }
     /// Looks at each message as it is sent.
     core::Callback<void(uint64_t from, uint64_t to, core::BytesView)> sniffer;
 
@@ -61,7 +68,9 @@ class Transport final : public core::Transport {
           lost_(std::make_shared<core::Callback<void(core::NodeId)>>()) {
         network_.attach(self, std::move(life), receiver_, lost_);
     }
-    void set_address(core::NodeId, const std::string&) override {}
+    void set_address(core::NodeId peer, const std::string& address) override {
+        if (network_.addressed) network_.addressed(self_, peer.value, address);
+    }
     void send(core::NodeId peer, core::Bytes message) override {
         network_.send(self_, peer.value, std::move(message));
     }

@@ -78,6 +78,10 @@ storage::ReplicaOptions Process::replica_options() const {
     return options;
 }
 
+core::Result<storage::RecoveryReport> Process::survey() {
+    return storage::Replica::survey(replica_options(), disk_);
+}
+
 core::Result<storage::RecoveryReport> Process::recover(const storage::Server& self) {
     TRY(build());
     auto report = storage::Replica::recover(replica_options(), disk_, *state_, self);

@@ -33,6 +33,8 @@ class Process {
     ~Process();
 
     core::Result<void> bootstrap(const std::vector<storage::Server>& servers);
+    /// Offline: what recover() would go on from.
+    core::Result<storage::RecoveryReport> survey();
     /// Offline, as `smackd recover` does.
     core::Result<storage::RecoveryReport> recover(const storage::Server& self);
     /// Starts it; an error leaves it down.
