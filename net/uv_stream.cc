@@ -1,6 +1,8 @@
 #include "net/uv_stream.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <format>
 
@@ -74,7 +76,7 @@ std::unexpected<core::Error> fail_uv(int status, std::string_view what) {
 }
 
 struct UvStream::Read final : Wait<size_t> {
-    Read(UvStream& of, char* to, size_t bytes) : Wait(of.loop_), stream(of), buffer(to), size(bytes) {}
+    Read(UvStream& of, char* to, size_t bytes) : Wait(*of.loop_), stream(of), buffer(to), size(bytes) {}
     void on_cancel(const core::Error& why) override { end(std::unexpected(why)); }
     void end(core::Result<size_t> result) {
         stream.reading_ = nullptr;
@@ -87,7 +89,7 @@ struct UvStream::Read final : Wait<size_t> {
 };
 
 struct UvStream::Write final : Wait<void> {
-    explicit Write(UvStream& of) : Wait(of.loop_), stream(of) { request.data = this; }
+    explicit Write(UvStream& of) : Wait(*of.loop_), stream(of) { request.data = this; }
     // Part of the bytes may be on the wire, so the stream is of no more use; libuv gives the buffer back when
     // closing.
     void on_cancel(const core::Error& why) override {
@@ -99,7 +101,7 @@ struct UvStream::Write final : Wait<void> {
     std::optional<core::Error> reason;
 };
 
-UvStream::UvStream(Loop& loop, OwnedUvHandle handle) : loop_(loop), handle_(std::move(handle)) {
+UvStream::UvStream(Loop& loop, OwnedUvHandle handle) : loop_(&loop), handle_(std::move(handle)) {
     handle_->owner = this;
     handle_->handle.data = handle_.get();
     describe_peer();
@@ -107,6 +109,34 @@ UvStream::UvStream(Loop& loop, OwnedUvHandle handle) : loop_(loop), handle_(std:
 
 UvStream::~UvStream() {
     SMACK_ASSERT(reading_ == nullptr && writing_ == nullptr);
+    if (detached_ >= 0) ::close(detached_);
+}
+
+// libuv cannot give up a handle's descriptor, so a second one of the same socket goes on.
+core::Result<void> UvStream::detach() {
+    SMACK_ASSERT(reading_ == nullptr && writing_ == nullptr);
+    if (handle_->handle.type != UV_TCP) return core::fail(Errc::kUnsupported, "only TCP moves to another loop");
+    int descriptor = -1;
+    if (int status = uv_fileno(&handle_->handle, &descriptor); status != 0) return fail_uv(status, "moving a stream");
+    detached_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    if (detached_ < 0) return core::fail_errno(errno, "moving a stream");
+    handle_.reset();
+    return {};
+}
+
+core::Result<void> UvStream::attach(Loop& loop) {
+    SMACK_ASSERT(detached_ >= 0);
+    loop_ = &loop;
+    handle_ = make_uv_handle(loop);
+    if (int status = uv_tcp_init(loop.raw(), &handle_->tcp); status != 0) {
+        discard_uninitialised(std::move(handle_));
+        return fail_uv(status, "moving a stream");
+    }
+    handle_->owner = this;
+    handle_->handle.data = handle_.get();
+    if (int status = uv_tcp_open(&handle_->tcp, detached_); status != 0) return fail_uv(status, "moving a stream");
+    detached_ = -1;
+    return {};
 }
 
 void UvStream::describe_peer() {
@@ -189,7 +219,7 @@ Task<core::Result<void>> UvStream::write(core::BytesView bytes) {
 Task<core::Result<void>> UvStream::shutdown() {
     if (uv_is_closing(&handle_->handle) != 0)
         co_return core::fail(Errc::kCancelled, "the connection is closed");
-    UncancellableWait<void> wait(loop_);
+    UncancellableWait<void> wait(*loop_);
     uv_shutdown_t request{};
     request.data = &wait;
     int status = uv_shutdown(&request, &handle_->stream, [](uv_shutdown_t* done, int result) {

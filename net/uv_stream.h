@@ -58,14 +58,19 @@ class UvStream final : public Stream {
     const std::string& peer() const override { return peer_; }
     std::optional<UnixCredentials> credentials() const override { return credentials_; }
 
+    /// See move_stream.h.
+    core::Result<void> detach();
+    core::Result<void> attach(Loop& loop);
+
  private:
     struct Read;
     struct Write;
     static void on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
     void describe_peer();
 
-    Loop& loop_;
+    Loop* loop_;
     OwnedUvHandle handle_;
+    int detached_ = -1;  // the descriptor between two loops
     Read* reading_ = nullptr;
     Write* writing_ = nullptr;
     std::string peer_;

@@ -64,7 +64,7 @@ Task<void> TlsDoor::accept_all() {
 Task<void> TlsDoor::serve(std::unique_ptr<Stream> raw, std::string host) {
     ++per_host_[host];
     std::string peer = raw->peer();
-    auto served = co_await dispatch(std::move(raw));
+    auto served = co_await dispatch(std::move(raw), host);
     if (!served) {
         bool denied = served.error().code == Errc::kDenied;
         core::LogField why("why", served.error().message);
@@ -72,10 +72,16 @@ Task<void> TlsDoor::serve(std::unique_ptr<Stream> raw, std::string host) {
         if (denied) logger_.warning("connection refused", {{"door", options_.name}, {"peer", peer}, why});
         if (!denied) logger_.debug("connection refused", {{"door", options_.name}, {"peer", peer}, why});
     }
-    if (--per_host_[host] == 0) per_host_.erase(host);
+    leave(host);
 }
 
-Task<Result<void>> TlsDoor::dispatch(std::unique_ptr<Stream> raw) {
+void TlsDoor::leave(std::string& host) {
+    if (host.empty()) return;
+    if (--per_host_[host] == 0) per_host_.erase(host);
+    host.clear();
+}
+
+Task<Result<void>> TlsDoor::dispatch(std::unique_ptr<Stream> raw, std::string& host) {
     std::shared_ptr<const TlsConfig> config = config_();
     if (config == nullptr) co_return core::fail(Errc::kUnavailable, "no certificate yet");
     CO_TRY_ASSIGN(auto stream, co_await engine_.accept(std::move(raw), std::move(config)));
@@ -88,6 +94,8 @@ Task<Result<void>> TlsDoor::dispatch(std::unique_ptr<Stream> raw) {
         co_await stream->close();
         co_return core::fail(Errc::kDenied, "{} needs a client certificate", protocol->first);
     }
+    // Who has a certificate of ours is known; hundreds of agents may be behind one address (NAT).
+    if (protocol->second.client_certificate) leave(host);
     co_await protocol->second.serve(std::move(stream));
     co_return Result<void>();
 }

@@ -25,7 +25,7 @@ struct TlsProtocol {
 struct TlsDoorOptions {
     std::string name;                  ///< for logs
     size_t connections = 4096;         ///< at once; more are closed at once
-    size_t connections_per_host = 64;  ///< from one address
+    size_t connections_per_host = 64;  ///< from one address, without a certificate or before it was seen
     /// Told of each client that was refused for its certificate, or for having none.
     core::Callback<void(const std::string& peer, const core::Error& why)> refused{};
 };
@@ -52,7 +52,8 @@ class TlsDoor {
  private:
     Task<void> accept_all();
     Task<void> serve(std::unique_ptr<Stream> raw, std::string host);
-    Task<core::Result<void>> dispatch(std::unique_ptr<Stream> raw);
+    Task<core::Result<void>> dispatch(std::unique_ptr<Stream> raw, std::string& host);
+    void leave(std::string& host);
 
     TlsEngine& engine_;
     std::unique_ptr<Listener> listener_;

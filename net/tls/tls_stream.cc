@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "net/crypto/x509_names.h"
+#include "net/move_stream.h"
 #include "net/scope.h"
 
 namespace smackd::net {
@@ -20,7 +21,7 @@ constexpr size_t kOutputChunk = 64 * 1024;  // encrypted ahead of one write to t
 }  // namespace
 
 TlsStream::TlsStream(Loop& loop, std::unique_ptr<Stream> raw, std::shared_ptr<const TlsConfig> config)
-    : loop_(loop), raw_(std::move(raw)), config_(std::move(config)), wire_(loop, 1) {
+    : loop_(&loop), raw_(std::move(raw)), config_(std::move(config)), wire_(std::in_place, loop, 1) {
     own_ = &config_->native().own;
     mbedtls_ssl_init(&ssl_);
     // Out of memory is all that can go wrong: the configuration has been used before.
@@ -32,6 +33,18 @@ TlsStream::TlsStream(Loop& loop, std::unique_ptr<Stream> raw, std::shared_ptr<co
 
 TlsStream::~TlsStream() {
     mbedtls_ssl_free(&ssl_);
+}
+
+// What has been received and not yet taken stays in its buffers.
+Result<void> TlsStream::detach() {
+    wire_.reset();
+    return detach_from_loop(*raw_);
+}
+
+Result<void> TlsStream::attach(Loop& loop) {
+    loop_ = &loop;
+    wire_.emplace(loop, 1);
+    return attach_to_loop(*raw_, loop);
 }
 
 Result<void> TlsStream::set_server_name(const std::string& name) {
@@ -93,8 +106,8 @@ Task<Result<void>> TlsStream::fill() {
 
 Task<Result<void>> TlsStream::flush() {
     if (output_.empty()) co_return Result<void>();
-    CO_TRY(co_await wire_.acquire());
-    Semaphore::Permit permit(wire_);
+    CO_TRY(co_await wire_->acquire());
+    Semaphore::Permit permit(*wire_);
     while (!output_.empty()) {
         core::Bytes sending = std::exchange(output_, {});
         CO_TRY(co_await raw_->write(sending));
@@ -108,7 +121,7 @@ Task<Result<void>> TlsStream::handshake(WorkerPool& workers) {
     }
     for (;;) {
         core::Callback<Result<int>()> step = [this]() -> Result<int> { return mbedtls_ssl_handshake(&ssl_); };
-        CO_TRY_ASSIGN(int status, co_await workers.run<int>(loop_, std::move(step)));
+        CO_TRY_ASSIGN(int status, co_await workers.run<int>(*loop_, std::move(step)));
         auto sent = co_await flush();  // of a failure: the alert
         if (status == 0) break;
         if (status != MBEDTLS_ERR_SSL_WANT_READ) co_return explain(status);
@@ -161,7 +174,7 @@ Task<Result<void>> TlsStream::write(core::BytesView bytes) {
     size_t in_this_turn = 0;
     while (!bytes.empty()) {
         if (in_this_turn >= kYieldBytes) {
-            CO_TRY(co_await sleep(loop_, core::Duration(0)));  // others on the loop have their turn
+            CO_TRY(co_await sleep(*loop_, core::Duration(0)));  // others on the loop have their turn
             in_this_turn = 0;
         }
         while (!bytes.empty() && output_.size() < kOutputChunk) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "net/stream.h"
@@ -21,6 +22,10 @@ class TlsStream final : public Stream, public TlsSession {
     core::Result<void> set_server_name(const std::string& name);
     /// Runs the handshake, its arithmetic on `workers`.
     Task<core::Result<void>> handshake(WorkerPool& workers);
+
+    /// See move_stream.h.
+    core::Result<void> detach();
+    core::Result<void> attach(Loop& loop);
 
     Task<core::Result<size_t>> read(char* buffer, size_t size) override;
     Task<core::Result<void>> write(core::BytesView bytes) override;
@@ -52,7 +57,7 @@ class TlsStream final : public Stream, public TlsSession {
     std::unexpected<core::Error> explain(int status) const;
     std::unexpected<core::Error> explain_alert() const;
 
-    Loop& loop_;
+    Loop* loop_;
     std::unique_ptr<Stream> raw_;
     std::shared_ptr<const TlsConfig> config_;
     mutable mbedtls_ssl_context ssl_{};  // exporting keys takes a non-const context
@@ -61,7 +66,7 @@ class TlsStream final : public Stream, public TlsSession {
     bool input_ended_ = false;
     bool read_once_ = false;  // application data has been received
     core::Bytes output_;      // produced, not yet sent
-    Semaphore wire_;          // who writes to raw_: the writer, or a reader with an alert to send
+    std::optional<Semaphore> wire_;  // who writes to raw_: the writer, or a reader with an alert to send
     std::string refusal_;     // why the peer's certificate does not pass
     std::string alpn_;
     std::string server_name_;

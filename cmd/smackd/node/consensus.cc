@@ -294,7 +294,7 @@ wire::HeartbeatAnswer Consensus::standing() {
     const core::Revision head = committed_ ? committed_() : core::Revision{};
     answer.set_epoch(head.epoch);
     answer.set_revision(head.number);
-    if (replica_) answer.set_leader(replica_->status().leader.value);
+    answer.set_leader(status().leader.value);
     return answer;
 }
 

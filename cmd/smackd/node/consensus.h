@@ -67,6 +67,8 @@ class Consensus final : public PeerCalls {
     /// Runs on the consensus thread after each change of role, leader or alarms. Before anything else is
     /// called.
     void on_change(core::Callback<void(const storage::ReplicaStatus&)> changed);
+    /// What an agent learns at each heartbeat. Any thread.
+    wire::HeartbeatAnswer standing();
     /// Runs `work` on the consensus thread, with the replica as it stands then; any thread. Not run when the
     /// node stops before.
     void inspect(core::Callback<void(const storage::ReplicaStatus&)> work);
@@ -89,7 +91,6 @@ class Consensus final : public PeerCalls {
     std::optional<core::cluster::RaftStanding> raft_standing() override;
     void peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) override;
     void peer_barrier(core::Callback<void(core::Result<core::Bytes>)> done) override;
-    wire::HeartbeatAnswer standing() override;
 
  private:
     Consensus(ConsensusOptions options, ConsensusEnvironment environment);

@@ -14,7 +14,7 @@
 #include "auth/kdc_process.h"
 #include "cmd/smackd/join.h"
 #include "cmd/smackd/node/admission.h"
-#include "cmd/smackd/node/agent_feeds.h"
+#include "cmd/smackd/node/agents.h"
 #include "cmd/smackd/node/agent_node.h"
 #include "cmd/smackd/node/api_thread.h"
 #include "cmd/smackd/node/apps_thread.h"
@@ -179,8 +179,8 @@ class RunningNode final : public Node {
     std::unique_ptr<net::WorkerPool> workers_;
     std::unique_ptr<net::WorkerPool> password_workers_;
     std::unique_ptr<TlsIdentities> identities_;
-    std::unique_ptr<AgentFeeds> agent_feeds_;  // on the consensus loop, which ends before it
     std::unique_ptr<Consensus> consensus_;
+    std::unique_ptr<Agents> agents_;
     std::unique_ptr<ApiThread> api_;
     std::unique_ptr<Kdc> kdc_;
     std::unique_ptr<Admission> admission_;
@@ -325,17 +325,20 @@ void RunningNode::start_joining() {
     join_server_ = std::make_unique<auth::JoinServer>(
         consensus_->loop(), *workers_, clock_,
         auth::JoinServerOptions{std::move(keytab), identity_.realm, {}}, *admission_);
-    agent_feeds_ =
-        std::make_unique<AgentFeeds>(consensus_->loop(), *workers_, *hub_, reader, logger_.named("agents"));
+    agents_ = std::make_unique<Agents>(
+        Agents::Parts{{.software = std::string(kVersion), .node = core::NodeId{identity_.node_id}},
+                      *workers_,
+                      *hub_,
+                      reader,
+                      [this] { return consensus_->standing(); },
+                      logger_.named("agents")});
     auto told = read_join_registry(directory_, identity_.cluster_id);
     if (!told && told.error().code != core::Errc::kNotFound)
         logger_.warning("what this server was told when it joined", {{"error", told.error().message}});
     consensus_->loop().post(
         [this, refused, told = std::move(told)]() mutable {
             Peers& peers = consensus_->peers();
-            peers.set_agent_feed([this](core::NodeId agent, core::Bytes request, net::rpc::ItemWriter& out) {
-                return agent_feeds_->serve(agent, std::move(request), out);
-            });
+            peers.set_agents(agents_.get());
             peers.set_refused(refused);
             peers.set_removed([this](const core::Error& why) { stop_removed(why); });
             peers.set_join([this](std::unique_ptr<net::Stream> stream) {
@@ -507,6 +510,7 @@ void RunningNode::stop() {
     running_apps_ = nullptr;
     if (apps_) apps_->stop();
     if (control_) control_->stop();
+    if (agents_) agents_->stop();
     if (consensus_) consensus_->stop();
     logger_.info("stopped");
 }

@@ -5,7 +5,7 @@
 
 #include "auth/join_frame.h"
 #include "cmd/smackd/node/foreign_wait.h"
-#include "net/crypto/hash.h"
+#include "net/move_stream.h"
 #include "net/wait.h"
 
 namespace smackd::cmd {
@@ -41,7 +41,7 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
       calls_(calls),
       logger_(std::move(logger)),
       server_(loop, hello_of(options_), {}, logger_),
-      agents_(loop, hello_of(options_), {}, logger_),
+      refusals_(loop, hello_of(options_), {}, logger_),
       transport_(loop, engine_, transport_options(options_), std::move(tls_.transport_client), logger_),
       scope_(loop),
       access_(options_.self) {
@@ -49,35 +49,13 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
         return check(certificate).transform([](const auth::AdmittedNode&) {});
     });
     transport_.set_refused([this](core::NodeId, const core::Error& why) { heed_refusal(why); });
-    agents_.on_caller([this](const net::rpc::Caller& caller) -> core::Result<void> {
-        TRY_ASSIGN(const auth::AdmittedNode node, check(caller.tls()->peer_certificate()));
-        if (node.id == caller.hello.node) return {};
-        return core::fail(core::Errc::kDenied, "the certificate is of node {}, not of node {}", node.id.value,
-                          caller.hello.node.value);
+    refusals_.on_caller([this](const net::rpc::Caller& caller) -> core::Result<void> {
+        TRY(check(caller.tls()->peer_certificate()));
+        return core::fail(core::Errc::kUnavailable, "this server is starting or stopping; dial another one");
     });
-    agents_.on_call(
-        "heartbeat",
-        [this](core::Bytes request, const net::rpc::Caller& caller) -> net::Task<core::Result<core::Bytes>> {
-            return [](core::Result<core::Bytes> answer) -> net::Task<core::Result<core::Bytes>> {
-                co_return answer;
-            }(answer_heartbeat(request, caller));
-        });
-    for (net::rpc::RpcServer* each : {&server_, &agents_}) {
-        each->on_call("gossip.sync", [this](core::Bytes request, const net::rpc::Caller& caller) {
-            return answer_sync(caller.hello.node, std::move(request));
-        });
-    }
-    agents_.on_notice("gossip", [this](core::Bytes packet, const net::rpc::Caller& caller) {
-        if (liveness_) liveness_->stream_packet(caller.hello.node, std::move(packet));
+    server_.on_call("gossip.sync", [this](core::Bytes request, const net::rpc::Caller& caller) {
+        return answer_sync(caller.hello.node, std::move(request));
     });
-    agents_.on_stream("gossip",
-                      [this](core::Bytes, net::rpc::ItemWriter& out, const net::rpc::Caller& caller) {
-                          return send_gossip(caller.hello.node, out);
-                      });
-    agents_.on_stream("feed",
-                      [this](core::Bytes request, net::rpc::ItemWriter& out, const net::rpc::Caller& caller) {
-                          return send_feed(caller.hello.node, std::move(request), out);
-                      });
     server_.on_call("pending",
                     [this](core::Bytes, const net::rpc::Caller&) -> net::Task<core::Result<core::Bytes>> {
                         return [](core::Bytes list) -> net::Task<core::Result<core::Bytes>> {
@@ -140,12 +118,32 @@ net::Task<void> Peers::serve(std::unique_ptr<net::Stream> stream) {
     std::string from = stream->peer();
     auto allowed = check(stream->tls()->peer_certificate());
     if (!allowed) record(from, "registry", "connect", allowed.error());
-    // Who is refused hears why from the agents' side, whose admission asks the same again.
-    net::rpc::RpcServer& to = allowed && allowed->server ? server_ : agents_;
+    if (allowed && !allowed->server && agents_ != nullptr)
+        co_return co_await serve_agent(std::move(stream), std::move(*allowed));
+    net::rpc::RpcServer& to = allowed && allowed->server ? server_ : refusals_;
     auto served = co_await to.serve(std::move(stream));
-    if (liveness_ && allowed && !allowed->server) liveness_->heard(allowed->id, false);
     if (!served)
         logger_.debug("a node's connection ended", {{"peer", from}, {"why", served.error().message}});
+}
+
+// Counted at the door until it has ended on the agents' thread; that ends when the agents are stopped.
+net::Task<void> Peers::serve_agent(std::unique_ptr<net::Stream> stream, auth::AdmittedNode agent) {
+    if (auto detached = net::detach_from_loop(*stream); !detached) {
+        logger_.error("an agent's connection", {{"node", agent.id.value}, {"why", detached.error().message}});
+        co_return;
+    }
+    net::UncancellableWait<void> wait(loop_);
+    agents_->serve(std::move(stream), std::move(agent), [this, &wait] {
+        loop_.post([&wait] { wait.complete({}); }, "agent");
+    });
+    static_cast<void>(co_await wait);
+}
+
+void Peers::set_agents(Agents* agents) {
+    agents_ = agents;
+    if (agents_ == nullptr) return;
+    if (!servers_.empty()) agents_->set_servers(servers_);
+    if (liveness_) agents_->set_gossip(liveness_, gossip_keys_);
 }
 
 core::Result<auth::AdmittedNode> Peers::check(const std::optional<net::crypto::Certificate>& certificate) {
@@ -223,13 +221,13 @@ void Peers::list_servers() {
         if (options_.kdc_port != 0) list.add_kdcs(auth::kdc_of_server(node.address, options_.kdc_port));
     }
     servers_ = list.SerializeAsString();
-    servers_sha256_ = net::crypto::sha256(servers_);
+    if (agents_ != nullptr) agents_->set_servers(servers_);
 }
 
 void Peers::cut(core::NodeId node, const core::Error& why) {
     logger_.info("connections of a node ended", {{"node", node.value}, {"why", why.message}});
     server_.cut(node);
-    agents_.cut(node);
+    if (agents_ != nullptr) agents_->cut(node);
     transport_.forget(node);
     give_up(node);
 }
@@ -246,8 +244,8 @@ void Peers::give_up(core::NodeId node) {
 
 void Peers::set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys) {
     liveness_ = std::move(liveness);
-    keys.clear_departed();
     gossip_keys_ = std::move(keys);
+    if (agents_ != nullptr) agents_->set_gossip(liveness_, gossip_keys_);
 }
 
 const auth::AdmittedNode* Peers::gossip_partner(const core::gossip::StreamWanted& wanted) {
@@ -297,52 +295,7 @@ net::Task<core::Result<core::Bytes>> Peers::answer_sync(core::NodeId peer, core:
 }
 
 void Peers::gossip_packet(core::NodeId agent, core::Bytes packet) {
-    const auto found = outboxes_.find(agent);
-    if (found == outboxes_.end()) return;
-    Outbox& outbox = *found->second;
-    if (outbox.packets.size() >= kStreamPacketsMax) outbox.packets.pop_front();
-    outbox.packets.push_back(std::move(packet));
-    outbox.changed.set();
-}
-
-// An agent has one such stream; a second one (it came back before the first was found dead) takes over.
-net::Task<core::Result<void>> Peers::send_gossip(core::NodeId agent, net::rpc::ItemWriter& out) {
-    auto outbox = std::make_shared<Outbox>(loop_);
-    outboxes_[agent] = outbox;
-    core::Result<void> going;
-    while (going) {
-        going = co_await outbox->changed.wait();
-        outbox->changed.reset();
-        while (going && !outbox->packets.empty()) {
-            core::Bytes packet = std::move(outbox->packets.front());
-            outbox->packets.pop_front();
-            going = co_await out.send(std::move(packet));
-        }
-    }
-    const auto current = outboxes_.find(agent);
-    if (current != outboxes_.end() && current->second == outbox) outboxes_.erase(current);
-    co_return going;
-}
-
-net::Task<core::Result<void>> Peers::send_feed(core::NodeId agent, core::Bytes request,
-                                               net::rpc::ItemWriter& out) {
-    if (!agent_feed_) co_return core::fail(core::Errc::kUnavailable, "this server is starting");
-    co_return co_await agent_feed_(agent, std::move(request), out);
-}
-
-core::Result<core::Bytes> Peers::answer_heartbeat(const core::Bytes& request,
-                                                  const net::rpc::Caller& caller) {
-    wire::Heartbeat heartbeat;
-    if (!heartbeat.ParseFromString(request))
-        return core::fail(core::Errc::kInvalid, "heartbeat: no wire.Heartbeat");
-    wire::HeartbeatAnswer answer = calls_.standing();
-    answer.set_sequence(heartbeat.sequence());
-    if (liveness_) liveness_->heard(caller.hello.node, true);
-    const bool known = gossip_keys_.version() != 0;
-    if (known && heartbeat.gossip_keys_version() != gossip_keys_.version())
-        answer.set_gossip_keys(gossip_keys_.SerializeAsString());
-    if (heartbeat.servers_sha256() != servers_sha256_) answer.set_servers(servers_);
-    return answer.SerializeAsString();
+    if (agents_ != nullptr) agents_->gossip_packet(agent, std::move(packet));
 }
 
 wire::PendingMachines Peers::pending() const {

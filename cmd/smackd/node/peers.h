@@ -2,7 +2,6 @@
 // the agents' streams, and machines that join. Who may come in is decided in core/cluster/access.h.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,7 +9,7 @@
 
 #include "auth/refusal_log.h"
 #include "auth/registry.h"
-#include "cmd/smackd/node/liveness.h"
+#include "cmd/smackd/node/agents.h"
 #include "core/callback.h"
 #include "core/cluster/access.h"
 #include "core/ids.h"
@@ -41,15 +40,10 @@ class PeerCalls {
     virtual void peer_proposes(core::Bytes command, core::Callback<void(core::Result<core::Bytes>)> done) = 0;
     /// The revision ("3.42") that holds everything acknowledged before.
     virtual void peer_barrier(core::Callback<void(core::Result<core::Bytes>)> done) = 0;
-    /// What an agent learns at each heartbeat.
-    virtual wire::HeartbeatAnswer standing() = 0;
 };
 
 /// A machine that is not in the registry asked to join; kept by the leader, in memory.
 inline constexpr size_t kPendingMachinesMax = 256;
-
-/// Gossip packets that wait for an agent's stream; more push out the oldest, as on a network.
-inline constexpr size_t kStreamPacketsMax = 256;
 
 struct PeersOptions {
     core::NodeId self;
@@ -95,10 +89,8 @@ class Peers {
     wire::PendingMachines pending() const;
     void note_pending(wire::PendingMachine machine);
     core::Transport& transport() { return transport_; }
-    /// Serves the agents' stream "feed"; before, they are told to come again.
-    using AgentFeed = core::Callback<net::Task<core::Result<void>>(core::NodeId agent, core::Bytes request,
-                                                                   net::rpc::ItemWriter& out)>;
-    void set_agent_feed(AgentFeed feed) { agent_feed_ = std::move(feed); }
+    /// Serves the agents from here on; nullptr: no more, for it stops. Before, they are told to come again.
+    void set_agents(Agents* agents);
     /// Gossip over this address' streams from here on; agents are told `keys`.
     void set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys);
     /// What the membership wants of a stream: push-pull with that server, or with another one where the
@@ -143,11 +135,8 @@ class Peers {
     const auth::AdmittedNode* gossip_partner(const core::gossip::StreamWanted& wanted);
     void sync_with(core::NodeId node, std::string address, core::Bytes request, bool first);
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId peer, core::Bytes request);
-    net::Task<core::Result<void>> send_feed(core::NodeId agent, core::Bytes request,
-                                            net::rpc::ItemWriter& out);
-    net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
+    net::Task<void> serve_agent(std::unique_ptr<net::Stream> stream, auth::AdmittedNode agent);
     void list_servers();
-    core::Result<core::Bytes> answer_heartbeat(const core::Bytes& request, const net::rpc::Caller& caller);
     net::Task<core::Result<core::Bytes>> answer_propose(core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_barrier();
 
@@ -158,7 +147,7 @@ class Peers {
     PeerCalls& calls_;
     core::Logger logger_;
     net::rpc::RpcServer server_;  // for servers
-    net::rpc::RpcServer agents_;  // for agents: other methods, no Raft; also tells refused nodes why
+    net::rpc::RpcServer refusals_;  // tells nodes that are not let in why
     net::rpc::PeerTransport transport_;
     std::unique_ptr<net::TlsDoor> door_;
     net::Scope scope_;
@@ -168,21 +157,14 @@ class Peers {
     size_t asked_ = 0;  // for the registry
     bool asking_ = false;
     core::Bytes servers_;  // wire.ServerList for the agents; empty before the state is here
-    core::Bytes servers_sha256_;
     Join join_;
-    AgentFeed agent_feed_;
+    Agents* agents_ = nullptr;
     core::Callback<void(auth::Refusal)> refused_;
     core::Callback<void(const core::Error&)> removed_;
     std::map<std::string, wire::PendingMachine> pending_;  // by machine
-    struct Outbox {
-        explicit Outbox(net::Loop& loop) : changed(loop) {}
-        std::deque<core::Bytes> packets;
-        net::Event changed;
-    };
     std::shared_ptr<Liveness> liveness_;  // also the control thread's
     wire::GossipKeys gossip_keys_;
-    std::map<core::NodeId, std::shared_ptr<Outbox>> outboxes_;  // by agent; also the stream's that empties it
-    std::vector<auth::AdmittedNode> other_servers_;             // in the registry
+    std::vector<auth::AdmittedNode> other_servers_;  // in the registry
     size_t sync_turn_ = 0;
 };
 

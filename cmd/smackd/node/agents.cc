@@ -1,0 +1,183 @@
+#include "cmd/smackd/node/agents.h"
+
+#include "cmd/smackd/node/foreign_wait.h"
+#include "net/crypto/hash.h"
+#include "net/move_stream.h"
+
+namespace smackd::cmd {
+
+using core::Bytes;
+using core::Errc;
+using core::NodeId;
+using core::Result;
+using net::Task;
+using net::rpc::Caller;
+using net::rpc::ItemWriter;
+
+Agents::Agents(Parts parts)
+    : parts_(std::move(parts)),
+      thread_("agents", parts_.logger),
+      scope_(thread_.loop()),
+      server_(thread_.loop(), parts_.self, {}, parts_.logger),
+      feeds_(thread_.loop(), parts_.workers, parts_.hub, parts_.reader, parts_.logger.named("feeds")) {
+    add_calls();
+    thread_.start();
+}
+
+Agents::~Agents() {
+    stop();
+}
+
+void Agents::add_calls() {
+    server_.on_caller([this](const Caller& caller) { return check(caller); });
+    server_.on_call("heartbeat", [this](Bytes request, const Caller& caller) {
+        return answer_heartbeat(std::move(request), caller.hello.node);
+    });
+    server_.on_call("gossip.sync", [this](Bytes request, const Caller& caller) {
+        return answer_sync(caller.hello.node, std::move(request));
+    });
+    server_.on_notice("gossip", [this](Bytes packet, const Caller& caller) {
+        if (liveness_) liveness_->stream_packet(caller.hello.node, std::move(packet));
+    });
+    server_.on_stream("gossip", [this](Bytes, ItemWriter& out, const Caller& caller) {
+        return send_gossip(caller.hello.node, out);
+    });
+    server_.on_stream("feed", [this](Bytes request, ItemWriter& out, const Caller& caller) {
+        return feeds_.serve(caller.hello.node, std::move(request), out);
+    });
+}
+
+void Agents::serve(std::unique_ptr<net::Stream> stream, auth::AdmittedNode agent,
+                   core::Callback<void()> done) {
+    std::lock_guard lock(stopping_);
+    if (stopped_) return done();
+    thread_.loop().post(
+        [this, stream = std::move(stream), agent = std::move(agent), done = std::move(done)]() mutable {
+            scope_.spawn(serve_one(std::move(stream), std::move(agent), std::move(done)));
+        },
+        "agent");
+}
+
+Task<void> Agents::serve_one(std::unique_ptr<net::Stream> stream, auth::AdmittedNode agent,
+                             core::Callback<void()> done) {
+    const net::Stream* key = stream.get();
+    std::string from = stream->peer();
+    Result<void> served = net::attach_to_loop(*stream, thread_.loop());
+    if (served) {
+        admitted_[key] = agent.id;
+        served = co_await server_.serve(std::move(stream));
+        admitted_.erase(key);
+        if (liveness_) liveness_->heard(agent.id, false);
+    }
+    if (!served)
+        parts_.logger.debug("an agent's connection ended", {{"peer", from}, {"why", served.error().message}});
+    done();
+}
+
+// The door has checked the certificate; what the agent says of itself must be the same.
+Result<void> Agents::check(const Caller& caller) const {
+    const NodeId admitted = admitted_.at(caller.stream);
+    if (admitted.value == 0) return core::fail(Errc::kUnavailable, "the registry has changed; dial again");
+    if (admitted == caller.hello.node) return {};
+    return core::fail(Errc::kDenied, "the certificate is of node {}, not of node {}", admitted.value,
+                      caller.hello.node.value);
+}
+
+void Agents::cut(NodeId node) {
+    thread_.loop().post(
+        [this, node] {
+            server_.cut(node);
+            for (auto& [stream, agent] : admitted_) {
+                if (agent == node) agent = {};
+            }
+        },
+        "cut");
+}
+
+void Agents::set_servers(Bytes list) {
+    thread_.loop().post(
+        [this, list = std::move(list)]() mutable {
+            servers_ = std::move(list);
+            servers_sha256_ = net::crypto::sha256(servers_);
+        },
+        "servers");
+}
+
+void Agents::set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys) {
+    keys.clear_departed();
+    thread_.loop().post(
+        [this, liveness = std::move(liveness), keys = std::move(keys)]() mutable {
+            liveness_ = std::move(liveness);
+            gossip_keys_ = std::move(keys);
+        },
+        "gossip");
+}
+
+Task<Result<Bytes>> Agents::answer_heartbeat(Bytes request, NodeId agent) {
+    wire::Heartbeat heartbeat;
+    if (!heartbeat.ParseFromString(request))
+        co_return core::fail(Errc::kInvalid, "heartbeat: no wire.Heartbeat");
+    wire::HeartbeatAnswer answer = parts_.standing();
+    answer.set_sequence(heartbeat.sequence());
+    if (liveness_) liveness_->heard(agent, true);
+    const bool known = gossip_keys_.version() != 0;
+    if (known && heartbeat.gossip_keys_version() != gossip_keys_.version())
+        answer.set_gossip_keys(gossip_keys_.SerializeAsString());
+    if (heartbeat.servers_sha256() != servers_sha256_) answer.set_servers(servers_);
+    co_return answer.SerializeAsString();
+}
+
+Task<Result<Bytes>> Agents::answer_sync(NodeId agent, Bytes request) {
+    if (!liveness_) co_return core::fail(Errc::kUnavailable, "this server has no gossip keys yet");
+    co_return co_await await_foreign<Bytes>(thread_.loop(), [&](auto done) {
+        liveness_->answer_sync(agent, std::move(request), std::move(done));
+    });
+}
+
+void Agents::gossip_packet(NodeId agent, Bytes packet) {
+    thread_.loop().post(
+        [this, agent, packet = std::move(packet)]() mutable {
+            const auto found = outboxes_.find(agent);
+            if (found == outboxes_.end()) return;
+            Outbox& outbox = *found->second;
+            if (outbox.packets.size() >= kStreamPacketsMax) outbox.packets.pop_front();
+            outbox.packets.push_back(std::move(packet));
+            outbox.changed.set();
+        },
+        "gossip packet");
+}
+
+// An agent has one such stream; a second one (it came back before the first was found dead) takes over.
+Task<Result<void>> Agents::send_gossip(NodeId agent, ItemWriter& out) {
+    auto outbox = std::make_shared<Outbox>(thread_.loop());
+    outboxes_[agent] = outbox;
+    Result<void> going;
+    while (going) {
+        going = co_await outbox->changed.wait();
+        outbox->changed.reset();
+        while (going && !outbox->packets.empty()) {
+            Bytes packet = std::move(outbox->packets.front());
+            outbox->packets.pop_front();
+            going = co_await out.send(std::move(packet));
+        }
+    }
+    const auto current = outboxes_.find(agent);
+    if (current != outboxes_.end() && current->second == outbox) outboxes_.erase(current);
+    co_return going;
+}
+
+void Agents::stop() {
+    {
+        std::lock_guard lock(stopping_);
+        if (std::exchange(stopped_, true)) return;
+    }
+    thread_.await<bool>([this] {
+        return [](net::Scope& scope) -> Task<bool> {
+            co_await scope.close();
+            co_return true;
+        }(scope_);
+    });
+    thread_.stop();
+}
+
+}  // namespace smackd::cmd
