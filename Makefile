@@ -97,10 +97,10 @@ TOOLS := $(patsubst tests/tools/%.cc,%,$(wildcard tests/tools/*.cc))
 HISTORY_SOURCES := $(filter-out %/plant.cc,$(call find_cc,tests/history))
 
 # Of these layers the fuzz targets get the parsers and what those need, or all of smackd would be compiled once more.
-PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,http/message.cc http/parser.cc rpc/frame.cc system_clock.cc)
+PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,address.cc http/message.cc http/parser.cc rpc/frame.cc stream.cc system_clock.cc)
 PARSERS_fuzz_storage := $(filter-out storage/raft/%,$(SOURCES_storage)) storage/raft/configuration.cc storage/raft/message.cc
 PARSERS_fuzz_auth := $(addprefix auth/,cluster_ca.cc http_rules.cc identity.cc keytab.cc krb5_handles.cc secret_file.cc \
-    ticket_diagnosis.cc token.cc)
+    join_decision.cc join_frame.cc ticket_diagnosis.cc token.cc)
 PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc fields.cc row_json.cc) \
     services/agent/frames.cc services/agent/users.cc
 
@@ -290,13 +290,16 @@ $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 FUZZERS_core := app_json dns_packet json registry_answer tar zip
 FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame
 FUZZERS_storage := command log_segment raft_message
-FUZZERS_auth := keytab negotiate_header principal token
+FUZZERS_auth := join keytab negotiate_header principal token
 FUZZERS_services := api_body backup_file conditions shim_request task_user
+FUZZERS_cmd := join_bundle
+FUZZ_SOURCES_join_bundle := $(addprefix cmd/smackd/,config.cc join_bundle.cc nearest.cc)
 $(foreach layer,core net storage,$(eval FUZZ_BELOW_$(layer) := $(BELOW_$(layer))))
 FUZZ_BELOW_auth := auth net core
 FUZZ_BELOW_services := services auth net core
+FUZZ_BELOW_cmd := auth net core
 $(foreach layer,$(UNITS),$(foreach name,$(FUZZERS_$(layer)),$(eval $(call program,build/fuzz/$(name),fuzz,\
-    tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc,$(FUZZ_BELOW_$(layer))))))
+    tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc $(FUZZ_SOURCES_$(name)),$(FUZZ_BELOW_$(layer))))))
 FUZZERS_UNPLACED := $(filter-out $(foreach layer,$(UNITS),$(FUZZERS_$(layer))),$(FUZZERS))
 $(if $(FUZZERS_UNPLACED),$(error tests/fuzz: list $(FUZZERS_UNPLACED) in FUZZERS_LAYER of the Makefile))
 $(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))

@@ -6,6 +6,15 @@ using core::Errc;
 using core::Result;
 using net::Task;
 
+Result<wire::JoinFrame> parse_join_frame(core::BytesView body) {
+    wire::JoinFrame frame;
+    if (!frame.ParseFromArray(body.data(), static_cast<int>(body.size())) ||
+        frame.body_case() == wire::JoinFrame::BODY_NOT_SET) {
+        return core::fail(Errc::kInvalid, "join frame: the bytes are no wire.JoinFrame");
+    }
+    return frame;
+}
+
 Task<Result<wire::JoinFrame>> read_join_frame(net::Stream& stream, size_t bytes_max) {
     char head[4] = {};
     CO_TRY(co_await net::read_exactly(stream, head, sizeof head));
@@ -14,12 +23,7 @@ Task<Result<wire::JoinFrame>> read_join_frame(net::Stream& stream, size_t bytes_
         co_return core::fail(Errc::kInvalid, "join frame of {} bytes: must have 1 to {}", size, bytes_max);
     core::Bytes body(size, '\0');
     CO_TRY(co_await net::read_exactly(stream, body.data(), body.size()));
-    wire::JoinFrame frame;
-    if (!frame.ParseFromArray(body.data(), static_cast<int>(body.size())) ||
-        frame.body_case() == wire::JoinFrame::BODY_NOT_SET) {
-        co_return core::fail(Errc::kInvalid, "join frame: the bytes are no wire.JoinFrame");
-    }
-    co_return frame;
+    co_return parse_join_frame(body);
 }
 
 Task<Result<void>> write_join_frame(net::Stream& stream, wire::JoinFrame frame) {

@@ -6,6 +6,7 @@
 #include "auth/identity.h"
 #include "cmd/smackd/config.h"
 #include "core/names.h"
+#include "core/planted.h"
 #include "net/address.h"
 
 namespace smackd::cmd {
@@ -27,12 +28,16 @@ Result<void> check_bundle(const JoinBundle& bundle) {
     TRY(core::check_machine_name(bundle.machine));
     TRY(core::check_realm_name(bundle.realm));
     if (bundle.keytab.empty()) return fail(Errc::kInvalid, "bundle: it has no keytab");
-    if (bundle.seeds.empty() || bundle.seeds.size() > kJoinSeedsMax)
+    const bool bounded = bundle.seeds.size() <= kJoinSeedsMax || SMACK_BUG("fuzz_join_bundle");
+    if (bundle.seeds.empty() || !bounded)
         return fail(Errc::kInvalid, "bundle: must name 1 to {} seeds", kJoinSeedsMax);
     for (const JoinSeed& seed : bundle.seeds) {
         TRY(check_address("bundle seed", seed.address));
         TRY(auth::Principal::parse(seed.principal));
     }
+    if (bundle.kdcs.size() > kJoinKdcsMax)
+        return fail(Errc::kInvalid, "bundle: names {} kdcs, the limit is {}", bundle.kdcs.size(),
+                    kJoinKdcsMax);
     for (const std::string& kdc : bundle.kdcs) TRY(check_address("bundle kdc", kdc));
     return {};
 }

@@ -14,6 +14,7 @@ namespace smackd::cmd {
 
 inline constexpr size_t kBundleBytesMax = 256 * 1024;
 inline constexpr size_t kJoinSeedsMax = 16;
+inline constexpr size_t kJoinKdcsMax = 16;
 inline constexpr uint16_t kClusterPort = 5055;
 inline constexpr uint16_t kKdcPort = 88;
 
