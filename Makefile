@@ -100,7 +100,7 @@ HISTORY_SOURCES := $(filter-out %/plant.cc,$(call find_cc,tests/history))
 PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,address.cc http/message.cc http/parser.cc rpc/frame.cc stream.cc system_clock.cc)
 PARSERS_fuzz_storage := $(filter-out storage/raft/%,$(SOURCES_storage)) storage/raft/configuration.cc storage/raft/message.cc
 PARSERS_fuzz_auth := $(addprefix auth/,cluster_ca.cc http_rules.cc identity.cc keytab.cc krb5_handles.cc secret_file.cc \
-    join_decision.cc join_frame.cc ticket_diagnosis.cc token.cc)
+    join_decision.cc join_frame.cc logon_info.cc ticket_diagnosis.cc token.cc)
 PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc fields.cc row_json.cc) \
     services/agent/frames.cc services/agent/users.cc
 
@@ -290,7 +290,7 @@ $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 FUZZERS_core := app_json dns_packet json registry_answer tar zip
 FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame
 FUZZERS_storage := command log_segment raft_message
-FUZZERS_auth := join keytab negotiate_header principal token
+FUZZERS_auth := join keytab logon_info negotiate_header principal token
 FUZZERS_services := api_body backup_file conditions shim_request task_user
 FUZZERS_cmd := join_bundle
 FUZZ_SOURCES_join_bundle := $(addprefix cmd/smackd/,config.cc join_bundle.cc nearest.cc)

@@ -140,6 +140,28 @@ Result<std::string> display(gss_name_t name) {
     return std::string(text.view());
 }
 
+// libkrb5 shows the attributes of a PAC only when the server's signature in it was made with our key, and its
+// name and time are the ticket's.
+void read_logon(gss_name_t source, GssPeer& peer) {
+    constexpr BytesView kLogonInfo = "urn:mspac:logon-info";
+    gss_buffer_desc attribute = as_gss_buffer(kLogonInfo);
+    GssBuffer value;
+    GssBuffer shown;
+    OM_uint32 minor = 0;
+    int authenticated = 0;
+    int complete = 0;
+    int more = -1;
+    const OM_uint32 major = gss_get_name_attribute(&minor, source, &attribute, &authenticated, &complete,
+                                                   value.out(), shown.out(), &more);
+    if (GSS_ERROR(major) || authenticated == 0) return;
+    auto logon = parse_logon_info(value.view());
+    if (logon) {
+        peer.logon = std::move(*logon);
+    } else {
+        peer.logon_problem = std::move(logon.error().message);
+    }
+}
+
 AcceptOutcome refusal(Refused why, Bytes token) {
     AcceptOutcome outcome;
     outcome.state = AcceptOutcome::State::kRefused;
@@ -202,6 +224,13 @@ struct GssExchange::State {
         return display(name.get()).value_or(std::string());
     }
 
+    int64_t signed_in() const {
+        OM_uint32 minor = 0;
+        krb5_timestamp time = 0;
+        if (GSS_ERROR(gsskrb5_extract_authtime_from_sec_context(&minor, context.get(), &time))) return 0;
+        return static_cast<uint32_t>(time);
+    }
+
     AcceptOutcome completed(gss_name_t source, OM_uint32 flags, OM_uint32 lifetime, Bytes token) const {
         auto principal = display(source);
         if (!principal)
@@ -215,6 +244,8 @@ struct GssExchange::State {
         outcome.peer.channel_bound = (flags & GSS_C_CHANNEL_BOUND_FLAG) != 0;
         // The library counts the clock skew it would forgive as life.
         outcome.peer.lifetime_s = std::max<int64_t>(static_cast<int64_t>(lifetime) - kForgivenSkewSeconds, 0);
+        outcome.peer.signed_in_s = signed_in();
+        read_logon(source, outcome.peer);
         return outcome;
     }
 };

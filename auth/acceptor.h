@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "auth/logon_info.h"
 #include "core/bytes.h"
 #include "core/result.h"
 
@@ -48,6 +50,11 @@ struct GssPeer {
     bool mutual = false;         ///< the reply proves us to the client
     bool channel_bound = false;  ///< both ends gave the same channel binding
     int64_t lifetime_s = 0;      ///< until the ticket ends
+    int64_t signed_in_s = 0;     ///< when its user signed in at the KDC, Unix time of the KDC
+    /// What the directory says of the user (the ticket's PAC). Only with a signature that fits our key: one
+    /// without is as if there were none.
+    std::optional<LogonInfo> logon{};
+    std::string logon_problem{};  ///< why a signed one could not be read; else empty
 };
 
 struct AcceptOutcome {

@@ -1,11 +1,13 @@
 #include "auth/initiator.h"
 
 #include <array>
+#include <cerrno>
 
 #include "auth/gss_handles.h"
 #include "auth/identity.h"
 #include "auth/keytab.h"
 #include "auth/krb5_handles.h"
+#include "auth/sealing.h"
 #include "auth/ticket_diagnosis.h"
 
 namespace smackd::auth {
@@ -64,6 +66,13 @@ std::unexpected<core::Error> explain_login(const KrbContext& context, krb5_error
             return fail(Errc::kUnavailable,
                         "no KDC of realm {} answers; check the kdc lines of the file that KRB5_CONFIG names",
                         realm);
+        case EAGAIN:  // libkrb5's words for EAI_AGAIN and EAI_NONAME
+        case EADDRNOTAVAIL:
+            return fail(
+                Errc::kUnavailable,
+                "the name of a KDC of realm {} cannot be looked up; see the kdc lines of the file that "
+                "KRB5_CONFIG names, /etc/hosts and DNS",
+                realm);
         default:
             return context.fail(Errc::kUnauthenticated, code, "sign-in of " + principal);
     }
@@ -187,16 +196,19 @@ Result<ClientCredential> ClientCredential::from_keytab(const std::string& path,
 }
 
 Result<ClientCredential> ClientCredential::from_password(const std::string& principal,
-                                                         std::string_view password) {
+                                                         std::string_view password, int32_t life_s) {
     TRY(check_password_text(password));
     TRY_ASSIGN(KrbContext context, KrbContext::make());
     auto state = std::make_unique<State>(std::move(context));
     const KrbContext& krb = state->context;
     TRY_ASSIGN(const KrbPrincipal client, parse_principal(krb, principal));
     TRY_ASSIGN(const KrbCredentialOptions options, login_options(krb));
+    if (life_s != 0) krb5_get_init_creds_opt_set_tkt_life(options.get(), life_s);
     Credentials credentials(krb);
-    TRY(fetch_with_password(krb, client.get(), principal, std::string(password), options.get(),
-                            credentials.raw()));
+    std::string copy(password);  // libkrb5 wants an end mark
+    auto fetched = fetch_with_password(krb, client.get(), principal, copy, options.get(), credentials.raw());
+    wipe(copy);
+    TRY(std::move(fetched));
     TRY(state->keep(client.get(), credentials.raw()));
     state->principal = principal;
     return ClientCredential(std::move(state));
@@ -305,35 +317,24 @@ Result<Bytes> GssInitiator::open(BytesView sealed) {
     return gss_open(state_->context.get(), sealed);
 }
 
-Result<std::string> check_password(const PasswordCheck& check) {
-    TRY(check_password_text(check.password));
-    TRY_ASSIGN(const Keytab keytab, Keytab::read(check.keytab_path));
-    TRY(keytab.require(check.server_principal, check.keytab_path));
-    TRY_ASSIGN(const KrbContext krb, KrbContext::make());
-    TRY_ASSIGN(const KrbPrincipal client, parse_principal(krb, check.principal));
-    TRY_ASSIGN(const KrbPrincipal server, parse_principal(krb, check.server_principal));
-    TRY_ASSIGN(const KrbCredentialOptions options, login_options(krb));
-    krb5_get_init_creds_opt_set_tkt_life(options.get(), kPasswordCheckLifeSeconds);
-    Credentials credentials(krb);
-    TRY(fetch_with_password(krb, client.get(), check.principal, std::string(check.password), options.get(),
-                            credentials.raw()));
+Result<GssPeer> check_password(const PasswordCheck& check) {
+    TRY_ASSIGN(GssAcceptor acceptor, GssAcceptor::open({check.keytab_path, check.server_principal, {}}));
+    TRY_ASSIGN(const ClientCredential credential,
+               ClientCredential::from_password(check.principal, check.password, kPasswordCheckLifeSeconds));
     // Whoever answers for the KDC could have made up the password's key; only the real one knows ours.
-    KrbKeytab keys(krb);
-    if (const auto code = krb5_kt_resolve(krb.get(), ("FILE:" + check.keytab_path).c_str(), keys.out());
-        code != 0) {
-        return krb.fail(Errc::kIo, code, "keytab " + check.keytab_path);
-    }
-    krb5_verify_init_creds_opt strict{};
-    krb5_verify_init_creds_opt_init(&strict);
-    krb5_verify_init_creds_opt_set_ap_req_nofail(&strict, 1);
-    const auto code =
-        krb5_verify_init_creds(krb.get(), credentials.raw(), server.get(), keys.get(), nullptr, &strict);
-    if (code != 0) {
-        return krb.fail(Errc::kDenied, code,
-                        "the KDC that checked this password does not know the key of " +
-                            check.server_principal + ", so it is not trusted");
-    }
-    return unparse_principal(krb, credentials.raw()->client);
+    auto untrusted = [&](const core::Error& why) {
+        return fail(
+            Errc::kDenied,
+            "the KDC that checked this password does not know the key of {}, so it is not trusted: {}",
+            check.server_principal, why.message);
+    };
+    TRY_ASSIGN(GssInitiator initiator,
+               GssInitiator::open(credential, {.service = check.server_principal, .spnego = false}));
+    const auto token = initiator.step();
+    if (!token) return untrusted(token.error());
+    AcceptOutcome outcome = acceptor.accept(*token);
+    if (outcome.state != AcceptOutcome::State::kComplete) return untrusted(outcome.error);
+    return std::move(outcome.peer);
 }
 
 }  // namespace smackd::auth

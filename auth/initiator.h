@@ -28,9 +28,9 @@ class ClientCredential {
     static core::Result<ClientCredential> from_cache(const std::string& cache = {});
     /// Gets a ticket with a key of the keytab; `principal` may be empty for the keytab's first.
     static core::Result<ClientCredential> from_keytab(const std::string& path, const std::string& principal);
-    /// Gets a ticket with a password.
+    /// Gets a ticket with a password, for `life_s` seconds (0: as long as the KDC likes).
     static core::Result<ClientCredential> from_password(const std::string& principal,
-                                                        std::string_view password);
+                                                        std::string_view password, int32_t life_s = 0);
     ClientCredential(ClientCredential&&) noexcept;
     ClientCredential& operator=(ClientCredential&&) noexcept;
     ~ClientCredential();
@@ -77,10 +77,11 @@ struct PasswordCheck {
     std::string server_principal{};  ///< "HTTP/host@REALM": a key of it that the KDC must know too
 };
 
-/// Checks a user's password at the KDC and then the ticket against our own key, so that a fake KDC which says
-/// yes to everything is refused. Gives the canonical principal. kUnauthenticated for a wrong password, an
-/// expired or disabled user (the text is the same for an unknown user and a wrong password); kUnavailable
-/// when no KDC answers; kDenied for a KDC that does not know our key.
-core::Result<std::string> check_password(const PasswordCheck& check);
+/// Checks a user's password at the KDC and then a ticket for ourselves against our own key, so that a fake
+/// KDC which says yes to everything is refused. Gives what GssAcceptor gives for that ticket.
+/// kUnauthenticated for a wrong password, an expired or disabled user (the text is the same for an unknown
+/// user and a wrong password); kUnavailable when no KDC answers; kDenied for a KDC that does not know our
+/// key.
+core::Result<GssPeer> check_password(const PasswordCheck& check);
 
 }  // namespace smackd::auth

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "services/api/call.h"
+#include "services/api/directory.h"
 #include "services/api/marathon_json.h"
 #include "services/api/pages.h"
 #include "services/api/reply.h"
@@ -79,7 +80,12 @@ Task<Result<void>> authenticate(Call& call) {
     SignInResult<Caller> caller = std::unexpected(SignInRefusal{});
     if (proof) {
         call.reply_token = proof->reply_token;
-        caller = SignIn::admit(std::move(*proof), call.view->policy);
+        auto followed = co_await follow_directory(call, *proof);
+        if (followed) {
+            caller = SignIn::admit(std::move(*proof), call.view->policy);
+        } else {
+            caller = std::unexpected(std::move(followed.error()));
+        }
     } else {
         caller = std::unexpected(std::move(proof.error()));
     }

@@ -9,6 +9,7 @@
 #include "core/names.h"
 #include "core/planted.h"
 #include "core/policy.h"
+#include "core/sid.h"
 #include "services/api/fields.h"
 
 namespace smackd::services {
@@ -72,6 +73,21 @@ Result<wire::PutGroup> group_from_json(std::string_view name, const Json& body) 
             return core::pass(std::move(valid), "members");
         group.add_members(member);
     }
+    return group;
+}
+
+Result<wire::PutDirectoryGroup> directory_group_from_json(std::string_view sid, const Json& body) {
+    Fields fields(body);
+    const std::string named = fields.text("sid");
+    wire::PutDirectoryGroup group;
+    group.set_sid(std::string(sid));
+    group.set_group(fields.required_text("group"));
+    group.set_note(fields.text("note"));
+    TRY(fields.finish());
+    TRY(core::check_sid("sid", sid));
+    TRY(same_name("sid", sid, named));
+    TRY(core::check_group_name(group.group()));
+    TRY(core::check_text("note", group.note(), kTextBytesMax));
     return group;
 }
 

@@ -16,6 +16,8 @@ namespace smackd::services {
 core::Result<wire::PutUser> user_from_json(std::string_view name, const core::Json& body);
 /// {"description", "members": [user, ...]}; members are sorted and made unique.
 core::Result<wire::PutGroup> group_from_json(std::string_view name, const core::Json& body);
+/// {"group", "note"}
+core::Result<wire::PutDirectoryGroup> directory_group_from_json(std::string_view sid, const core::Json& body);
 /// {"roles": ["server"|"agent"|"public"], "attributes": {..}, "state": "allowed"|"suspended", "generation"}
 core::Result<wire::PutMachine> machine_from_json(std::string_view name, const core::Json& body);
 /// {"subject", "actions": [..], "tenant": "*", "path": "/"}

@@ -40,6 +40,12 @@ Answer create_group(Call& call);
 Answer put_group(Call& call);
 Answer remove_group(Call& call);
 
+// directory.cc
+Answer list_directory_groups(Call& call);
+Answer show_directory_group(Call& call);
+Answer put_directory_group(Call& call);
+Answer remove_directory_group(Call& call);
+
 // machines.cc
 Answer list_machines(Call& call);
 Answer show_machine(Call& call);

@@ -25,8 +25,8 @@ auth::AcceptOutcome KeytabDoor::accept(core::BytesView token, core::BytesView ch
     return outcome;
 }
 
-core::Result<std::string> KeytabDoor::check_password(const std::string& principal,
-                                                     std::string_view password) {
+core::Result<auth::GssPeer> KeytabDoor::check_password(const std::string& principal,
+                                                       std::string_view password) {
     return auth::check_password({.principal = principal,
                                  .password = password,
                                  .keytab_path = config_.keytab_path,

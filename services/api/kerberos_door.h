@@ -20,10 +20,10 @@ class KerberosDoor {
     /// One SPNEGO or Kerberos token from an Authorization header; `channel_binding` as GssAcceptor::accept
     /// takes it.
     virtual auth::AcceptOutcome accept(core::BytesView token, core::BytesView channel_binding) = 0;
-    /// Checks a password at the KDC and the ticket against our keytab; the canonical principal. May take as
-    /// long as a silent KDC makes it. Errors of auth::check_password.
-    virtual core::Result<std::string> check_password(const std::string& principal,
-                                                     std::string_view password) = 0;
+    /// Checks a password at the KDC and a ticket against our keytab. May take as long as a silent KDC makes
+    /// it. Errors of auth::check_password.
+    virtual core::Result<auth::GssPeer> check_password(const std::string& principal,
+                                                       std::string_view password) = 0;
 };
 
 /// Over a keytab file. Each thread works with an acceptor of its own, taken from those that are free: a
@@ -34,8 +34,8 @@ class KeytabDoor final : public KerberosDoor {
     explicit KeytabDoor(auth::AcceptorConfig config) : config_(std::move(config)) {}
 
     auth::AcceptOutcome accept(core::BytesView token, core::BytesView channel_binding) override;
-    core::Result<std::string> check_password(const std::string& principal,
-                                             std::string_view password) override;
+    core::Result<auth::GssPeer> check_password(const std::string& principal,
+                                               std::string_view password) override;
 
  private:
     std::unique_ptr<auth::GssAcceptor> take();

@@ -1,6 +1,7 @@
 #include "services/api/policy_view.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "core/marathon/path_id.h"
@@ -46,12 +47,46 @@ PolicyView::PolicyView(const PolicyRows& rows) {
             if (found != users_.end()) found->second.groups.push_back(group.name());
         }
     }
-    for (auto& [name, user] : users_) std::ranges::sort(user.groups);
+    add_directory(rows);
+    for (auto& [name, user] : users_) {
+        std::ranges::sort(user.groups);
+        const auto repeated = std::ranges::unique(user.groups);
+        user.groups.erase(repeated.begin(), repeated.end());
+    }
     for (const wire::PutRule& row : rows.rules) {
         core::Rule rule = to_rule(row);
         if (rule.check()) rules_.push_back(std::move(rule));
     }
     std::ranges::sort(rules_, {}, &core::Rule::id);
+}
+
+void PolicyView::add_directory(const PolicyRows& rows) {
+    for (const wire::PutDirectoryGroup& row : rows.directory_groups)
+        directory_groups_[row.sid()] = row.group();
+    for (const wire::PutDirectoryUser& row : rows.directory_users) {
+        DirectoryUser& user = directory_users_[row.user()];
+        user.ticket_s = row.ticket_s();
+        user.sids.assign(row.sids().begin(), row.sids().end());
+        std::ranges::sort(user.sids);
+        const auto known = users_.find(row.user());
+        if (known == users_.end()) continue;
+        for (const std::string& sid : user.sids) {
+            const auto listed = directory_groups_.find(sid);
+            if (listed != directory_groups_.end()) known->second.groups.push_back(listed->second);
+        }
+    }
+}
+
+std::vector<std::string> PolicyView::listed_sids(const std::vector<std::string>& sids) const {
+    std::vector<std::string> listed;
+    std::ranges::copy_if(sids, std::back_inserter(listed),
+                         [this](const std::string& sid) { return directory_groups_.contains(sid); });
+    return listed;
+}
+
+const DirectoryUser* PolicyView::directory_user(std::string_view user) const {
+    const auto found = directory_users_.find(user);
+    return found == directory_users_.end() ? nullptr : &found->second;
 }
 
 Result<Subject> PolicyView::admit(std::string_view user, std::string_view principal) const {

@@ -21,6 +21,14 @@ struct PolicyRows {
     std::vector<wire::PutUser> users;
     std::vector<wire::PutGroup> groups;
     std::vector<wire::PutRule> rules;
+    std::vector<wire::PutDirectoryGroup> directory_groups;
+    std::vector<wire::PutDirectoryUser> directory_users;
+};
+
+/// What the last ticket of a user said.
+struct DirectoryUser {
+    int64_t ticket_s = 0;
+    std::vector<std::string> sids;  ///< listed ones, sorted
 };
 
 class PolicyView {
@@ -50,19 +58,28 @@ class PolicyView {
     bool sees(const core::Subject& subject, std::string_view kind, std::string_view key,
               std::string_view tenant = {}) const;
 
-    /// Groups a user is in, sorted.
+    /// Groups a user is in, by name or by the directory, sorted.
     std::vector<std::string> groups_of(std::string_view user) const;
+
+    /// Those of `sids` (sorted) that are listed as groups of a directory.
+    std::vector<std::string> listed_sids(const std::vector<std::string>& sids) const;
+    bool lists_directory() const { return !directory_groups_.empty(); }
+    /// nullptr for a user whom no ticket named in a listed group yet.
+    const DirectoryUser* directory_user(std::string_view user) const;
 
  private:
     struct User {
         bool disabled = false;
         std::vector<std::string> groups;
     };
+    void add_directory(const PolicyRows& rows);
     static bool names(const core::Rule& rule, const core::Subject& subject);
     bool concerns(const core::Subject& subject, std::string_view kind, std::string_view key) const;
 
     std::map<std::string, User, std::less<>> users_;
     std::vector<core::Rule> rules_;
+    std::map<std::string, std::string, std::less<>> directory_groups_;  // SID -> group
+    std::map<std::string, DirectoryUser, std::less<>> directory_users_;
 };
 
 }  // namespace smackd::services

@@ -40,6 +40,10 @@ constexpr Route kRoutes[] = {
     {"GET", "/smack/v1/groups/{name}", kUser, kRead, h::show_group},
     {"PUT", "/smack/v1/groups/{name}", kUser, kWrite, h::put_group},
     {"DELETE", "/smack/v1/groups/{name}", kUser, kWrite, h::remove_group},
+    {"GET", "/smack/v1/directory-groups", kUser, kRead, h::list_directory_groups},
+    {"GET", "/smack/v1/directory-groups/{sid}", kUser, kRead, h::show_directory_group},
+    {"PUT", "/smack/v1/directory-groups/{sid}", kUser, kWrite, h::put_directory_group},
+    {"DELETE", "/smack/v1/directory-groups/{sid}", kUser, kWrite, h::remove_directory_group},
 
     {"GET", "/smack/v1/machines", kUser, kRead, h::list_machines},
     {"POST", "/smack/v1/machines", kUser, kWrite, h::create_machine},

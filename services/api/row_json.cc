@@ -67,6 +67,18 @@ Json to_json(const wire::PutGroup& group) {
     return json;
 }
 
+Json to_json(const wire::PutDirectoryGroup& group) {
+    Json json;
+    json.set("sid", group.sid()).set("group", group.group()).set("note", group.note());
+    return json;
+}
+
+Json to_json(const wire::PutDirectoryUser& user) {
+    Json json;
+    json.set("user", user.user()).set("sids", texts(user.sids())).set("ticket_ms", user.ticket_s() * 1000);
+    return json;
+}
+
 Json to_json(const wire::PutMachine& machine) {
     Json json;
     json.set("name", machine.name()).set("roles", texts(machine.roles()));
@@ -130,6 +142,8 @@ Json to_json(const wire::Deployment& deployment) {
 Json row_to_json(std::string_view kind, core::BytesView row) {
     if (kind == "user") return parsed_to_json<wire::PutUser>(row);
     if (kind == "group") return parsed_to_json<wire::PutGroup>(row);
+    if (kind == "directory_group") return parsed_to_json<wire::PutDirectoryGroup>(row);
+    if (kind == "directory_user") return parsed_to_json<wire::PutDirectoryUser>(row);
     if (kind == "machine") return parsed_to_json<wire::PutMachine>(row);
     if (kind == "rule") return parsed_to_json<wire::PutRule>(row);
     if (kind == "setting") return parsed_to_json<wire::PutSetting>(row);

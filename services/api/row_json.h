@@ -15,6 +15,8 @@ namespace smackd::services {
 
 core::Json to_json(const wire::PutUser& user);
 core::Json to_json(const wire::PutGroup& group);
+core::Json to_json(const wire::PutDirectoryGroup& group);
+core::Json to_json(const wire::PutDirectoryUser& user);
 core::Json to_json(const wire::PutMachine& machine);
 core::Json to_json(const wire::PutRule& rule);
 core::Json to_json(const wire::PutSetting& setting);

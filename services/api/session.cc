@@ -1,5 +1,6 @@
 // Signing in and out: a ticket or password becomes a short-lived token, as JSON or as the dashboard's cookie.
 #include "auth/sealing.h"
+#include "services/api/directory.h"
 #include "services/api/fields.h"
 #include "services/api/handlers.h"
 #include "services/api/principals.h"
@@ -74,6 +75,8 @@ Task<Result<Caller>> admit(Call& call, LoginBody login) {
     if (!proof) co_return refuse(call, std::move(proof.error()));
     call.reply_token = proof->reply_token;
     CO_TRY_ASSIGN(call.view, co_await call.api.cache.current());
+    auto followed = co_await follow_directory(call, *proof);
+    if (!followed) co_return refuse(call, std::move(followed.error()));
     auto caller = SignIn::admit(std::move(*proof), call.view->policy);
     if (!caller) co_return refuse(call, std::move(caller.error()));
     co_return std::move(*caller);

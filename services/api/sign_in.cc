@@ -33,6 +33,18 @@ core::Result<std::string> session_cookie_of(const Request& request, bool tls) {
                              tls ? auth::kSecureSessionCookie : auth::kSessionCookie);
 }
 
+DirectoryWord word_of(auth::GssPeer& peer) {
+    DirectoryWord word;
+    word.signed_in_s = peer.signed_in_s;
+    word.problem = std::move(peer.logon_problem);
+    if (!peer.logon) return word;
+    word.there = true;
+    word.account = std::move(peer.logon->account);
+    word.sids = std::move(peer.logon->group_sids);
+    word.full_name = std::move(peer.logon->full_name);
+    return word;
+}
+
 /// The address without the port: "127.0.0.1:4711" -> "127.0.0.1".
 std::string host_of(std::string_view peer) {
     return std::string(peer.substr(0, peer.rfind(':')));
@@ -114,6 +126,7 @@ Task<SignInResult<Proof>> SignIn::prove_ticket(core::Bytes token, core::Bytes ch
     Proof proof;
     proof.method = SignInMethod::kTicket;
     proof.reply_token = std::move(outcome.token);
+    proof.directory = word_of(outcome.peer);
     auto identified = identify(std::move(proof), outcome.peer.principal);
     if (identified) parts_.metrics.tickets_accepted.add();
     co_return identified;
@@ -156,7 +169,7 @@ Task<SignInResult<Proof>> SignIn::prove_password(std::string user, std::string p
         co_return refuse(RefusalClass::kPassword, std::move(begun.error()), principal);
     }
     KerberosDoor& kerberos = parts_.kerberos;
-    auto checked = co_await parts_.password_workers.run<std::string>(
+    auto checked = co_await parts_.password_workers.run<auth::GssPeer>(
         parts_.loop, [&] { return kerberos.check_password(principal, password); });
     auth::wipe(password);
     if (!checked) {
@@ -169,7 +182,8 @@ Task<SignInResult<Proof>> SignIn::prove_password(std::string user, std::string p
     parts_.metrics.passwords_accepted.add();
     Proof proof;
     proof.method = SignInMethod::kPassword;
-    co_return identify(std::move(proof), *checked);
+    proof.directory = word_of(*checked);
+    co_return identify(std::move(proof), checked->principal);
 }
 
 SignInResult<void> SignIn::check_cross_site(const Request& request, const ConnectionInfo& connection,
@@ -197,6 +211,18 @@ SignInResult<Proof> SignIn::identify(Proof proof, std::string_view principal) co
         error.message = std::format("{} is a {}: the API is for users", principal,
                                     identity->kind == auth::IdentityKind::kMachine ? "machine" : "service");
         return refuse(RefusalClass::kPrincipal, std::move(error), std::string(principal));
+    }
+    // A directory gives tickets for aliases too: for "boss" to whoever has made an account "boss$", or has
+    // taken the name as user principal name. The account is the one name that nobody else can have.
+    if (proof.directory && proof.directory->there &&
+        !auth::is_account_of(proof.directory->account, identity->name)) {
+        return refuse(
+            RefusalClass::kPrincipal,
+            {Errc::kDenied,
+             std::format("{} is another name of the directory's account '{}'; sign in by the account's name",
+                         principal, proof.directory->account),
+             0},
+            std::string(principal));
     }
     proof.identity = std::move(*identity);
     return proof;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,12 +28,23 @@ namespace smackd::services {
 enum class SignInMethod : uint8_t { kTicket, kPassword, kToken, kCookie };
 std::string_view sign_in_method_name(SignInMethod method);
 
+/// What the ticket said of a user in a Windows directory; empty but for the time where the realm is none.
+struct DirectoryWord {
+    int64_t signed_in_s = 0;        ///< at the KDC
+    bool there = false;             ///< the ticket has a signed word, which could be read
+    std::string account;            ///< the directory's name of the user
+    std::vector<std::string> sids;  ///< sorted
+    std::string full_name;
+    std::string problem;  ///< a signed word that could not be read; else empty
+};
+
 /// An authenticated principal; whether the cluster knows them is admit()'s question.
 struct Proof {
     auth::Identity identity;
     SignInMethod method = SignInMethod::kToken;
-    auth::TokenClaims token;  ///< when by token or cookie
-    core::Bytes reply_token;  ///< of a ticket: goes back in WWW-Authenticate and proves us
+    auth::TokenClaims token;                 ///< when by token or cookie
+    core::Bytes reply_token;                 ///< of a ticket: goes back in WWW-Authenticate and proves us
+    std::optional<DirectoryWord> directory;  ///< by ticket or password: fresh from the KDC
 };
 
 /// Whoever makes a request.

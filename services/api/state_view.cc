@@ -54,6 +54,10 @@ Result<ViewPointer> StateCache::load(View& view) {
     for (auto& group : groups) rows.groups.push_back(std::move(group.put));
     TRY_ASSIGN(auto rules, view.rules());
     for (auto& rule : rules) rows.rules.push_back(std::move(rule.put));
+    TRY_ASSIGN(auto directory_groups, view.directory_groups());
+    for (auto& group : directory_groups) rows.directory_groups.push_back(std::move(group.put));
+    TRY_ASSIGN(auto directory_users, view.directory_users());
+    for (auto& user : directory_users) rows.directory_users.push_back(std::move(user.put));
     TRY_ASSIGN(auto revoked, view.revoked_tokens());
     std::vector<wire::RevokeTokens> revocations;
     for (auto& row : revoked) revocations.push_back(std::move(row.put));

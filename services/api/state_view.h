@@ -43,7 +43,8 @@ class StateCache final : public auth::TokenRevocations {
 
     /// The kinds of the feed after which invalidate() is due.
     static std::vector<std::string> kinds() {
-        return {"user", "group", "rule", "token", "cluster", "level", "epoch"};
+        return {"user",    "group", "rule", "directory_group", "directory_user", "token",
+                "cluster", "level", "epoch"};
     }
 
  private:

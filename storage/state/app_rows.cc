@@ -64,8 +64,9 @@ Outcome<void> may_on_app(Writer& writer, core::Action action, const std::string&
     if (actor.kind() != wire::Actor::USER) return refuse(Errc::kDenied, "only users change applications");
     sqlite::Database& state = writer.state();
     TRY_ASSIGN(const std::string user, user_of(state, actor.principal()));
-    TRY_ASSIGN(const auto rules, rules_for(state, user));
-    TRY_ASSIGN(auto groups, groups_of(state, user));
+    const uint32_t level = writer.position().feature_level;
+    TRY_ASSIGN(const auto rules, rules_for(state, user, level));
+    TRY_ASSIGN(auto groups, groups_of(state, user, level));
     return refused(core::authorize(rules, {user, std::move(groups)}, {action, "*", id}));
 }
 

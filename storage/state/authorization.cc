@@ -14,9 +14,9 @@ namespace {
 
 using core::Errc;
 
-/// Set-up and recovery, which no door may ask for.
+/// Set-up, recovery and what tickets say: no door may ask for it.
 bool is_for_system_only(const wire::Change& change) {
-    return change.has_init_cluster() || change.has_raise_epoch();
+    return change.has_init_cluster() || change.has_raise_epoch() || change.has_put_directory_user();
 }
 
 /// What everybody may do to themselves: set the own password, end the own sessions.
@@ -56,18 +56,18 @@ Outcome<std::string> user_of(sqlite::Database& state, const std::string& princip
 
 namespace {
 
-Outcome<void> authorize_user(sqlite::Database& state, const wire::Command& command) {
+Outcome<void> authorize_user(sqlite::Database& state, const wire::Command& command, uint32_t feature_level) {
     const std::string& principal = command.actor().principal();
     TRY_ASSIGN(const std::string user, user_of(state, principal));
     bool admin = false;
     for (const wire::Change& change : command.changes()) {
         if (is_for_system_only(change)) {
-            return refuse(Errc::kDenied, "{} is done by set-up and recovery only", traits_of(change).name);
+            return refuse(Errc::kDenied, "{} is done by smackd itself only", traits_of(change).name);
         }
         TRY_ASSIGN(const bool own, is_own_affair(state, change, principal));
         if (own || admin || asks_itself(change)) continue;
-        TRY_ASSIGN(const auto rules, rules_for(state, user));
-        TRY_ASSIGN(auto groups, groups_of(state, user));
+        TRY_ASSIGN(const auto rules, rules_for(state, user, feature_level));
+        TRY_ASSIGN(auto groups, groups_of(state, user, feature_level));
         TRY(refused(core::authorize(rules, {user, std::move(groups)}, {core::Action::kAdmin, "*", "/"})));
         admin = true;
     }
@@ -108,7 +108,7 @@ Outcome<void> authorize(sqlite::Database& state, const wire::Command& command, u
         case wire::Actor::SYSTEM:
             return {};
         case wire::Actor::USER:
-            return authorize_user(state, command);
+            return authorize_user(state, command, feature_level);
         case wire::Actor::MACHINE:
             return authorize_machine(state, command, feature_level);
         case wire::Actor::TASK:

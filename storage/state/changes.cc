@@ -48,10 +48,11 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
         case Body::kRevokeTokens:
             return revoke_tokens(writer, change.revoke_tokens());
         case Body::kPutDirectoryGroup:
+            return put_directory_group(writer, change.put_directory_group());
         case Body::kRemoveDirectoryGroup:
+            return remove_directory_group(writer, change.remove_directory_group());
         case Body::kPutDirectoryUser:
-            // Above kFeatureLevelMax: apply stops before such a command. Level 3 went by without them.
-            return refuse(core::Errc::kUnsupported, "groups of a directory: need feature level 5");
+            return put_directory_user(writer, change.put_directory_user());
         case Body::kPutApp:
             return put_app(writer, change.put_app());
         case Body::kRemoveApp:

@@ -29,6 +29,13 @@ Outcome<void> remove_group(Writer& writer, const wire::RemoveGroup& change);
 Outcome<void> put_rule(Writer& writer, const wire::PutRule& change);
 Outcome<void> remove_rule(Writer& writer, const wire::RemoveRule& change);
 
+Outcome<void> put_directory_group(Writer& writer, const wire::PutDirectoryGroup& change);
+Outcome<void> remove_directory_group(Writer& writer, const wire::RemoveDirectoryGroup& change);
+Outcome<void> put_directory_user(Writer& writer, const wire::PutDirectoryUser& change);
+/// What the directory groups of a group or user that goes have left.
+Outcome<void> forget_group_in_directory(Writer& writer, const std::string& group);
+Outcome<void> forget_user_in_directory(Writer& writer, const std::string& user);
+
 Outcome<void> put_principal(Writer& writer, const wire::PutPrincipal& change);
 Outcome<void> remove_principal(Writer& writer, const wire::RemovePrincipal& change);
 Outcome<void> put_secret(Writer& writer, const wire::PutSecret& change);

@@ -7,13 +7,16 @@
 namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
-inline constexpr uint32_t kFeatureLevelMax = 4;
+inline constexpr uint32_t kFeatureLevelMax = 5;
 /// Applications and all that belongs to them.
 inline constexpr uint32_t kLevelOfApps = 4;
+/// Groups of a directory, and who is in them.
+inline constexpr uint32_t kLevelOfDirectoryGroups = 5;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;
 inline constexpr int kMembersPerGroupMax = 4096;
+inline constexpr int kDirectoryGroupsMax = 1024;
 inline constexpr int kRolesPerMachineMax = 16;
 inline constexpr int kAttributesPerMachineMax = 64;
 /// How long a node may renew its certificate without a Kerberos proof (no KDC answers).

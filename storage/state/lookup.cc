@@ -12,7 +12,7 @@ struct KindQuery {
     const char* sql;
     uint32_t level = 1;  // feature level at which there are such rows
 };
-constexpr std::array<KindQuery, 16> kVersions = {{
+constexpr std::array<KindQuery, 20> kVersions = {{
     {"cluster", "SELECT version FROM cluster WHERE ? = ''"},
     {"machine", "SELECT version FROM machines WHERE name = ?"},
     {"node", "SELECT version FROM nodes WHERE node_id = CAST(? AS INTEGER)"},
@@ -30,7 +30,25 @@ constexpr std::array<KindQuery, 16> kVersions = {{
     {"deployment", "SELECT version FROM deployments WHERE id = ?", kLevelOfApps},
     {"task", "SELECT version FROM tasks WHERE id = ?", kLevelOfApps},
     {"capacity", "SELECT version FROM capacities WHERE node_id = CAST(? AS INTEGER)", kLevelOfApps},
+    {"directory_group", "SELECT version FROM directory_groups WHERE sid = ?", kLevelOfDirectoryGroups},
+    {"directory_user", "SELECT version FROM directory_users WHERE name = ?", kLevelOfDirectoryGroups},
 }};
+
+// The directory's tables came with feature level 5.
+constexpr const char* kGroupsBeforeDirectory =
+    "SELECT group_name FROM group_members WHERE user_name = ?1 ORDER BY group_name";
+constexpr const char* kGroups =
+    "SELECT group_name FROM group_members WHERE user_name = ?1 UNION "
+    "SELECT group_name FROM directory_members JOIN directory_groups USING(sid) WHERE user_name = ?1 "
+    "ORDER BY group_name";
+constexpr const char* kRulesBeforeDirectory =
+    "SELECT id, subject, actions, tenant, path FROM rules WHERE subject IN ('user:*', 'user:' || ?1) "
+    "OR subject IN (SELECT 'group:' || group_name FROM group_members WHERE user_name = ?1) ORDER BY id";
+constexpr const char* kRules =
+    "SELECT id, subject, actions, tenant, path FROM rules WHERE subject IN ('user:*', 'user:' || ?1) "
+    "OR subject IN (SELECT 'group:' || group_name FROM group_members WHERE user_name = ?1 UNION "
+    "SELECT 'group:' || group_name FROM directory_members JOIN directory_groups USING(sid) "
+    "WHERE user_name = ?1) ORDER BY id";
 
 }  // namespace
 
@@ -50,11 +68,10 @@ core::Result<std::string> cluster_realm(sqlite::Database& state) {
     return found ? std::string(cursor.row().text(0)) : std::string();
 }
 
-core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::string_view user) {
+core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::string_view user,
+                                                 uint32_t feature_level) {
     std::vector<std::string> groups;
-    TRY_ASSIGN(
-        auto cursor,
-        state.query("SELECT group_name FROM group_members WHERE user_name = ? ORDER BY group_name", {user}));
+    TRY_ASSIGN(auto cursor, state.query(feature_level < kLevelOfDirectoryGroups ? kGroupsBeforeDirectory : kGroups, {user}));
     while (true) {
         TRY_ASSIGN(const bool more, cursor.next());
         if (!more) return groups;
@@ -62,15 +79,10 @@ core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::s
     }
 }
 
-core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user) {
+core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user,
+                                                uint32_t feature_level) {
     std::vector<core::Rule> rules;
-    TRY_ASSIGN(
-        auto cursor,
-        state.query(
-            "SELECT id, subject, actions, tenant, path FROM rules WHERE subject IN ('user:*', 'user:' || ?1) "
-            "OR subject IN (SELECT 'group:' || group_name FROM group_members WHERE user_name = ?1) "
-            "ORDER BY id",
-            {user}));
+    TRY_ASSIGN(auto cursor, state.query(feature_level < kLevelOfDirectoryGroups ? kRulesBeforeDirectory : kRules, {user}));
     while (true) {
         TRY_ASSIGN(const bool more, cursor.next());
         if (!more) return rules;

@@ -18,9 +18,12 @@ core::Result<std::optional<uint64_t>> row_version(sqlite::Database& state, std::
 /// The realm of the cluster; empty before InitCluster.
 core::Result<std::string> cluster_realm(sqlite::Database& state);
 
-core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::string_view user);
+/// The groups that name `user` as a member, and those whose directory group their last ticket named; by name.
+core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::string_view user,
+                                                 uint32_t feature_level);
 /// The rules that can grant `user` something, by id.
-core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user);
+core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user,
+                                                uint32_t feature_level);
 
 /// "view,launch" <-> bits of core::Action, always in the order of the bits.
 std::string actions_to_text(uint8_t actions);

@@ -53,7 +53,9 @@ Outcome<void> write_group(Writer& writer, wire::PutGroup group) {
 }
 
 Outcome<void> leave_groups(Writer& writer, const std::string& user) {
-    TRY_ASSIGN(const auto groups, groups_of(writer.state(), user));
+    TRY_ASSIGN(const auto groups,
+               texts(writer.state(),
+                     "SELECT group_name FROM group_members WHERE user_name = ? ORDER BY group_name", user));
     for (const std::string& name : groups) {
         wire::PutGroup group;
         group.set_name(name);
@@ -107,6 +109,7 @@ Outcome<void> remove_user(Writer& writer, const wire::RemoveUser& change) {
     if (rows == 0) return refuse(Errc::kNotFound, "no user '{}'", change.name().substr(0, 64));
     if (!SMACK_BUG("removed_user_keeps_groups")) TRY(leave_groups(writer, change.name()));
     TRY(remove_rules_of(writer, "user:" + change.name()));
+    TRY(forget_user_in_directory(writer, change.name()));
     TRY(writer.state().run("DELETE FROM users WHERE name = ?", {change.name()}));
     TRY(writer.emit({.kind = "user", .key = change.name(), .removed = true}));
     return {};
@@ -128,6 +131,7 @@ Outcome<void> remove_group(Writer& writer, const wire::RemoveGroup& change) {
                writer.state().integer("SELECT count(*) FROM groups WHERE name = ?", {change.name()}));
     if (rows == 0) return refuse(Errc::kNotFound, "no group '{}'", change.name().substr(0, 64));
     TRY(remove_rules_of(writer, "group:" + change.name()));
+    TRY(forget_group_in_directory(writer, change.name()));
     TRY(writer.state().run("DELETE FROM group_members WHERE group_name = ?", {change.name()}));
     TRY(writer.state().run("DELETE FROM groups WHERE name = ?", {change.name()}));
     TRY(writer.emit({.kind = "group", .key = change.name(), .removed = true}));

@@ -64,6 +64,10 @@ class View {
     core::Result<Rows<wire::PutGroup>> groups();
     core::Result<MaybeRow<wire::PutGroup>> group(std::string_view name);
     core::Result<std::vector<std::string>> groups_of(std::string_view user);
+    /// Nothing below feature level 5. The users' rows without full_name.
+    core::Result<Rows<wire::PutDirectoryGroup>> directory_groups();
+    core::Result<MaybeRow<wire::PutDirectoryGroup>> directory_group(std::string_view sid);
+    core::Result<Rows<wire::PutDirectoryUser>> directory_users();
     core::Result<Rows<wire::PutRule>> rules();
     core::Result<MaybeRow<wire::PutRule>> rule(std::string_view id);
     /// For core::authorize: all rules, and those that can grant `user` something.

@@ -139,6 +139,17 @@ CREATE TABLE capacities(                -- what nodes have for tasks
 );
 )sql";
 
+// Level 5: groups of a Windows directory, and which of them each user's last ticket named.
+constexpr const char* kLevel5 = R"sql(
+CREATE TABLE directory_groups(
+    sid TEXT PRIMARY KEY, group_name TEXT NOT NULL, note TEXT NOT NULL, version INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE directory_users(name TEXT PRIMARY KEY, ticket_s INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE directory_members(
+    user_name TEXT NOT NULL, sid TEXT NOT NULL, PRIMARY KEY(user_name, sid)
+) WITHOUT ROWID;
+)sql";
+
 core::Result<void> create(sqlite::Database& database, const char* tables) {
     TRY_ASSIGN(const int64_t found,
                database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'position'"));
@@ -166,6 +177,7 @@ core::Result<void> migrate(sqlite::Database& database, uint32_t level) {
     SMACK_ASSERT(level >= 2 && level <= kFeatureLevelMax);
     if (level == 2) return database.execute(kLevel2);
     if (level == kLevelOfApps) return database.execute(kLevel4);
+    if (level == kLevelOfDirectoryGroups) return database.execute(kLevel5);
     return {};
 }
 
@@ -198,6 +210,10 @@ const std::vector<TableQuery>& state_tables() {
         {"audit", "SELECT * FROM audit ORDER BY revision"},
         {"feed", "SELECT * FROM feed ORDER BY revision"},
         {"results", "SELECT * FROM results ORDER BY client, sequence"},
+        {"node_ids", "SELECT * FROM node_ids", 2},
+        {"directory_groups", "SELECT * FROM directory_groups ORDER BY sid", 5},
+        {"directory_users", "SELECT * FROM directory_users ORDER BY name", 5},
+        {"directory_members", "SELECT * FROM directory_members ORDER BY user_name, sid", 5},
     };
     return tables;
 }

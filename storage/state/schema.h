@@ -1,6 +1,7 @@
 // The tables of the three files, and the migrations between feature levels.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 

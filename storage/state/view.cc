@@ -58,6 +58,15 @@ Row<wire::PutGroup> read_group(const Statement& row) {
     return group;
 }
 
+Row<wire::PutDirectoryGroup> read_directory_group(const Statement& row) {
+    Row<wire::PutDirectoryGroup> group;
+    group.put.set_sid(string(row, 0));
+    group.put.set_group(string(row, 1));
+    group.put.set_note(string(row, 2));
+    group.version = row.number(3);
+    return group;
+}
+
 Row<wire::PutRule> read_rule(const Statement& row) {
     Row<wire::PutRule> rule;
     rule.put.set_id(string(row, 0));
@@ -201,7 +210,45 @@ core::Result<MaybeRow<wire::PutGroup>> View::group(std::string_view name) {
 }
 
 core::Result<std::vector<std::string>> View::groups_of(std::string_view user) {
-    return state::groups_of(*database_, user);
+    return state::groups_of(*database_, user, point_.feature_level);
+}
+
+core::Result<Rows<wire::PutDirectoryGroup>> View::directory_groups() {
+    if (point_.feature_level < kLevelOfDirectoryGroups) return Rows<wire::PutDirectoryGroup>();
+    return collect<Row<wire::PutDirectoryGroup>>(
+        database_->query("SELECT sid, group_name, note, version FROM directory_groups ORDER BY sid"),
+        read_directory_group);
+}
+
+core::Result<MaybeRow<wire::PutDirectoryGroup>> View::directory_group(std::string_view sid) {
+    if (point_.feature_level < kLevelOfDirectoryGroups) return MaybeRow<wire::PutDirectoryGroup>();
+    return first<Row<wire::PutDirectoryGroup>>(
+        database_->query("SELECT sid, group_name, note, version FROM directory_groups WHERE sid = ?", {sid}),
+        read_directory_group);
+}
+
+core::Result<Rows<wire::PutDirectoryUser>> View::directory_users() {
+    Rows<wire::PutDirectoryUser> users;
+    if (point_.feature_level < kLevelOfDirectoryGroups) return users;
+    TRY_ASSIGN(users,
+               collect<Row<wire::PutDirectoryUser>>(
+                   database_->query("SELECT name, ticket_s, version FROM directory_users ORDER BY name"),
+                   [](const Statement& row) {
+                       Row<wire::PutDirectoryUser> user;
+                       user.put.set_user(string(row, 0));
+                       user.put.set_ticket_s(row.integer(1));
+                       user.version = row.number(2);
+                       return user;
+                   }));
+    for (auto& user : users) {
+        TRY_ASSIGN(const auto sids,
+                   collect<std::string>(
+                       database_->query("SELECT sid FROM directory_members WHERE user_name = ? ORDER BY sid",
+                                        {user.put.user()}),
+                       [](const Statement& row) { return string(row, 0); }));
+        for (const std::string& sid : sids) user.put.add_sids(sid);
+    }
+    return users;
 }
 
 // Column `note` came with feature level 2.
@@ -234,7 +281,7 @@ core::Result<std::vector<core::Rule>> View::policy() {
 }
 
 core::Result<std::vector<core::Rule>> View::policy_for(std::string_view user) {
-    return rules_for(*database_, user);
+    return rules_for(*database_, user, point_.feature_level);
 }
 
 core::Result<Rows<wire::PutMachine>> View::machines() {

@@ -41,5 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           [](std::string_view id, const Json& json) { return services::rule_from_json(id, json); });
     check(*body, "name",
           [](std::string_view name, const Json& json) { return services::machine_from_json(name, json); });
+    check(*body, "sid", [](std::string_view sid, const Json& json) {
+        return services::directory_group_from_json(sid, json);
+    });
     return 0;
 }

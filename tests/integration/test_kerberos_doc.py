@@ -3,6 +3,7 @@ FreeIPA's tools do."""
 
 import os
 import re
+import time
 
 from harness import ROOT, need_tool, wait_until
 from site_realms import MitKdc, SambaDc, krb5_conf
@@ -93,10 +94,61 @@ def test_active_directory():
             SambaDc.need()
             typist.units = {"samba-ad-dc": (SambaDc.DAEMON, SambaDc.ready(world["dc"]))}
             for command in (SambaDc.provision(realm, world["dc"].address, PASSWORD), "systemctl start samba-ad-dc",
-                            f"samba-tool user create boss {PASSWORD}", f"samba-tool user create carol {PASSWORD}"):
+                            *[f"samba-tool user create {name} {PASSWORD}" for name in ("boss", "carol", "erin", "mallory")]):
                 typist.type("dc", command)
             typed = typist.type_section(DOCUMENT, "Active Directory")
-            assert "boss@AD.EXAMPLE" in said(typed, "smackd whoami")
+            who = said(typed, "smackd whoami")
+            assert "carol@AD.EXAMPLE" in who and "ops" in who, who
             wait_until(lambda: "n2" in typist.type("desk", "smackd node list"), 10, "the agent")
+            groups_decide(typist)
+            accounts_count(typist)
         finally:
             typist.close()
+
+
+def as_user(typist, name, *commands):
+    """With a new ticket: what the last of the commands answers."""
+    typist.type("desk", f"kinit {name}")
+    for command in commands[:-1]:
+        typist.type("desk", command)
+    return typist["desk"].type(commands[-1], PASSWORD)
+
+
+def groups_decide(typist):
+    """Who may do what by a group of the directory, and when that ends."""
+    stranger = as_user(typist, "erin", "smackd status")
+    assert stranger.code == 1 and "this cluster has no user 'erin'" in stranger.err, stranger
+    as_user(typist, "boss", "smackd user add erin", "smackd policy add ops-admin group:ops --allow admin")
+    # Within the policy's own check, and within apply.
+    member = as_user(typist, "carol", "smackd group add made-by-carol")
+    other = as_user(typist, "erin", "smackd group add made-by-erin")
+    assert member.code == 0, member
+    assert other.code == 1 and "admin" in other.err, other
+    password = typist["desk"].type("smackd login --user carol --password-stdin && smackd whoami", PASSWORD)
+    assert password.code == 0 and "ops" in password.out, password
+    typist.type("desk", "smackd logout")
+
+    # Taken out in the directory, a new ticket takes the right away, and an old one does not bring it back.
+    typist.type("desk", "kinit carol && cp $HOME/krb5cc $HOME/before")
+    time.sleep(1.1)  # tickets tell seconds apart
+    typist.type("dc", "samba-tool group removemembers smack-ops carol")
+    assert as_user(typist, "carol", "smackd status").code == 1
+    before = typist["desk"].type("KRB5CCNAME=FILE:$HOME/before smackd status", PASSWORD)
+    assert before.code == 1, before
+    time.sleep(1.1)
+    typist.type("dc", "samba-tool group addmembers smack-ops carol")
+    assert as_user(typist, "carol", "smackd status").code == 0
+
+    # No longer mapped, it gives nothing to the same ticket.
+    typist.type("desk", "cp $HOME/krb5cc $HOME/member")
+    assert as_user(typist, "boss", f"smackd group unmap {typist.sid}").code == 0
+    after = typist["desk"].type("KRB5CCNAME=FILE:$HOME/member smackd status", PASSWORD)
+    assert after.code == 1, after
+
+
+def accounts_count(typist):
+    """A directory gives mallory a ticket for any name that mallory's account has taken."""
+    as_user(typist, "boss", "smackd user add dave")
+    typist.type("dc", "samba-tool user rename mallory --upn=dave@AD.EXAMPLE")
+    alias = as_user(typist, "dave", "smackd whoami")
+    assert alias.code == 1 and "another name of the directory's account 'mallory'" in alias.err, alias

@@ -9,7 +9,9 @@ namespace {
 
 const std::vector<Column> kGroupColumns{
     {"NAME", "name"}, {"MEMBERS", "members"}, {"DESCRIPTION", "description"}};
+const std::vector<Column> kMappedColumns{{"SID", "sid"}, {"GROUP", "group"}, {"NOTE", "note"}};
 const Positional kName{"NAME", "the group's name"};
+const Positional kSid{"SID", "of the directory's group: S-1-5-21-..."};
 
 // The group as it is, or nothing when there is none.
 core::Result<std::optional<core::Json>> find_group(ApiClient& client, const std::string& name) {
@@ -79,6 +81,36 @@ core::Result<void> group_remove(Context& context) {
     return {};
 }
 
+core::Result<void> group_map(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    const std::string sid = context.arguments.value("SID");
+    core::Json body = core::Json::object();
+    body.set("group", context.arguments.value("NAME")).set("note", context.arguments.value("--note"));
+    TRY_ASSIGN(core::Json answer, client->call("PUT", resource("directory-groups", sid), std::move(body)));
+    context.output.say(
+        std::format("Members of {} are in group {} from their next sign-in with a new ticket on.", sid,
+                    context.arguments.value("NAME")));
+    context.output.document(answer);
+    return {};
+}
+
+core::Result<void> group_unmap(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    const std::string sid = context.arguments.value("SID");
+    TRY(client->call("DELETE", resource("directory-groups", sid), std::nullopt));
+    context.output.say(std::format("{} means nothing here any more.", sid));
+    context.output.document(core::Json::object().set("removed", sid));
+    return {};
+}
+
+core::Result<void> group_mapped(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    TRY_ASSIGN(core::Json answer, client->get("/smack/v1/directory-groups"));
+    context.output.table("directory_groups", answer["directory_groups"], kMappedColumns,
+                         "No group of a directory is mapped.");
+    return {};
+}
+
 }  // namespace
 
 std::vector<Command> group_commands() {
@@ -97,6 +129,24 @@ std::vector<Command> group_commands() {
          {kName, {"USER", "who is no longer a member", false, true}},
          with_server_options(),
          group_remove},
+        {"group map",
+         "takes the members of a group in Active Directory into this group",
+         "smackd group map ops S-1-5-21-1004336348-1177238915-682003330-1104 --note smack-ops",
+         {kName, kSid},
+         with_server_options({{"--note", "TEXT", "the directory's own name of it, for people"}}),
+         group_map},
+        {"group unmap",
+         "forgets a group of the directory; who was in by it is out at once",
+         "smackd group unmap S-1-5-21-1004336348-1177238915-682003330-1104",
+         {kSid},
+         with_server_options(),
+         group_unmap},
+        {"group mapped",
+         "lists the directory's groups that mean something here",
+         "smackd group mapped",
+         {},
+         with_server_options(),
+         group_mapped},
     };
 }
 

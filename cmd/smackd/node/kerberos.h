@@ -14,8 +14,8 @@ class NodeKerberos final : public services::KerberosDoor {
     auth::AcceptOutcome accept(core::BytesView token, core::BytesView channel_binding) override {
         return tickets_.accept(token, channel_binding);
     }
-    core::Result<std::string> check_password(const std::string& principal,
-                                             std::string_view password) override {
+    core::Result<auth::GssPeer> check_password(const std::string& principal,
+                                               std::string_view password) override {
         return passwords_.check_password(principal, password);
     }
 

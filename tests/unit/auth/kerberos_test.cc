@@ -253,7 +253,9 @@ TEST_CASE("passwords are checked at the KDC, and the KDC against our key") {
     };
     const auto good = check("alice@SMACK.TEST", TestRealm::kPassword);
     if (!good) FAIL(good.error().message);
-    CHECK(*good == "alice@SMACK.TEST");
+    CHECK(good->principal == "alice@SMACK.TEST");
+    CHECK(good->service == "HTTP/localhost@SMACK.TEST");
+    CHECK_FALSE(good->logon);  // the embedded realm is no directory
     const auto wrong = check("alice@SMACK.TEST", "wrong");
     REQUIRE_FALSE(wrong);
     CHECK(wrong.error().code == core::Errc::kUnauthenticated);
@@ -273,6 +275,11 @@ TEST_CASE("passwords are checked at the KDC, and the KDC against our key") {
     const auto dead = auth::check_password({"x@DEAD.TEST", "x", home.http, "HTTP/localhost@SMACK.TEST"});
     REQUIRE_FALSE(dead);
     CHECK(dead.error().code == core::Errc::kUnavailable);
+    const auto unnamed =
+        auth::check_password({"x@UNNAMED.TEST", "x", home.http, "HTTP/localhost@SMACK.TEST"});
+    REQUIRE_FALSE(unnamed);
+    CHECK(unnamed.error().code == core::Errc::kUnavailable);
+    CHECK(unnamed.error().message.contains("cannot be looked up"));
 }
 
 TEST_CASE("a fake KDC that knows a password of its own is refused") {

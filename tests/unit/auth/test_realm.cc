@@ -44,6 +44,7 @@ KerberosEnvironment::KerberosEnvironment() {
         listens()[realm] = "127.0.0.1:" + std::to_string(free_port());
         text += std::string("  ") + realm + " = {\n kdc = " + listens()[realm] + "\n}\n";
     }
+    text += "  UNNAMED.TEST = {\n kdc = kdc..invalid\n}\n";  // a name that nobody can look up
     std::ofstream(krb5_conf) << text;
     set_kerberos_environment(krb5_conf);
 }

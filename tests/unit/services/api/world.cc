@@ -70,15 +70,21 @@ auth::AcceptOutcome PlayedKerberos::accept(core::BytesView token, core::BytesVie
         outcome.reason = auth::RefusalReason::kClockSkew;
     } else {
         outcome.state = auth::AcceptOutcome::State::kComplete;
+        outcome.peer = peers[std::string(token)];
         outcome.peer.principal = std::string(token);
     }
     return outcome;
 }
 
-Result<std::string> PlayedKerberos::check_password(const std::string& principal, std::string_view password) {
+Result<auth::GssPeer> PlayedKerberos::check_password(const std::string& principal,
+                                                     std::string_view password) {
     ++password_checks;
     const auto found = passwords.find(principal);
-    if (found != passwords.end() && found->second == password) return principal;
+    if (found != passwords.end() && found->second == password) {
+        auth::GssPeer peer = peers[principal];
+        peer.principal = principal;
+        return peer;
+    }
     return core::fail(Errc::kUnauthenticated, "user or password is wrong");
 }
 

@@ -60,10 +60,11 @@ class FakeStateDoor final : public services::StateDoor {
 class PlayedKerberos final : public services::KerberosDoor {
  public:
     auth::AcceptOutcome accept(core::BytesView token, core::BytesView channel_binding) override;
-    core::Result<std::string> check_password(const std::string& principal,
-                                             std::string_view password) override;
+    core::Result<auth::GssPeer> check_password(const std::string& principal,
+                                               std::string_view password) override;
 
     std::map<std::string, std::string> passwords;
+    std::map<std::string, auth::GssPeer> peers;  ///< what tickets say beyond the principal
     int password_checks = 0;
 };
 
