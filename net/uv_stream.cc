@@ -115,9 +115,11 @@ UvStream::~UvStream() {
 // libuv cannot give up a handle's descriptor, so a second one of the same socket goes on.
 core::Result<void> UvStream::detach() {
     SMACK_ASSERT(reading_ == nullptr && writing_ == nullptr);
-    if (handle_->handle.type != UV_TCP) return core::fail(Errc::kUnsupported, "only TCP moves to another loop");
+    if (handle_->handle.type != UV_TCP)
+        return core::fail(Errc::kUnsupported, "only TCP moves to another loop");
     int descriptor = -1;
-    if (int status = uv_fileno(&handle_->handle, &descriptor); status != 0) return fail_uv(status, "moving a stream");
+    if (int status = uv_fileno(&handle_->handle, &descriptor); status != 0)
+        return fail_uv(status, "moving a stream");
     detached_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
     if (detached_ < 0) return core::fail_errno(errno, "moving a stream");
     handle_.reset();
@@ -134,7 +136,8 @@ core::Result<void> UvStream::attach(Loop& loop) {
     }
     handle_->owner = this;
     handle_->handle.data = handle_.get();
-    if (int status = uv_tcp_open(&handle_->tcp, detached_); status != 0) return fail_uv(status, "moving a stream");
+    if (int status = uv_tcp_open(&handle_->tcp, detached_); status != 0)
+        return fail_uv(status, "moving a stream");
     detached_ = -1;
     return {};
 }

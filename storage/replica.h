@@ -67,9 +67,10 @@ struct Alarm {
 struct ReplicaStatus {
     ReplicaRole role = ReplicaRole::kUnavailable;
     core::Term term;
-    uint64_t epoch = 0;      ///< new beginnings by recover() on this disk
-    core::NodeId leader;     ///< 0 when unknown
-    core::Index last_index;  ///< last entry in the log
+    uint64_t epoch = 0;       ///< 0, or which new beginning by recover() this disk is of
+    uint64_t recoveries = 0;  ///< how many there were
+    core::NodeId leader;      ///< 0 when unknown
+    core::Index last_index;   ///< last entry in the log
     core::Index commit_index;
     core::Index applied_index;
     core::Duration since_leader_contact{0};  ///< 0 on the leader
@@ -100,10 +101,11 @@ class Replica {
     static core::Result<RecoveryReport> survey(const ReplicaOptions& options, core::Disk& disk);
     /// Offline: makes `self` the only voter on what is on this disk, and accepts what is lost of it. Entries
     /// the log holds count as committed and are applied; the last of them raises the epoch. Messages of
-    /// servers that know nothing of it are refused from then on. May be repeated when it was interrupted.
+    /// servers that know nothing of it, or of another one, are refused from then on. May be repeated when it
+    /// was interrupted. `random` marks this recovery.
     /// Blocks. kNotFound when nothing is here, kCorrupt when neither log nor state is usable.
     static core::Result<RecoveryReport> recover(const ReplicaOptions& options, core::Disk& disk, Fsm& fsm,
-                                                const Server& self);
+                                                const Server& self, core::Random& random);
 
     /// Writes the first configuration into an empty directory; kConflict when it holds a log already.
     virtual core::Result<void> bootstrap(const std::vector<Server>& servers) = 0;

@@ -270,10 +270,12 @@ Result<Renewal> renew_certificate(const DataDirectory& directory, const std::str
     TRY_ASSIGN(const NodeIdentity identity, read_identity(directory));
     TRY_ASSIGN(const TlsIdentity current, read_node_identity(directory));
     TRY_ASSIGN(const std::string ca_pem, read_ca(directory));
-    // An expired certificate proves nothing any more. The keytab does, and the key that the cluster knows:
-    // this is joining again. Else the same next key until the answer is on disk: an answer that was lost is
-    // given again.
-    const bool expired = net::SystemClock().wall().unix_ms >= current.not_after_ms;
+    // An expired certificate proves nothing any more, nor does one of a clock that was ahead. The keytab
+    // does, and the key that the cluster knows: this is joining again. Else the same next key until the
+    // answer is on disk: an answer that was lost is given again.
+    const auto decision =
+        auth::decide_renewal(current.not_before_ms, current.not_after_ms, net::SystemClock().wall(), 0);
+    const bool expired = decision.action == auth::RenewalDecision::Action::kExpired;
     const std::string next_path = key_path(directory) + ".next";
     std::string next_key = current.key_pem;
     if (!expired) {

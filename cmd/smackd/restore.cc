@@ -15,6 +15,7 @@
 #include "core/names.h"
 #include "net/posix_disk.h"
 #include "net/system_clock.h"
+#include "net/system_random.h"
 #include "services/backup/backup_extract.h"
 #include "services/backup/backup_writer.h"
 #include "services/setup/setup.h"
@@ -267,8 +268,10 @@ Result<core::Revision> Restoring::begin_log(const NodeIdentity& identity) {
     storage::ReplicaOptions options;
     options.self = core::NodeId{identity.node_id};
     options.directory = staged_.raft();
-    auto recovered = storage::Replica::recover(
-        options, disk_, *machine_, {options.self, plan_.cluster_address, storage::ServerRole::kVoter});
+    net::SystemRandom random;
+    auto recovered =
+        storage::Replica::recover(options, disk_, *machine_,
+                                  {options.self, plan_.cluster_address, storage::ServerRole::kVoter}, random);
     if (!recovered) return core::pass(std::move(recovered), "beginning the log");
     return recovered->revision;
 }

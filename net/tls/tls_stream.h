@@ -64,10 +64,10 @@ class TlsStream final : public Stream, public TlsSession {
     core::Bytes input_;                  // received, not yet taken by mbedTLS
     size_t input_used_ = 0;
     bool input_ended_ = false;
-    bool read_once_ = false;  // application data has been received
-    core::Bytes output_;      // produced, not yet sent
+    bool read_once_ = false;         // application data has been received
+    core::Bytes output_;             // produced, not yet sent
     std::optional<Semaphore> wire_;  // who writes to raw_: the writer, or a reader with an alert to send
-    std::string refusal_;     // why the peer's certificate does not pass
+    std::string refusal_;            // why the peer's certificate does not pass
     std::string alpn_;
     std::string server_name_;
     const OwnCertificate* own_ = nullptr;

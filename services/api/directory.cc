@@ -27,11 +27,11 @@ struct DirectoryGroups {
         return directory_group_from_json(key, body);
     }
     static void put(wire::Command& command, Put row) {
-        command.set_feature_level(kDirectoryFeatureLevel);
+        command.set_feature_level(storage::state::kLevelOfDirectoryGroups);
         *command.add_changes()->mutable_put_directory_group() = std::move(row);
     }
     static void remove(wire::Command& command, const std::string& key) {
-        command.set_feature_level(kDirectoryFeatureLevel);
+        command.set_feature_level(storage::state::kLevelOfDirectoryGroups);
         command.add_changes()->mutable_remove_directory_group()->set_sid(key);
     }
 };
@@ -42,7 +42,7 @@ std::unexpected<SignInRefusal> refuse(RefusalClass reason, Error error, const Pr
 
 wire::Command command_of(const Proof& proof, const std::vector<std::string>& listed) {
     wire::Command command;
-    command.set_feature_level(kDirectoryFeatureLevel);
+    command.set_feature_level(storage::state::kLevelOfDirectoryGroups);
     command.mutable_actor()->set_kind(wire::Actor::SYSTEM);
     command.mutable_actor()->set_principal("smackd");
     command.mutable_actor()->set_door("sign-in");

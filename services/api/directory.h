@@ -6,7 +6,6 @@
 
 namespace smackd::services {
 
-inline constexpr uint32_t kDirectoryFeatureLevel = 5;
 /// A newer ticket that names the same groups is kept when it is newer by this much: so an older one that
 /// names others does not count any more, and a client with a new ticket for each request does not write each
 /// time.

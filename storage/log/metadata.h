@@ -17,9 +17,21 @@ struct Metadata {
     core::NodeId vote;       ///< 0: none in this term
     uint64_t voters = 0;     ///< voters of the newest configuration seen; 0 before the first
     core::Term damage_term;  ///< acknowledged entries of terms up to here may be missing; 0: none are
-    uint64_t epoch = 0;      ///< new beginnings by `recover`; peers with another number are refused
+    uint64_t epoch = 0;      ///< of the last `recover` (below); peers of another one are refused
     bool operator==(const Metadata&) const = default;
 };
+
+// An epoch is the number of new beginnings by `recover` and, below it, a mark drawn at the last one: two
+// servers that were recovered apart from each other count alike and are told apart by their marks.
+
+/// How many new beginnings there were.
+constexpr uint64_t recoveries_of(uint64_t epoch) {
+    return epoch >> 32;
+}
+/// The epoch of one more.
+constexpr uint64_t next_epoch(uint64_t epoch, uint32_t mark) {
+    return (recoveries_of(epoch) + 1) << 32 | mark;
+}
 
 class MetadataStore {
  public:

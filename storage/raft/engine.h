@@ -106,7 +106,7 @@ class Engine {
     core::Duration since_leader_contact() const;
     /// Non-zero: entries acknowledged here in terms up to this may be missing; no vote is given.
     core::Term damage_term() const { return metadata_->value().damage_term; }
-    /// New beginnings by `recover`.
+    /// Metadata::epoch.
     uint64_t epoch() const { return metadata_->value().epoch; }
     const std::optional<core::Error>& disk_trouble() const { return writer_->trouble(); }
     uint64_t log_bytes() const { return memory_.bytes(); }
@@ -164,6 +164,7 @@ class Engine {
     void receive_chunk_request(core::NodeId from, const wire::ChunkRequest& request);
     void send(core::NodeId to, const wire::RaftMessage& message);
     bool accept_epoch(core::NodeId from, uint64_t epoch);
+    void refuse_epoch(core::NodeId from, uint64_t epoch);
     void note_leader_contact(core::NodeId from, core::Term message_term);
     const char* address_of(core::NodeId id);
     std::vector<Server> from_configuration() const;

@@ -35,31 +35,43 @@ bool Engine::accept_epoch(core::NodeId from, uint64_t epoch) {
     if (epoch == own || SMACK_BUG("older_epoch_let_in")) return true;
     const bool blank =
         metadata_->value().voters == 0 && memory_.last().value == 0 && snapshots_.list().empty();
-    if (epoch > own && blank) {
+    if (blank && recoveries_of(epoch) >= recoveries_of(own)) {
         Metadata next = metadata_->value();
         next.epoch = epoch;
         if (auto written = write_metadata(next); !written)
             logger_.error("the epoch cannot be stored", {{"reason", written.error().message}});
         return metadata_->value().epoch == epoch;
     }
-    if (epoch > own) {
+    refuse_epoch(from, epoch);
+    return false;
+}
+
+void Engine::refuse_epoch(core::NodeId from, uint64_t epoch) {
+    const uint64_t own = metadata_->value().epoch;
+    std::string_view reason = "older epoch: it was left behind by recover";
+    if (recoveries_of(epoch) == recoveries_of(own)) {
+        reason = "recovered apart from this server";
+        events_.alarm(
+            "recovered_apart",
+            std::format("server {} was recovered apart from this one: they are two clusters now; keep "
+                        "one, empty the data directory of the other and join it anew",
+                        from.value));
+    } else if (epoch > own) {
+        reason = "newer epoch";
         events_.alarm(
             "older_epoch",
-            std::format("the cluster was recovered without this server (server {} has epoch {}, here it "
-                        "is {}): what is on this disk is of before; empty the data directory and join anew",
-                        from.value, epoch, own));
+            std::format(
+                "the cluster was recovered without this server (server {} knows of {} recoveries, here "
+                "it is {}): what is on this disk is of before; empty the data directory and join anew",
+                from.value, recoveries_of(epoch), recoveries_of(own)));
     }
     uint64_t& refused = refused_epochs_[from.value];
     const uint64_t told = epoch + 1;  // 0: nothing yet
-    if (std::exchange(refused, told) != told) {
-        logger_.warning(
-            "messages refused",
-            {{"from", from.value},
-             {"reason", epoch < own ? "older epoch: it was left behind by recover" : "newer epoch"},
-             {"epoch", epoch},
-             {"own", own}});
-    }
-    return false;
+    if (std::exchange(refused, told) == told) return;
+    logger_.warning("messages refused", {{"from", from.value},
+                                         {"reason", reason},
+                                         {"recoveries", recoveries_of(epoch)},
+                                         {"own", recoveries_of(own)}});
 }
 
 void Engine::send_messages(const raft_update& update) {

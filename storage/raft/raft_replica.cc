@@ -330,6 +330,7 @@ ReplicaStatus RaftReplica::status() const {
     status.role = engine_.role();
     status.term = engine_.term();
     status.epoch = engine_.epoch();
+    status.recoveries = recoveries_of(status.epoch);
     status.leader = engine_.leader();
     status.last_index = engine_.last_index();
     status.commit_index = engine_.commit_index();

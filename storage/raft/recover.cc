@@ -164,15 +164,16 @@ bool log_joins(const Parts& parts, core::Index applied) {
            applied.next() >= parts.contents.first && applied <= parts.last();
 }
 
-/// A new term, so that nothing of before can be taken for something of now, and a new recovery number, by
-/// which servers of before are refused.
-core::Result<core::Term> leave_the_others(Parts& parts) {
+/// A new term, so that nothing of before can be taken for something of now, and a new epoch, by which servers
+/// of before, and those recovered elsewhere, are refused.
+core::Result<core::Term> leave_the_others(Parts& parts, core::Random& random) {
     Metadata next = parts.metadata.value();
     next.term = next.term.next();
     next.vote = {};
     next.voters = 1;
     next.damage_term = {};
-    if (!SMACK_BUG("recover_keeps_epoch")) ++next.epoch;
+    const auto mark = static_cast<uint32_t>(random.below(uint64_t{1} << 32));
+    if (!SMACK_BUG("recover_keeps_epoch")) next.epoch = next_epoch(next.epoch, mark);
     TRY(parts.metadata.write(next));
     return next.term;
 }
@@ -187,7 +188,7 @@ core::Result<RecoveryReport> Replica::survey(const ReplicaOptions& options, core
 }
 
 core::Result<RecoveryReport> Replica::recover(const ReplicaOptions& options, core::Disk& disk, Fsm& fsm,
-                                              const Server& self) {
+                                              const Server& self, core::Random& random) {
     RecoveryReport report;
     TRY_ASSIGN(core::Bytes configuration, encode_configuration({self}));
     TRY_ASSIGN(Parts parts, open_parts(options, disk, report));
@@ -196,7 +197,7 @@ core::Result<RecoveryReport> Replica::recover(const ReplicaOptions& options, cor
     report.applied = fsm.applied();
     TRY(fill_gap(parts, fsm, report));
     const int64_t time_ms = newest_time(parts);
-    TRY_ASSIGN(report.term, leave_the_others(parts));
+    TRY_ASSIGN(report.term, leave_the_others(parts, random));
     const bool joins = log_joins(parts, fsm.applied());
     std::vector<LogEntry> added;
     if (joins) {

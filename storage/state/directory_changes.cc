@@ -7,6 +7,7 @@
 #include "core/sid.h"
 #include "core/wire/serialize.h"
 #include "storage/state/changes.h"
+#include "storage/state/limits.h"
 
 namespace smackd::storage::state {
 

@@ -71,7 +71,9 @@ core::Result<std::string> cluster_realm(sqlite::Database& state) {
 core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::string_view user,
                                                  uint32_t feature_level) {
     std::vector<std::string> groups;
-    TRY_ASSIGN(auto cursor, state.query(feature_level < kLevelOfDirectoryGroups ? kGroupsBeforeDirectory : kGroups, {user}));
+    TRY_ASSIGN(
+        auto cursor,
+        state.query(feature_level < kLevelOfDirectoryGroups ? kGroupsBeforeDirectory : kGroups, {user}));
     while (true) {
         TRY_ASSIGN(const bool more, cursor.next());
         if (!more) return groups;
@@ -82,7 +84,8 @@ core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::s
 core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user,
                                                 uint32_t feature_level) {
     std::vector<core::Rule> rules;
-    TRY_ASSIGN(auto cursor, state.query(feature_level < kLevelOfDirectoryGroups ? kRulesBeforeDirectory : kRules, {user}));
+    TRY_ASSIGN(auto cursor,
+               state.query(feature_level < kLevelOfDirectoryGroups ? kRulesBeforeDirectory : kRules, {user}));
     while (true) {
         TRY_ASSIGN(const bool more, cursor.next());
         if (!more) return rules;

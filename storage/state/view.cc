@@ -1,4 +1,5 @@
 // The queries of View. Each table has one SELECT list that lists and single reads share.
+#include "storage/state/limits.h"
 #include "storage/state/lookup.h"
 #include "storage/state/reader.h"
 

@@ -84,7 +84,7 @@ core::Result<storage::RecoveryReport> Process::survey() {
 
 core::Result<storage::RecoveryReport> Process::recover(const storage::Server& self) {
     TRY(build());
-    auto report = storage::Replica::recover(replica_options(), disk_, *state_, self);
+    auto report = storage::Replica::recover(replica_options(), disk_, *state_, self, world_.random());
     crash(false);
     return report;
 }

@@ -14,6 +14,7 @@
 #include "cmd/smackd/log_sink.h"
 #include "core/metrics.h"
 #include "net/posix_disk.h"
+#include "net/system_random.h"
 #include "storage/feed/hub.h"
 #include "storage/replica.h"
 #include "storage/state/state_machine.h"
@@ -50,7 +51,8 @@ class StoppedNode {
     core::Result<storage::RecoveryReport> recover(const std::string& address) {
         TRY_ASSIGN(auto state, open_state(true));
         const storage::Server self{core::NodeId{identity_.node_id}, address, storage::ServerRole::kVoter};
-        return storage::Replica::recover(options(), disk_, *state, self);
+        net::SystemRandom random;
+        return storage::Replica::recover(options(), disk_, *state, self, random);
     }
 
  private:

@@ -238,7 +238,7 @@ void Consensus::barrier(core::Callback<void(core::Result<core::Revision>)> done)
 std::optional<core::cluster::RaftStanding> Consensus::raft_standing() {
     if (!replica_) return std::nullopt;
     const storage::ReplicaStatus status = replica_->status();
-    return core::cluster::RaftStanding{raft_servers(status), status.epoch};
+    return core::cluster::RaftStanding{raft_servers(status), status.recoveries};
 }
 
 void Consensus::change_membership(MembershipChange change, core::Callback<void(core::Result<void>)> done) {

@@ -133,9 +133,8 @@ net::Task<void> Peers::serve_agent(std::unique_ptr<net::Stream> stream, auth::Ad
         co_return;
     }
     net::UncancellableWait<void> wait(loop_);
-    agents_->serve(std::move(stream), std::move(agent), [this, &wait] {
-        loop_.post([&wait] { wait.complete({}); }, "agent");
-    });
+    agents_->serve(std::move(stream), std::move(agent),
+                   [this, &wait] { loop_.post([&wait] { wait.complete({}); }, "agent"); });
     static_cast<void>(co_await wait);
 }
 

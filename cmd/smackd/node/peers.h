@@ -146,7 +146,7 @@ class Peers {
     TlsSource tls_;
     PeerCalls& calls_;
     core::Logger logger_;
-    net::rpc::RpcServer server_;  // for servers
+    net::rpc::RpcServer server_;    // for servers
     net::rpc::RpcServer refusals_;  // tells nodes that are not let in why
     net::rpc::PeerTransport transport_;
     std::unique_ptr<net::TlsDoor> door_;
@@ -154,7 +154,7 @@ class Peers {
     std::map<core::NodeId, std::unique_ptr<Link>> links_;
     core::cluster::Access access_;
     std::shared_ptr<const auth::Registry> listed_;  // that servers_ and other_servers_ are of; access_'s too
-    size_t asked_ = 0;  // for the registry
+    size_t asked_ = 0;                              // for the registry
     bool asking_ = false;
     core::Bytes servers_;  // wire.ServerList for the agents; empty before the state is here
     Join join_;
@@ -162,7 +162,7 @@ class Peers {
     core::Callback<void(auth::Refusal)> refused_;
     core::Callback<void(const core::Error&)> removed_;
     std::map<std::string, wire::PendingMachine> pending_;  // by machine
-    std::shared_ptr<Liveness> liveness_;  // also the control thread's
+    std::shared_ptr<Liveness> liveness_;                   // also the control thread's
     wire::GossipKeys gossip_keys_;
     std::vector<auth::AdmittedNode> other_servers_;  // in the registry
     size_t sync_turn_ = 0;

@@ -21,7 +21,7 @@ void Checker::look(Machine& machine) {
     Process& process = machine.node->process();
     const core::Revision revision = process.state().revision();
     if (revision == follower.looked && follower.watch) return;
-    const uint64_t lineage = machine.node->status().epoch;
+    const uint64_t lineage = machine.node->status().recoveries;
     if (lineage < follower.lineage) {
         site_.world.violate(
             std::format("n{} goes back from {} recoveries to {}", process.id(), follower.lineage, lineage));
@@ -56,7 +56,7 @@ void Checker::follow_feed(Machine& machine, Follower& follower) {
         if (watch) follower.watch = std::move(*watch);
         follower.registry_at = site_.world.now();  // the server has come there again
     }
-    const uint64_t lineage = machine.node->status().epoch;
+    const uint64_t lineage = machine.node->status().recoveries;
     while (follower.watch) {
         auto records = follower.watch->take(256);
         if (!records) {
@@ -262,7 +262,7 @@ void Checker::changes(Node& leader, const core::cluster::MembershipChange& chang
             if (row == registry.nodes.end()) return;
             if (std::max<uint64_t>(row->second.epoch, 1) != leader.process().state().revision().epoch)
                 return violate("it is of another epoch");
-            if (machine != nullptr && machine->left_behind && status.epoch + 1 == epoch())
+            if (machine != nullptr && machine->left_behind && status.recoveries + 1 == epoch())
                 violate("it was left behind by a recovery");
             return;
         case Kind::kPromote:

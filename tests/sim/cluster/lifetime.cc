@@ -145,7 +145,7 @@ class Lifetime {
             std::string line = std::format(
                 "{} (n{}): role {} term {} leader {} epoch {} last {} commit {} applied {} revision {}",
                 machine->name, machine->id().value, static_cast<int>(status.role), status.term.value,
-                status.leader.value, status.epoch, status.last_index.value, status.commit_index.value,
+                status.leader.value, status.recoveries, status.last_index.value, status.commit_index.value,
                 status.applied_index.value, machine->node->process().state().revision().to_string());
             for (const auto& server : status.servers)
                 line += std::format(" {}={}", server.id.value, static_cast<int>(server.role));

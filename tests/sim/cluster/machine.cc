@@ -73,7 +73,7 @@ void Machine::boot_failed(const core::Error& error) {
 
 void Machine::crash(bool power) {
     if (!running()) return;
-    recoveries_ = node->status().epoch;
+    recoveries_ = node->status().recoveries;
     site_.checker.forget_life(*this);
     node.reset();
     installation->process->crash(power);

@@ -45,13 +45,15 @@ Node::Node(Site& site, Machine& machine)
     if (auto told = Registry::decode(machine.installation->registry, kClusterId); told)
         set_access(std::make_shared<const Registry>(std::move(*told)));
     control_ = std::make_unique<MembershipControl>(MembershipControl::World{
-        core::NodeId{id_}, timers_,
+        core::NodeId{id_},
+        timers_,
         [this] {
             return MembershipControl::Standing{status_.role == storage::ReplicaRole::kLeader,
                                                status_.may_plan, raft_servers(status_)};
         },
         [this](const MembershipChange& wanted, auto done) { change(wanted, std::move(done)); },
-        {}, core::Logger(site_.log, std::format("n{}", id_))});
+        {},
+        core::Logger(site_.log, std::format("n{}", id_))});
     process_.replica().set_observer([this](const storage::ReplicaStatus& status) {
         status_ = status;
         site_.checker.observe(machine_, status);

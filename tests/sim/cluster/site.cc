@@ -53,8 +53,8 @@ Machine* Site::leader() {
         if (!machine->running()) continue;
         storage::ReplicaStatus status = machine->node->status();
         if (!status.may_plan) continue;
-        const bool newer = best == nullptr || std::pair(status.epoch, status.term.value) >
-                                                  std::pair(of_best.epoch, of_best.term.value);
+        const bool newer = best == nullptr || std::pair(status.recoveries, status.term.value) >
+                                                  std::pair(of_best.recoveries, of_best.term.value);
         if (!newer) continue;
         best = machine.get();
         of_best = std::move(status);

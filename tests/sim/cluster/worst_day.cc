@@ -16,7 +16,7 @@ std::vector<Machine*> known_voters(Site& site) {
     for (const auto& machine : site.machines) {
         if (!machine->running()) continue;
         const storage::ReplicaStatus status = machine->node->status();
-        if (status.epoch + 1 != site.checker.epoch()) continue;
+        if (status.recoveries + 1 != site.checker.epoch()) continue;
         for (const storage::Server& server : status.servers) {
             Machine* voter = site.installed(server.id.value);
             const bool votes = server.role == storage::ServerRole::kVoter && voter != nullptr;

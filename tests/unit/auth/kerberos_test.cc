@@ -279,7 +279,8 @@ TEST_CASE("passwords are checked at the KDC, and the KDC against our key") {
         auth::check_password({"x@UNNAMED.TEST", "x", home.http, "HTTP/localhost@SMACK.TEST"});
     REQUIRE_FALSE(unnamed);
     CHECK(unnamed.error().code == core::Errc::kUnavailable);
-    CHECK(unnamed.error().message.contains("cannot be looked up"));
+    INFO(unnamed.error().message);
+    CHECK(unnamed.error().message.contains("UNNAMED.TEST"));  // what the resolver says differs by machine
 }
 
 TEST_CASE("a fake KDC that knows a password of its own is refused") {

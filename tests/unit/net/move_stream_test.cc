@@ -88,9 +88,8 @@ Task<void> story(World& world, Elsewhere& there, Scope& work, bool tls) {
     const core::Bytes sent(kBytes, 'a');
     core::Bytes back(kBytes, '\0');
     Scope writing(world.loop);
-    writing.spawn([](Stream& to, const core::Bytes& bytes) -> Task<void> {
-        CHECK(co_await to.write(bytes));
-    }(**client, sent));
+    writing.spawn([](Stream& to, const core::Bytes& bytes) -> Task<void> { CHECK(co_await to.write(bytes)); }(
+                                                               **client, sent));
     REQUIRE(detach_from_loop(*server));
     world.moved = std::move(server);
     there.loop.post([&] { work.spawn(serve(world, there.loop)); });

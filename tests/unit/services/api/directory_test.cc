@@ -15,11 +15,6 @@ struct Office {
     ApiWorld world{false};
 
     Office() {
-        wire::Command raise;
-        raise.set_feature_level(1);
-        raise.mutable_actor()->set_kind(wire::Actor::SYSTEM);
-        raise.add_changes()->mutable_raise_feature_level()->set_level(5);
-        REQUIRE(world.state->apply(raise).code() == 0);
         REQUIRE(world.as("admin", "PUT", "/smack/v1/groups/ops", "{}").status == 200);
         REQUIRE(world
                     .as("admin", "PUT", "/smack/v1/rules/ops",

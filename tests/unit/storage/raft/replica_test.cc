@@ -4,6 +4,7 @@
 
 #include "core/wire/command.pb.h"
 #include "core/wire/raft.pb.h"
+#include "storage/log/metadata.h"
 #include "storage/log/record.h"
 #include "tests/sim/process.h"
 
@@ -166,7 +167,7 @@ TEST_CASE("replica: a majority left behind by recover cannot pull the recovered 
     for (int i = 0; i < 20; ++i) REQUIRE(cluster.put(theirs, "c", std::to_string(i)).has_value());
     cluster.run(core::seconds{5});
     CHECK(cluster[alone].replica().status().role == storage::ReplicaRole::kLeader);
-    CHECK(cluster[alone].replica().status().epoch == 1);
+    CHECK(storage::recoveries_of(cluster[alone].replica().status().epoch) == 1);
     CHECK(cluster[alone].state().revision().number == own->revision());
 
     // Asked in with its old data, one of them refuses and says so; with an empty disk it joins.
@@ -177,6 +178,34 @@ TEST_CASE("replica: a majority left behind by recover cannot pull the recovered 
     cluster.run(core::seconds{3});
     CHECK(has_alarm(cluster[theirs], "older_epoch"));
     CHECK(cluster[theirs].state().revision().epoch == 1);
+}
+
+TEST_CASE("replica: two servers recovered apart from each other stay two clusters") {
+    Cluster cluster(3);
+    REQUIRE(cluster.put(cluster.leader(), "a", "1").has_value());
+    cluster.run(core::seconds{1});
+    for (auto& [id, process] : cluster.processes) process->crash(true);
+    for (const uint64_t id : {uint64_t{1}, uint64_t{2}}) {
+        REQUIRE(cluster[id].recover({.id = {id}, .address = "x:1", .role = storage::ServerRole::kVoter}));
+        REQUIRE(cluster[id].boot().has_value());
+    }
+    cluster.run(core::seconds{5});
+    REQUIRE(cluster.put(1, "b", "of the first").has_value());
+    REQUIRE(cluster.put(2, "b", "of the second").has_value());
+    CHECK(storage::recoveries_of(cluster[1].replica().status().epoch) == 1);
+    CHECK(storage::recoveries_of(cluster[2].replica().status().epoch) == 1);
+
+    // One asks the other in: nothing of it is heard, and both say why.
+    const std::string first = cluster[1].state().digest().value();
+    const std::string second = cluster[2].state().digest().value();
+    cluster[1].replica().add_server({.id = {2}, .address = "y:1", .role = storage::ServerRole::kVoter},
+                                    [](core::Result<void>) {});
+    cluster.run(core::seconds{5});
+    CHECK(has_alarm(cluster[2], "recovered_apart"));
+    CHECK(cluster[1].state().digest().value() == first);
+    CHECK(cluster[2].state().digest().value() == second);
+    CHECK(cluster[2].replica().status().servers.size() == 1);
+    CHECK(cluster[2].replica().status().role == storage::ReplicaRole::kLeader);
 }
 
 TEST_CASE("replica: an empty server joins a recovered one") {
@@ -196,7 +225,8 @@ TEST_CASE("replica: an empty server joins a recovered one") {
     cluster.run(core::seconds{5});
     REQUIRE(outcome.has_value());
     CHECK(outcome->has_value());
-    CHECK(cluster[4].replica().status().epoch == 1);
+    CHECK(cluster[4].replica().status().epoch == cluster[leader].replica().status().epoch);
+    CHECK(storage::recoveries_of(cluster[4].replica().status().epoch) == 1);
     cluster[4].crash(true);
     REQUIRE(cluster[4].boot().has_value());
     cluster.run(core::seconds{2});
