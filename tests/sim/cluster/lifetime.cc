@@ -109,7 +109,7 @@ class Lifetime {
         Machine* leader = site_.leader();
         if (leader == nullptr) return "there is no leader";
         const storage::ReplicaStatus led = leader->node->status();
-        if (led.epoch + 1 != site_.checker.epoch()) return "the leader is of an older epoch";
+        if (led.recoveries + 1 != site_.checker.epoch()) return "the leader is of an older epoch";
         const auto wanted = members();
         if (led.servers.size() != wanted.size())
             return std::format("{} servers instead of {}", led.servers.size(), wanted.size());
