@@ -22,6 +22,7 @@ struct Agent::Local {
     uint64_t sequence = 0;  // of the runner's last event
     bool launched = false;  // the runner has it
     bool checked = false;   // its health checks run
+    uint64_t checks = 0;    // which definition of them; loops of an older one end
     bool ending = false;
     bool ended = false;
     net::Scope work;  // preparation and health checks
@@ -31,6 +32,17 @@ struct Agent::Local {
 namespace {
 
 constexpr core::Duration kGrace = core::seconds(3);
+constexpr core::Duration kFirstCheckPause = core::milliseconds(50);  // grows by half each time
+
+bool same_checks(const wire::AppDefinition& a, const wire::AppDefinition& b) {
+    const auto only = [](const wire::AppDefinition& app) {
+        wire::AppDefinition checks;
+        *checks.mutable_health_checks() = app.health_checks();
+        *checks.mutable_readiness_checks() = app.readiness_checks();
+        return checks.SerializeAsString();
+    };
+    return only(a) == only(b);
+}
 
 core::Duration grace_of(const wire::Task& row) {
     return row.kill_grace_ms() > 0 ? core::Duration(core::milliseconds(row.kill_grace_ms())) : kGrace;
@@ -74,13 +86,31 @@ void Agent::look_at(const wire::Task& row, const AppsModel& model) {
     const LocalPtr local = found->second;
     local->row = row;
     if (definition != nullptr && definition->config_version_ms() == row.config_version_ms())
-        local->app = *definition;
+        take_definition(local, *definition);
     const bool over_there = apps::has_ended(row.status().state());
     if (row.desired() == wire::Task::KILL || over_there) {
         end(local);
     } else if (row.status().state() == wire::TASK_UNREACHABLE && !local->ended) {
         tell(local);  // we are back
     }
+}
+
+/// Checks change without a restart. A task that was well counts as well until one of the new ones has failed.
+void Agent::take_definition(const LocalPtr& local, const wire::AppDefinition& app) {
+    const bool same = same_checks(local->app, app);
+    wire::Task task = local->row;
+    *task.mutable_status() = local->status;
+    const bool well = apps::is_ready(task, local->app);
+    local->app = app;
+    if (same || !local->checked || local->ended) return;
+    ++local->checks;
+    auto& results = *local->status.mutable_health();
+    while (results.size() > app.health_checks_size()) results.RemoveLast();
+    while (results.size() < app.health_checks_size()) results.Add()->set_alive(well);
+    if (well) local->status.set_ready(true);
+    local->checked = false;
+    if (!local->ending) start_checks(local);
+    tell(local);
 }
 
 /// A task seen for the first time since this process runs: it goes on, or it begins.
@@ -122,7 +152,7 @@ void Agent::end(const LocalPtr& local) {
         wire::TaskStatus status = local->status;
         status.set_state(wire::TASK_KILLING);
         set_state(local, std::move(status));
-        scope_.spawn(kill(local->row.id(), grace_of(local->row)));
+        scope_.spawn(stop(local));
     } else {
         local->work.cancel("the task is to end");  // prepare() tells that it did
     }
@@ -153,6 +183,24 @@ void Agent::drop_strangers(const AppsModel& model) {
         return gone && entry.second->ended && !dirty_.contains(entry.first) &&
                entry.second->work.running() == 0;
     });
+}
+
+/// Nothing new for it, what is in hand ends, pre-stop, SIGTERM, after the grace SIGKILL. Begun anew by the
+/// next daemon when this one stops meanwhile.
+net::Task<void> Agent::stop(LocalPtr local) {
+    const std::string id = local->row.id();
+    if (parts_.release) {
+        auto released = co_await parts_.release(id);
+        if (!released || local->ended) co_return;
+    }
+    if (const std::string command{apps::label_of(local->app, kPreStopLabel)}; !command.empty()) {
+        auto done = co_await net::with_deadline(parts_.loop, kPreStopLimit, "the pre-stop command",
+                                                run_command(parts_.runner, id, command));
+        if (scope_.cancelled() || local->ended) co_return;
+        if (!done)
+            parts_.logger.warning("a pre-stop command", {{"task", id}, {"error", done.error().message}});
+    }
+    co_await kill(id, grace_of(local->row));
 }
 
 net::Task<void> Agent::kill(std::string id, core::Duration grace) {
@@ -219,7 +267,7 @@ net::Task<Result<void>> Agent::launch(LocalPtr local) {
     set_state(local, std::move(status));
     CO_TRY(co_await parts_.runner.launch(std::move(spec)));
     local->launched = true;
-    if (local->ending) scope_.spawn(kill(id, grace_of(local->row)));
+    if (local->ending) scope_.spawn(stop(local));
     co_return Result<void>();
 }
 
@@ -331,29 +379,71 @@ void Agent::start_checks(const LocalPtr& local) {
     while (local->status.health_size() < local->app.health_checks_size()) local->status.add_health();
     for (int index = 0; index < local->app.health_checks_size(); ++index)
         local->work.spawn(check(local, index));
+    if (local->app.readiness_checks_size() > 0 && !local->status.ready())
+        local->work.spawn(check_readiness(local));
+}
+
+/// One round; nullopt when it succeeded.
+net::Task<std::optional<std::string>> Agent::check_now(LocalPtr local, const wire::HealthCheck& rule) {
+    wire::Task task = local->row;
+    *task.mutable_status() = local->status;
+    auto target = check_target(local->app, task, rule);
+    if (!target) co_return target.error().message;
+    co_return co_await check_once(parts_.loop, parts_.tls, parts_.runner, task, rule, *target);
+}
+
+/// Until the first round that succeeds or an interval after the first one: looked at often, so that a task
+/// that is well soon gets requests soon. What fails here is not counted.
+net::Task<Result<void>> Agent::await_first(LocalPtr local, wire::HealthCheck rule) {
+    const core::Instant end = parts_.clock.now() + core::milliseconds(rule.interval_ms());
+    rule.set_timeout_ms(std::min<int64_t>(rule.timeout_ms(), rule.interval_ms()));
+    core::Duration pause = kFirstCheckPause;
+    while (!local->ended && parts_.clock.now() + pause < end) {
+        if (!co_await check_now(local, rule)) break;
+        CO_TRY(co_await net::sleep(parts_.loop, pause));
+        pause += pause / 2;
+    }
+    co_return Result<void>();
 }
 
 net::Task<void> Agent::check(LocalPtr local, int index) {
     const wire::HealthCheck rule = local->app.health_checks(index);
+    const uint64_t checks = local->checks;
     const core::Duration interval = core::milliseconds(std::max<int64_t>(rule.interval_ms(), 100));
-    auto slept = co_await net::sleep(parts_.loop, core::milliseconds(rule.delay_ms()));
-    while (slept && !local->ended) {
-        wire::Task task = local->row;
-        *task.mutable_status() = local->status;
-        auto target = check_target(local->app, task, rule);
-        std::optional<std::string> failure;
-        if (target) {
-            failure = co_await check_once(parts_.loop, parts_.tls, parts_.runner, task, rule, *target);
-        } else {
-            failure = target.error().message;
-        }
-        if (local->ended || local->ending || local->work.cancelled()) co_return;
+    // Marathon's own checks begin at once; the delay is one of Mesos' (and the command's).
+    const bool delayed = rule.protocol() >= wire::CHECK_COMMAND;
+    auto slept = co_await net::sleep(parts_.loop, core::milliseconds(delayed ? rule.delay_ms() : 0));
+    const bool costs_little = rule.protocol() != wire::CHECK_COMMAND;
+    if (local->checks != checks) co_return;
+    if (slept && costs_little && local->status.health(index).first_success_ms() == 0)
+        slept = co_await await_first(local, rule);
+    while (slept && !local->ended && local->checks == checks) {
+        const std::optional<std::string> failure = co_await check_now(local, rule);
+        if (local->ended || local->ending || local->work.cancelled() || local->checks != checks) co_return;
         const wire::HealthResult before = local->status.health(index);
         const wire::HealthResult after = next_result(before, rule, failure.value_or(""),
                                                      local->status.started_ms(), parts_.clock.wall().unix_ms);
         *local->status.mutable_health(index) = after;
         if (worth_telling(before, after, rule)) tell(local);
         slept = co_await net::sleep(parts_.loop, interval);
+    }
+}
+
+/// Until it is ready once.
+net::Task<void> Agent::check_readiness(LocalPtr local) {
+    const wire::ReadinessCheck rule = local->app.readiness_checks(0);
+    const uint64_t checks = local->checks;
+    const core::Duration interval = core::milliseconds(std::max<int64_t>(rule.interval_ms(), 100));
+    while (!local->ended && !local->ending && !local->work.cancelled() && local->checks == checks) {
+        wire::Task task = local->row;
+        *task.mutable_status() = local->status;
+        if (co_await is_ready_now(parts_.loop, parts_.tls, local->app, task, rule)) {
+            if (local->ended || local->work.cancelled() || local->checks != checks) co_return;
+            local->status.set_ready(true);
+            co_return tell(local);
+        }
+        auto slept = co_await net::sleep(parts_.loop, interval);
+        if (!slept) co_return;
     }
 }
 

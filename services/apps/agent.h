@@ -24,6 +24,9 @@
 namespace smackd::services {
 
 inline constexpr size_t kPreparingMax = 8;  ///< images and artifacts fetched at once
+/// Of an app: a command that is run in each of its tasks, by /bin/sh, before SIGTERM.
+inline constexpr std::string_view kPreStopLabel = "SMACKD_PRE_STOP";
+inline constexpr core::Duration kPreStopLimit = core::seconds(30);
 /// After the state could not be told something (no leader).
 inline constexpr core::Duration kTellRetry = core::milliseconds(500);
 
@@ -50,6 +53,9 @@ class Agent {
         core::Logger logger;
         /// Proposes a command as this machine.
         core::Callback<net::Task<core::Result<wire::CommandResult>>(wire::Command)> propose;
+        /// Returns when nobody sends anything to the task any more, or not in time; an error: the daemon
+        /// stops. Empty: nobody ever does.
+        core::Callback<net::Task<core::Result<void>>(std::string)> release = {};
     };
     /// Loop thread, as everything here. Everything in `parts` outlives close().
     explicit Agent(Parts parts);
@@ -65,13 +71,18 @@ class Agent {
     using LocalPtr = std::shared_ptr<Local>;
 
     void look_at(const wire::Task& row, const AppsModel& model);
+    void take_definition(const LocalPtr& local, const wire::AppDefinition& app);
     void adopt(const wire::Task& row, const wire::AppDefinition* app);
     void end(const LocalPtr& local);
     void drop_strangers(const AppsModel& model);
     net::Task<void> prepare(LocalPtr local);
     net::Task<core::Result<void>> launch(LocalPtr local);
+    net::Task<void> stop(LocalPtr local);
     net::Task<void> kill(std::string id, core::Duration grace);
     net::Task<void> check(LocalPtr local, int index);
+    net::Task<core::Result<void>> await_first(LocalPtr local, wire::HealthCheck rule);
+    net::Task<std::optional<std::string>> check_now(LocalPtr local, const wire::HealthCheck& rule);
+    net::Task<void> check_readiness(LocalPtr local);
     void start_checks(const LocalPtr& local);
 
     void on_event(const wire::TaskEvent& event);

@@ -48,9 +48,19 @@ wire::EdgeApp app_of(const wire::AppDefinition& app) {
     return edge;
 }
 
+/// Of a task that runs. Checks that came with a later definition than the task's and that its node has not
+/// looked at yet change nothing.
+bool takes_requests(const wire::Task& task, const wire::AppDefinition& app) {
+    if (apps::is_ready(task, app)) return true;
+    const auto& results = task.status().health();
+    const bool newer_checks =
+        task.app_version_ms() < app.version_ms() && results.size() < app.health_checks_size();
+    return newer_checks && std::ranges::all_of(results, &wire::HealthResult::alive);
+}
+
 wire::EdgeTask::Health health_of(const wire::Task& task, const wire::AppDefinition& app) {
-    if (app.health_checks().empty()) return wire::EdgeTask::NO_CHECKS;
-    if (apps::is_healthy(task, app)) return wire::EdgeTask::HEALTHY;
+    if (app.health_checks().empty() && app.readiness_checks().empty()) return wire::EdgeTask::NO_CHECKS;
+    if (takes_requests(task, app)) return wire::EdgeTask::HEALTHY;
     const bool judged = std::ranges::any_of(task.status().health(), [](const wire::HealthResult& result) {
         return !result.alive() && result.consecutive_failures() > 0;
     });

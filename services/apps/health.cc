@@ -1,5 +1,7 @@
 #include "services/apps/health.h"
 
+#include <algorithm>
+
 #include "net/http/client.h"
 #include "net/socket.h"
 #include "net/tls/config.h"
@@ -27,8 +29,9 @@ core::Duration timeout_of(const wire::HealthCheck& check) {
     return core::milliseconds(check.timeout_ms() > 0 ? check.timeout_ms() : 20'000);
 }
 
-net::Task<Result<void>> check_http(net::Loop& loop, net::TlsEngine* tls, const wire::HealthCheck& check,
-                                   CheckTarget target) {
+/// The status that a page is answered with.
+net::Task<Result<int>> ask_http(net::Loop& loop, net::TlsEngine* tls, wire::HealthCheck check,
+                                CheckTarget target) {
     net::http::Endpoint endpoint;
     endpoint.host = {target.host, target.port};
     if (is_https(check.protocol())) {
@@ -48,8 +51,14 @@ net::Task<Result<void>> check_http(net::Loop& loop, net::TlsEngine* tls, const w
     auto response = co_await connection->send(std::move(request));
     co_await connection->close();
     if (!response) co_return core::pass(std::move(response));
-    if (response->status >= kStatusMin && response->status <= kStatusMax) co_return Result<void>();
-    co_return core::fail(Errc::kUnavailable, "status {}", response->status);
+    co_return response->status;
+}
+
+net::Task<Result<void>> check_http(net::Loop& loop, net::TlsEngine* tls, const wire::HealthCheck& check,
+                                   CheckTarget target) {
+    CO_TRY_ASSIGN(const int status, co_await ask_http(loop, tls, check, std::move(target)));
+    if (status >= kStatusMin && status <= kStatusMax) co_return Result<void>();
+    co_return core::fail(Errc::kUnavailable, "status {}", status);
 }
 
 net::Task<Result<void>> check_tcp(net::Loop& loop, core::Duration timeout, CheckTarget target) {
@@ -58,32 +67,11 @@ net::Task<Result<void>> check_tcp(net::Loop& loop, core::Duration timeout, Check
     co_return Result<void>();
 }
 
-net::Task<Result<void>> check_command(agent::TaskRunner& runner, std::string task, std::string command) {
-    wire::ShimExec exec;
-    for (const char* word : {"/bin/sh", "-c"}) exec.add_words(word);
-    exec.add_words(command);
-    CO_TRY_ASSIGN(auto session, co_await runner.exec(std::move(task), std::move(exec)));
-    Result<void> outcome;
-    while (true) {
-        auto output = co_await session->read();
-        if (!output) {
-            outcome = core::pass(std::move(output));
-            break;
-        }
-        if (!output->exit) continue;
-        if (output->exit->code() != 0 || output->exit->signal() != 0)
-            outcome = core::fail(Errc::kUnavailable, "the command ended with {}", output->exit->code());
-        break;
-    }
-    co_await session->close();
-    co_return outcome;
-}
-
 net::Task<Result<void>> run_check(net::Loop& loop, net::TlsEngine* tls, agent::TaskRunner& runner,
                                   const wire::Task& task, const wire::HealthCheck& check,
                                   CheckTarget target) {
     if (check.protocol() == wire::CHECK_COMMAND)
-        co_return co_await check_command(runner, task.id(), check.command());
+        co_return co_await run_command(runner, task.id(), check.command());
     if (is_http(check.protocol())) co_return co_await check_http(loop, tls, check, std::move(target));
     co_return co_await check_tcp(loop, timeout_of(check), std::move(target));
 }
@@ -137,6 +125,27 @@ bool worth_telling(const wire::HealthResult& before, const wire::HealthResult& a
                              after.consecutive_failures() != before.consecutive_failures());
 }
 
+net::Task<Result<void>> run_command(agent::TaskRunner& runner, std::string task, std::string command) {
+    wire::ShimExec exec;
+    for (const char* word : {"/bin/sh", "-c"}) exec.add_words(word);
+    exec.add_words(command);
+    CO_TRY_ASSIGN(auto session, co_await runner.exec(std::move(task), std::move(exec)));
+    Result<void> outcome;
+    while (true) {
+        auto output = co_await session->read();
+        if (!output) {
+            outcome = core::pass(std::move(output));
+            break;
+        }
+        if (!output->exit) continue;
+        if (output->exit->code() != 0 || output->exit->signal() != 0)
+            outcome = core::fail(Errc::kUnavailable, "the command ended with {}", output->exit->code());
+        break;
+    }
+    co_await session->close();
+    co_return outcome;
+}
+
 net::Task<std::optional<std::string>> check_once(net::Loop& loop, net::TlsEngine* tls,
                                                  agent::TaskRunner& runner, const wire::Task& task,
                                                  const wire::HealthCheck& check, CheckTarget target) {
@@ -144,6 +153,21 @@ net::Task<std::optional<std::string>> check_once(net::Loop& loop, net::TlsEngine
                                               run_check(loop, tls, runner, task, check, std::move(target)));
     if (result) co_return std::nullopt;
     co_return result.error().message;
+}
+
+net::Task<bool> is_ready_now(net::Loop& loop, net::TlsEngine* tls, const wire::AppDefinition& app,
+                             wire::Task task, wire::ReadinessCheck check) {
+    wire::HealthCheck page;
+    page.set_protocol(check.https() ? wire::CHECK_HTTPS : wire::CHECK_HTTP);
+    page.set_path(check.path());
+    page.set_timeout_ms(check.timeout_ms());
+    const auto port = std::ranges::find(app.ports(), check.port_name(), &wire::Port::name);
+    page.set_port_index(static_cast<uint32_t>(port - app.ports().begin()));
+    auto target = check_target(app, task, page);
+    if (!target) co_return false;
+    auto status = co_await net::with_deadline(loop, timeout_of(page), "the readiness check",
+                                              ask_http(loop, tls, page, std::move(*target)));
+    co_return status&& std::ranges::contains(check.ready_statuses(), static_cast<uint32_t>(*status));
 }
 
 }  // namespace smackd::services

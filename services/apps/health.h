@@ -37,4 +37,12 @@ net::Task<std::optional<std::string>> check_once(net::Loop& loop, net::TlsEngine
                                                  agent::TaskRunner& runner, const wire::Task& task,
                                                  const wire::HealthCheck& check, CheckTarget target);
 
+/// One round of a readiness check: whether the task answers with one of the statuses that say so.
+net::Task<bool> is_ready_now(net::Loop& loop, net::TlsEngine* tls, const wire::AppDefinition& app,
+                             wire::Task task, wire::ReadinessCheck check);
+
+/// Runs `command` in the task by /bin/sh; kUnavailable when it ends with another code than 0. The caller
+/// keeps the time.
+net::Task<core::Result<void>> run_command(agent::TaskRunner& runner, std::string task, std::string command);
+
 }  // namespace smackd::services

@@ -18,15 +18,23 @@ Backends::Backends(net::Loop& loop, net::SharedBuffer& buffer, BackendLimits lim
 
 Backends::~Backends() = default;
 
-BackendState* Backends::state_of(const std::string& address) {
-    auto found = backends_.find(address);
-    if (found != backends_.end()) return found->second.get();
+BackendState* Backends::find(const std::string& address) {
+    const auto found = backends_.find(address);
+    return found == backends_.end() ? nullptr : found->second.get();
+}
+
+void Backends::name(const std::string& address) {
+    BackendState* known = find(address);
+    if (known != nullptr) {
+        known->wanted = true;
+        return;
+    }
     auto target = net::Address::parse(address);
-    if (!target) return nullptr;
+    if (!target) return;
     auto state = std::make_unique<BackendState>();
     state->address = address;
     state->target = *target;
-    return backends_.emplace(address, std::move(state)).first->second.get();
+    backends_.emplace(address, std::move(state));
 }
 
 void Backends::set_routes(const core::ingress::Routes& routes) {
@@ -35,9 +43,7 @@ void Backends::set_routes(const core::ingress::Routes& routes) {
     for (const core::ingress::PoolPtr& pool : routes.pools) {
         auto old = pools_.find(pool->key);
         pools[pool->key] = old == pools_.end() ? std::make_unique<PoolState>() : std::move(old->second);
-        for (const Backend& backend : pool->backends) {
-            if (BackendState* state = state_of(backend.address)) state->wanted = true;
-        }
+        for (const Backend& backend : pool->backends) name(backend.address);
     }
     // Requests under way may still count in pools that are gone.
     for (auto& [key, state] : pools_) {
@@ -48,6 +54,26 @@ void Backends::set_routes(const core::ingress::Routes& routes) {
         if (entry.second->wanted) return false;
         entry.second->idle.clear();
         return entry.second->active == 0;
+    });
+    settle_releases();
+}
+
+bool Backends::is_free(const std::string& address) {
+    const BackendState* state = find(address);
+    return state == nullptr || (!state->wanted && state->active == 0);
+}
+
+void Backends::await_release(std::vector<std::string> addresses, core::Callback<void()> done) {
+    releases_.push_back({std::move(addresses), std::move(done)});
+    settle_releases();
+}
+
+void Backends::settle_releases() {
+    std::erase_if(releases_, [this](Release& release) {
+        const bool free = std::ranges::all_of(
+            release.addresses, [this](const std::string& address) { return is_free(address); });
+        if (free) release.done();
+        return free;
     });
 }
 
@@ -65,8 +91,9 @@ BackendState* Backends::choose(const Pool& of, const std::vector<BackendState*>&
     bool best_is_down = true;
     for (size_t i = 0; i < count; ++i) {
         const Backend& backend = of.backends[(start + i) % count];
-        BackendState* state = state_of(backend.address);
-        if (state == nullptr || std::ranges::find(tried, state) != tried.end()) continue;
+        BackendState* state = find(backend.address);
+        // A request that began under an older table does not go to what has left since.
+        if (state == nullptr || !state->wanted || std::ranges::find(tried, state) != tried.end()) continue;
         const bool down = state->failures > 0 && loop_.now() < state->down_until;
         if (cookie != 0 && backend.cookie == cookie && !down) return state;
         const bool better = best == nullptr || (best_is_down && !down) ||
@@ -110,7 +137,9 @@ void Backends::refused(BackendState& backend) {
 
 void Backends::end(BackendState& backend) {
     --backend.active;
-    if (!backend.wanted && backend.active == 0) backends_.erase(std::string(backend.address));
+    if (backend.wanted || backend.active > 0) return;
+    backends_.erase(std::string(backend.address));
+    settle_releases();
 }
 
 void Backends::sweep() {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/callback.h"
 #include "core/ingress/routes.h"
 #include "net/duplex.h"
 #include "services/edge/ingress_counters.h"
@@ -107,8 +108,9 @@ class Backends {
     PoolState& pool(const core::ingress::Pool& of);
     const std::map<std::string, std::unique_ptr<PoolState>>& pools() const { return pools_; }
 
-    /// A backend of the pool that is not in `tried`, by the pool's rule; those that refused lately come last.
-    /// nullptr when none is left. `cookie` (not 0) prefers the backend it stands for.
+    /// A backend of the pool that is not in `tried` and that the table in force names, by the pool's rule;
+    /// those that refused lately come last. nullptr when none is left. `cookie` (not 0) prefers the backend
+    /// it stands for.
     BackendState* choose(const core::ingress::Pool& of, const std::vector<BackendState*>& tried,
                          uint32_t cookie);
     /// A kept connection, or nullptr. `repeatable`: what is to be sent may be sent again.
@@ -121,15 +123,25 @@ class Backends {
     void begin(BackendState& backend) { ++backend.active; }
     void end(BackendState& backend);
     void sweep();
+    /// Calls `done` once no table names these addresses and nothing is under way to them; soon it may be.
+    void await_release(std::vector<std::string> addresses, core::Callback<void()> done);
 
  private:
-    BackendState* state_of(const std::string& address);
+    struct Release {
+        std::vector<std::string> addresses;
+        core::Callback<void()> done;
+    };
+    BackendState* find(const std::string& address);
+    void name(const std::string& address);
+    bool is_free(const std::string& address);
+    void settle_releases();
 
     net::Loop& loop_;
     net::SharedBuffer& buffer_;
     BackendLimits limits_;
     std::unordered_map<std::string, std::unique_ptr<BackendState>> backends_;
     std::map<std::string, std::unique_ptr<PoolState>> pools_;
+    std::vector<Release> releases_;
 };
 
 }  // namespace smackd::edge

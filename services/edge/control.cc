@@ -1,5 +1,6 @@
 #include "services/edge/control.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <format>
@@ -31,6 +32,14 @@ std::string listener_name(const wire::EdgeListener& listener) {
 
 Control::Control(DataLoops loops, bool make_listeners, core::Logger logger)
     : loops_(loops), make_listeners_(make_listeners), logger_(std::move(logger)) {}
+
+Control::~Control() {
+    for (auto& [name, wanted] : listeners_) forget_copy(wanted);
+}
+
+void Control::forget_copy(Wanted& wanted) {
+    if (wanted.copy >= 0) ::close(std::exchange(wanted.copy, -1));
+}
 
 Result<std::vector<std::string>> Control::replace(wire::EdgeTable table) {
     TRY(state_.replace(std::move(table)));
@@ -197,7 +206,7 @@ void Control::want(std::map<std::string, Wanted>& all, wire::EdgeListener::Kind 
     wire::EdgeListener listener;
     listener.set_kind(kind);
     listener.set_address(address);
-    all.emplace(listener_name(listener), Wanted{listener, purpose, false});
+    all.emplace(listener_name(listener), Wanted{listener, purpose});
 }
 
 void Control::sync_listeners(std::vector<std::string>& problems) {
@@ -212,6 +221,7 @@ void Control::sync_listeners(std::vector<std::string>& problems) {
         auto still = wanted.find(name);
         if (still != wanted.end() && still->second.purpose == old.purpose) {
             still->second.open = old.open;
+            still->second.copy = std::exchange(old.copy, -1);
         } else if (old.open) {
             close(name, old);
         }
@@ -241,6 +251,7 @@ Result<void> Control::open(Wanted& wanted) {
 
 void Control::hand_over(Wanted& wanted, const std::string& name, int descriptor) {
     wanted.open = true;
+    if (!make_listeners_) wanted.copy = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
     if (wanted.purpose == Purpose::kIngress) {
         loops_.ingress_loop.post(
             [&ingress = loops_.ingress, address = wanted.listener.address(), descriptor, logger = logger_] {
@@ -263,7 +274,8 @@ void Control::hand_over(Wanted& wanted, const std::string& name, int descriptor)
         "listener");
 }
 
-void Control::close(const std::string& name, const Wanted& wanted) {
+void Control::close(const std::string& name, Wanted& wanted) {
+    forget_copy(wanted);
     if (wanted.purpose == Purpose::kIngress) {
         loops_.ingress_loop.post([&ingress = loops_.ingress,
                                   address = wanted.listener.address()] { ingress.remove_listener(address); },
@@ -275,23 +287,15 @@ void Control::close(const std::string& name, const Wanted& wanted) {
 
 std::vector<wire::EdgeListener> Control::wanted_listeners() const {
     std::vector<wire::EdgeListener> all;
-    for (const auto& [name, wanted] : listeners_) all.push_back(wanted.listener);
+    for (const auto& [name, wanted] : listeners_) all.emplace_back(wanted.listener).set_open(wanted.open);
     return all;
 }
 
-std::vector<wire::EdgeListener> Control::missing_listeners() const {
-    std::vector<wire::EdgeListener> all;
-    for (const auto& [name, wanted] : listeners_) {
-        if (!wanted.open) all.push_back(wanted.listener);
-    }
-    return all;
-}
-
-Result<void> Control::give_listener(const wire::EdgeListener& listener, int descriptor) {
+Result<bool> Control::give_listener(const wire::EdgeListener& listener, int descriptor) {
     auto wanted = listeners_.find(listener_name(listener));
     if (wanted == listeners_.end() || wanted->second.open) {
         ::close(descriptor);
-        return {};
+        return false;
     }
     auto address = net::bound_address(descriptor);
     if (!address) {
@@ -299,10 +303,37 @@ Result<void> Control::give_listener(const wire::EdgeListener& listener, int desc
         return core::pass(std::move(address), listener.address());
     }
     hand_over(wanted->second, wanted->first, descriptor);
-    return {};
+    return true;
+}
+
+std::vector<Control::Kept> Control::kept_listeners() const {
+    std::vector<Kept> kept;
+    for (const auto& [name, wanted] : listeners_) {
+        if (wanted.copy >= 0) kept.push_back({wanted.listener, wanted.copy});
+    }
+    return kept;
+}
+
+/// By way of both data loops, behind the table that they are told before.
+void Control::await_release(const std::string& task, core::Callback<void()> done) {
+    std::vector<std::string> addresses;
+    const auto found = state_.tasks().find(task);
+    const int ports = found == state_.tasks().end() ? 0 : found->second.ports_size();
+    for (int index = 0; index < ports; ++index) {
+        std::string address = core::ingress::backend_address(found->second, static_cast<uint32_t>(index));
+        if (!address.empty()) addresses.push_back(std::move(address));
+    }
+    auto ask = [&ingress = loops_.ingress, addresses = std::move(addresses),
+                done = std::move(done)]() mutable {
+        ingress.await_release(std::move(addresses), std::move(done));
+    };
+    loops_.dns_loop.post([&loop = loops_.ingress_loop,
+                          ask = std::move(ask)]() mutable { loop.post(std::move(ask), "release"); },
+                         "release");
 }
 
 void Control::drain() {
+    for (auto& [name, wanted] : listeners_) forget_copy(wanted);
     loops_.dns_loop.post([&server = loops_.dns] { server.drain(); }, "drain");
     loops_.ingress_loop.post([&ingress = loops_.ingress] { ingress.drain(); }, "drain");
 }

@@ -30,22 +30,31 @@ class Control {
  public:
     /// `make_listeners`: opens listening sockets itself; otherwise they are given.
     Control(DataLoops loops, bool make_listeners, core::Logger logger);
+    ~Control();
+    Control(const Control&) = delete;
+    Control& operator=(const Control&) = delete;
 
     /// What could not be used, in words; everything else is in force. An error: nothing was applied.
     core::Result<std::vector<std::string>> replace(wire::EdgeTable table);
     core::Result<std::vector<std::string>> apply(wire::EdgeDelta delta);
 
-    /// Listeners the table wants and nobody has given yet.
-    std::vector<wire::EdgeListener> missing_listeners() const;
-    /// All that the table wants.
+    /// All that the table wants, with `open` where they are there.
     std::vector<wire::EdgeListener> wanted_listeners() const;
-    /// Takes over a descriptor; closes it when the table does not want it (any more).
-    core::Result<void> give_listener(const wire::EdgeListener& listener, int descriptor);
+    /// Takes over a descriptor; closes it when the table does not want it (any more), or has it: false.
+    core::Result<bool> give_listener(const wire::EdgeListener& listener, int descriptor);
+    /// A listener that was given, and our own copy of its descriptor.
+    struct Kept {
+        wire::EdgeListener listener;
+        int descriptor = -1;
+    };
+    std::vector<Kept> kept_listeners() const;
     /// Opens what could not be opened before; empty when nothing is missing.
     std::vector<std::string> retry_listeners();
 
     const core::EdgeState& state() const { return state_; }
     bool makes_listeners() const { return make_listeners_; }
+    /// Calls `done`, on the ingress loop, when the task gets nothing new and nothing for it is in hand.
+    void await_release(const std::string& task, core::Callback<void()> done);
     void drain();
 
  private:
@@ -55,6 +64,7 @@ class Control {
         wire::EdgeListener listener;
         Purpose purpose = Purpose::kDns;
         bool open = false;
+        int copy = -1;  ///< of a given one, for the edge or daemon after us
     };
 
     void rebuild_zone(std::vector<std::string>& problems);
@@ -68,7 +78,8 @@ class Control {
     void sync_listeners(std::vector<std::string>& problems);
     core::Result<void> open(Wanted& wanted);
     void hand_over(Wanted& wanted, const std::string& name, int descriptor);
-    void close(const std::string& name, const Wanted& wanted);
+    void close(const std::string& name, Wanted& wanted);
+    static void forget_copy(Wanted& wanted);
     core::dns::TenantId tenant_of(const wire::EdgeTask& task) const;
 
     DataLoops loops_;

@@ -20,6 +20,7 @@ constexpr int kInterimMax = 16;  // 1xx answers before the real one
 void HttpSession::try_backend() {
     Exchange& x = *exchange_;
     Backends& backends = ingress_.backends();
+    if (x.attempts > 0) x.pool = ingress_.newest(x.pool);
     BackendState* backend =
         x.attempts < ingress_.limits().attempts ? backends.choose(*x.pool, x.tried, x.cookie) : nullptr;
     if (backend == nullptr) {

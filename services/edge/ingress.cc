@@ -1,5 +1,7 @@
 #include "services/edge/ingress.h"
 
+#include <algorithm>
+
 #include "services/edge/http_session.h"
 #include "services/edge/tcp_session.h"
 
@@ -46,6 +48,12 @@ void Ingress::set_routes(std::shared_ptr<const core::ingress::Routes> routes) {
         listener.state->plan =
             plan == routes_->listeners.end() ? core::ingress::ListenerPlan{} : plan->second;
     }
+}
+
+core::ingress::PoolPtr Ingress::newest(const core::ingress::PoolPtr& pool) const {
+    const auto found = std::ranges::find(
+        routes_->pools, pool->key, [](const core::ingress::PoolPtr& one) -> const auto& { return one->key; });
+    return found == routes_->pools.end() ? pool : *found;
 }
 
 Result<void> Ingress::add_listener(const std::string& name, int descriptor) {

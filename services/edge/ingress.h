@@ -65,6 +65,10 @@ class Ingress {
     /// Takes over a listening descriptor; `name` is its key in the routes.
     core::Result<void> add_listener(const std::string& name, int descriptor);
     void remove_listener(const std::string& name);
+    /// As Backends::await_release.
+    void await_release(std::vector<std::string> addresses, core::Callback<void()> done) {
+        backends_.await_release(std::move(addresses), std::move(done));
+    }
     void drain();
     /// Ends everything; returns when the last connection is closed.
     net::Task<void> close();
@@ -79,6 +83,8 @@ class Ingress {
     const IngressLimits& limits() const { return limits_; }
     const core::ingress::ApiCredentials& api() const { return api_; }
     bool draining() const { return draining_; }
+    /// The pool as the table in force has it; `pool` itself when it is gone.
+    core::ingress::PoolPtr newest(const core::ingress::PoolPtr& pool) const;
     core::Bytes& scratch() { return scratch_; }
     /// Destroys the session in a later turn.
     void retire(uint64_t session);

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <format>
+
 #include "core/wire/serialize.h"
 
 namespace smackd::edge {
@@ -12,6 +14,7 @@ namespace {
 
 constexpr core::Duration kTick = std::chrono::seconds(1);
 constexpr uint32_t kDrainDefaultS = 30;
+constexpr size_t kGivenAtOnce = 100;  // descriptors in one message
 constexpr size_t kQueuedBytesMax =
     4 * 1024 * 1024;  // to a daemon that does not read; statistics are then left out
 
@@ -28,6 +31,7 @@ Session::Session(net::Loop& loop, Control& control, SessionHooks hooks, std::str
 }
 
 Session::~Session() {
+    *self_ = nullptr;
     loop_.cancel(timer_);
 }
 
@@ -44,6 +48,7 @@ Result<void> Session::serve(int descriptor) {
 
 Result<void> Session::connect(int descriptor) {
     TRY_ASSIGN(channel_, net::FrameChannel::adopt(loop_, descriptor, core::kEdgeFrameBytesMax, *this));
+    asked_.clear();
     wire::EdgeReport hello;
     hello.mutable_hello()->set_version(version_);
     hello.mutable_hello()->set_pid(static_cast<uint32_t>(::getpid()));
@@ -58,6 +63,7 @@ void Session::report(const wire::EdgeReport& report) {
 void Session::on_closed(const core::Error& why) {
     logger_.info("the daemon has gone; serving goes on", {{"why", why.message}});
     channel_.reset();
+    if (leaving_) drain();
 }
 
 void Session::on_frame(core::BytesView frame, net::FrameChannel::Descriptors& descriptors) {
@@ -77,6 +83,10 @@ void Session::on_frame(core::BytesView frame, net::FrameChannel::Descriptors& de
             return take_listeners(order.listeners(), descriptors);
         case wire::EdgeOrder::kDrain:
             return drain();
+        case wire::EdgeOrder::kRelease:
+            return await_release(order.release().task());
+        case wire::EdgeOrder::kHandBack:
+            return give_listeners_back(order.hand_back().leaving());
         case wire::EdgeOrder::BODY_NOT_SET:
             return report_applied(core::fail(core::Errc::kUnsupported, "an order this version does not know"),
                                   0);
@@ -94,18 +104,56 @@ void Session::report_applied(Result<std::vector<std::string>> problems, uint64_t
         answer.mutable_refused()->set_reason(problems.error().message);
     }
     report(answer);
-    ask_for_listeners();
+    ask_for_listeners(false);
 }
 
-void Session::ask_for_listeners() {
-    if (control_.makes_listeners() || control_.missing_listeners().empty()) return;
+/// Unless the daemon knows it all; `again`: also then.
+void Session::ask_for_listeners(bool again) {
+    if (control_.makes_listeners() || channel_ == nullptr || draining_) return;
     wire::EdgeReport request;
-    for (wire::EdgeListener& listener : control_.wanted_listeners())
+    std::set<std::string> wanted;
+    bool missing = false;
+    request.mutable_listen();
+    for (wire::EdgeListener& listener : control_.wanted_listeners()) {
+        missing |= !listener.open();
+        wanted.insert(std::format("{} {}", static_cast<int>(listener.kind()), listener.address()));
         *request.mutable_listen()->add_wanted() = std::move(listener);
+    }
+    if (!missing && !again && wanted == asked_) return;
+    asked_ = std::move(wanted);
     report(request);
 }
 
+void Session::give_listeners_back(bool leaving) {
+    leaving_ = leaving;
+    const std::vector<Control::Kept> kept = control_.kept_listeners();
+    size_t at = 0;
+    do {
+        wire::EdgeReport answer;
+        std::vector<int> descriptors;
+        for (; at < kept.size() && descriptors.size() < kGivenAtOnce; ++at) {
+            *answer.mutable_listeners()->add_given()->mutable_listener() = kept[at].listener;
+            descriptors.push_back(kept[at].descriptor);
+        }
+        answer.mutable_listeners()->set_more(at < kept.size());
+        if (channel_ != nullptr) channel_->send(wire::serialize(answer), descriptors);
+    } while (at < kept.size());
+}
+
+void Session::await_release(const std::string& task) {
+    wire::EdgeReport answer;
+    answer.mutable_released()->set_task(task);
+    control_.await_release(task, [&loop = loop_, self = self_, answer = std::move(answer)]() mutable {
+        loop.post(
+            [self, answer = std::move(answer)] {
+                if (*self != nullptr) (*self)->report(answer);
+            },
+            "released");
+    });
+}
+
 void Session::take_listeners(const wire::EdgeListeners& given, net::FrameChannel::Descriptors& descriptors) {
+    bool taken_one = false;
     for (const wire::EdgeListeners::Given& one : given.given()) {
         if (!one.error().empty()) {
             logger_.warning("no listener", {{"address", one.listener().address()}, {"why", one.error()}});
@@ -115,12 +163,15 @@ void Session::take_listeners(const wire::EdgeListeners& given, net::FrameChannel
         if (descriptor < 0) return logger_.error("a listener came without its descriptor");
         auto taken = control_.give_listener(one.listener(), descriptor);
         if (!taken) logger_.warning("a listener cannot be used", {{"why", taken.error().message}});
+        taken_one |= taken.value_or(false);
     }
+    if (taken_one) ask_for_listeners(true);  // says what is there now
 }
 
 void Session::drain() {
     if (draining_) return;
     draining_ = true;
+    listener_.reset();  // the next daemon starts another edge
     const uint32_t wanted = control_.state().settings().drain_s();
     drain_until_ = loop_.now() + std::chrono::seconds(wanted == 0 ? kDrainDefaultS : wanted);
     control_.drain();
@@ -147,7 +198,12 @@ void Session::tick() {
         report(now);
     }
     // An address that was in use may be free by now.
-    if (!draining_ && control_.makes_listeners()) control_.retry_listeners();
+    if (draining_) return;
+    if (control_.makes_listeners()) {
+        control_.retry_listeners();
+    } else {
+        ask_for_listeners(false);
+    }
 }
 
 }  // namespace smackd::edge

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "net/frame_channel.h"
 #include "services/edge/control.h"
@@ -39,7 +40,9 @@ class Session final : public net::FrameChannel::Handler {
     void report(const wire::EdgeReport& report);
     void report_applied(core::Result<std::vector<std::string>> problems, uint64_t revision);
     void take_listeners(const wire::EdgeListeners& given, net::FrameChannel::Descriptors& descriptors);
-    void ask_for_listeners();
+    void ask_for_listeners(bool again);
+    void give_listeners_back(bool leaving);
+    void await_release(const std::string& task);
     void tick();
     bool drain_is_over() const;
 
@@ -51,8 +54,11 @@ class Session final : public net::FrameChannel::Handler {
     std::unique_ptr<net::FrameListener> listener_;
     std::unique_ptr<net::FrameChannel> channel_;
     core::TimerId timer_ = 0;
+    std::set<std::string> asked_;  // listeners as the daemon knows them to be wanted
+    bool leaving_ = false;         // drains when the daemon goes
     bool draining_ = false;
     core::Instant drain_until_;
+    std::shared_ptr<Session*> self_ = std::make_shared<Session*>(this);  // null when gone: for what is posted
 };
 
 }  // namespace smackd::edge

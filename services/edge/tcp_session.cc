@@ -28,6 +28,7 @@ void TcpSession::start() {
 }
 
 void TcpSession::try_backend() {
+    if (!tried_.empty()) pool_ = ingress_.newest(pool_);
     const bool more = tried_.size() < static_cast<size_t>(ingress_.limits().attempts);
     BackendState* backend = more ? ingress_.backends().choose(*pool_, tried_, 0) : nullptr;
     if (backend == nullptr) {

@@ -98,6 +98,7 @@ class Daemon:
         self.sockets = sockets if sockets is not None else {}
         self.control, self.process, self.buffer, self.reports = control, None, b"", []
         self.listens = 0
+        self.given_back = []  # descriptors
 
     def start(self, listening=None):
         theirs = listening
@@ -131,7 +132,8 @@ class Daemon:
                     return report
             if not select.select([self.control], [], [], max(0, end - time.monotonic()))[0]:
                 raise AssertionError("no report came")
-            more = self.control.recv(1 << 20)
+            more, descriptors, _, _ = socket.recv_fds(self.control, 1 << 20, 253)
+            self.given_back += descriptors
             if not more:
                 raise AssertionError(f"the edge has gone\n{self.process.log()}")
             self.buffer += more

@@ -208,3 +208,91 @@ def test_hand_over_without_a_failed_request():
     assert not failures, failures[:5]
     assert done[0] > 100 and told[0] >= 16, (done, told)
     end(current, edge, backend)
+
+
+def test_release_waits_for_what_is_in_hand():
+    """A task that drains: its request in hand and its tunnel end first, others do not go there any more."""
+    harness.need_root()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(request):
+        if request.path == "/slow":
+            begun.set()
+            assert go_on.wait(20)
+        Backend.reply(request, body=b"old")
+    old, new, edge = Backend(slow), Backend(lambda request: Backend.reply(request, body=b"new")), Edge()
+    edge.app("/web", hosts=["p1.dcos"])
+    edge.task("web.0", "/web", old.port)
+    daemon = started(edge)
+    kept = edge.connect()
+    kept.sendall(b"GET / HTTP/1.1\r\nHost: p1.dcos\r\n\r\n")
+    assert kept.recv(65536).endswith(b"old")
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(edge.get("p1.dcos", "/slow")), daemon=True)
+    asking.start()
+    assert begun.wait(10)
+    edge.task("web.1", "/web", new.port)
+    tasks = [{**edge.tasks["web.0"], "running": True, "draining": True}, {**edge.tasks["web.1"], "running": True}]
+    daemon.send({"delta": {"epoch": 1, "revision": 2, "tasks": tasks}})
+    daemon.send({"release": {"task": "web.0"}})
+    daemon.until("applied")
+    daemon.until("statistics")
+    kept.sendall(b"POST / HTTP/1.1\r\nHost: p1.dcos\r\nContent-Length: 1\r\n\r\nx")  # the client's connection stays
+    assert kept.recv(65536).endswith(b"new")
+    for _ in range(10):
+        assert edge.get("p1.dcos")[2] == b"new"
+    daemon.until("statistics")
+    assert not any("released" in report for report in daemon.reports), "one request is in hand"
+    go_on.set()
+    assert daemon.until("released") == {"task": "web.0"}
+    asking.join(10)
+    assert answers and answers[0][0] == 200 and answers[0][2] == b"old", answers
+    daemon.send({"release": {"task": "nobody"}})
+    assert daemon.until("released") == {"task": "nobody"}
+    end(daemon, edge, old, new)
+
+
+def test_a_killed_edge_refuses_no_connection():
+    """The sockets are the daemon's: what connects while there is no edge waits for the next one."""
+    harness.need_root()
+    backend, edge = world()
+    first = started(edge)
+    first.process.kill()
+    waiting = [edge.connect() for _ in range(20)]
+    for connection in waiting:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: p1.dcos\r\n\r\n")
+    second = Daemon(sockets=first.sockets).start()
+    assert "hello" in second.read()
+    second.send({"table": table(edge)})
+    second.until("applied")
+    second.until("statistics")
+    for connection in waiting:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200"), "it was only late"
+    end(second, edge, backend)
+
+
+def test_the_next_daemon_gets_the_listeners_back():
+    """Copies of all of them; a leaving edge drains when its daemon goes, and takes no further one."""
+    harness.need_root()
+    backend, edge = world()
+    daemon = started(edge)
+    daemon.send({"hand_back": {"leaving": True}})
+    given = daemon.until("listeners")["given"]
+    assert len(given) == len(daemon.sockets) == len(daemon.given_back), (given, daemon.sockets, daemon.given_back)
+    back = {(one["listener"].get("kind", 0), one["listener"]["address"]): socket.socket(fileno=descriptor)
+            for one, descriptor in zip(given, daemon.given_back)}
+    for key, one in back.items():
+        assert one.getsockname() == daemon.sockets[key].getsockname()
+    daemon.close_sockets()
+    assert edge.get("p1.dcos")[0] == 200, "it serves until it is told to drain"
+    daemon.control.close()
+    assert daemon.process.wait(20) == 0
+    connection = edge.connect()  # nobody serves, nobody is refused
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: p1.dcos\r\n\r\n")
+    second = Daemon(sockets=back).start()
+    assert "hello" in second.read()
+    second.send({"table": table(edge)})
+    second.until("applied")
+    second.until("statistics")
+    assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    end(second, edge, backend)

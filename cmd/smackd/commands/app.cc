@@ -196,7 +196,7 @@ core::Result<void> app_restart(Context& context) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
     const std::string id = context.arguments.value("ID");
     TRY_ASSIGN(const Json answer,
-               client->call("POST", with_force(context, path_of(id) + "/restart"), std::nullopt));
+               client->call("POST", with_force(context, path_of(id) + "/restart"), Json::object()));
     return finish(context, *client, id, answer, "Restarted");
 }
 

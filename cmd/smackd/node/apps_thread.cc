@@ -210,8 +210,8 @@ net::Task<Result<void>> AppsThread::follow() {
     CO_TRY(co_await follower_.load());
     while (true) {
         if (options_.runs_tasks) CO_TRY(co_await report_capacity());
+        tell_edge();  // before the agent: what is to end gets no more requests
         if (tasks_) tasks_->look(follower_.model());
-        tell_edge();
         bool reloaded = false;
         CO_TRY(co_await follower_.next(kFollowWait, reloaded));
     }
@@ -239,7 +239,8 @@ net::Task<Result<void>> AppsThread::start_agent() {
     tasks_ = std::make_unique<services::Agent>(services::Agent::Parts{
         thread_.loop(), *runner_, image_source_.get(), &tls_, environment_.clock,
         core::NodeId{options_.identity.node_id}, sandboxes, environment_.logger.named("agent"),
-        [this](wire::Command command) { return propose_as_machine(std::move(command)); }});
+        [this](wire::Command command) { return propose_as_machine(std::move(command)); },
+        [this](std::string task) { return release(std::move(task)); }});
     const std::string root = directory + "/edge";
     if (::mkdir(root.c_str(), 0755) != 0 && errno != EEXIST)
         co_return core::fail_errno(errno, "the edge's folder");
@@ -250,6 +251,11 @@ net::Task<Result<void>> AppsThread::start_agent() {
         edge_ = std::make_unique<EdgeProcess>(thread_.loop(), program(), root, socket,
                                               environment_.logger.named("edge"));
     co_return Result<void>();
+}
+
+net::Task<Result<void>> AppsThread::release(std::string task) {
+    if (edge_ == nullptr) co_return Result<void>();
+    co_return co_await edge_->release(std::move(task));
 }
 
 net::Task<Result<wire::CommandResult>> AppsThread::propose_as_machine(wire::Command command) {

@@ -73,6 +73,7 @@ class AppsThread final : public services::TasksDoor {
     net::Task<core::Result<void>> start_agent();
     net::Task<core::Result<void>> follow();
     net::Task<core::Result<void>> report_capacity();
+    net::Task<core::Result<void>> release(std::string task);
     net::Task<core::Result<wire::CommandResult>> propose_as_machine(wire::Command command);
     wire::NodeCapacity capacity() const;
     std::string host_address() const;

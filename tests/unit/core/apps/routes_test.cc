@@ -98,6 +98,20 @@ TEST_CASE("an HTTP health check makes the port an HTTP one, even against its lab
     CHECK(routes[1].mode == RouteMode::kTcp);
 }
 
+TEST_CASE("a port's own labels go before the app's") {
+    const auto routes = routes_of(labelled({{"HAPROXY_GROUP", "external"},
+                                            {"HAPROXY_1_GROUP", "internal"},
+                                            {"HAPROXY_0_VHOST", "a.b"},
+                                            {"HAPROXY_1_PORT", "9000"}}))
+                            .routes;
+    REQUIRE(routes.size() == 2);
+    CHECK(routes[0].groups == std::vector<std::string>{"external"});
+    CHECK(routes[0].mode == RouteMode::kHttp);
+    CHECK(routes[1].groups == std::vector<std::string>{"internal"});
+    CHECK(routes[1].service_port == 9000);
+    CHECK(routes[1].mode == RouteMode::kTcp);
+}
+
 TEST_CASE("labels without effect are told, not refused") {
     const auto all = routes_of(labelled({{"HAPROXY_GROUP", "x"},
                                          {"HAPROXY_0_BACKEND_HTTP_OPTIONS", "raw"},

@@ -2,8 +2,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "core/ingress/labels.h"
-
 namespace smackd::core::ingress {
 namespace {
 
@@ -16,14 +14,29 @@ void add_task(wire::EdgeTable& table, const std::string& id, const std::string& 
     task.add_ports()->set_host_port(port);
 }
 
-wire::EdgeApp& add_app(wire::EdgeTable& table, const std::string& id,
-                       const std::map<std::string, std::string>& labels, uint32_t service_port) {
+struct Served {
+    std::vector<std::string> groups{};
+    uint32_t service_port = 0;
+    std::vector<std::string> hosts{};
+    std::vector<std::string> paths{""};
+    int32_t weight = 0;
+};
+
+void add_app(wire::EdgeTable& table, const std::string& id, const Served& served) {
     wire::EdgeApp& app = *table.add_apps();
     app.set_id(id);
-    auto ports = ports_from_labels(labels, {{service_port, false}});
-    REQUIRE(ports);
-    for (wire::EdgePort& port : *ports) *app.add_ports() = std::move(port);
-    return app;
+    wire::EdgePort& port = *app.add_ports();
+    port.set_service_port(served.service_port);
+    port.set_http(!served.hosts.empty());
+    for (const std::string& group : served.groups) port.add_groups(group);
+    for (const std::string& host : served.hosts) {
+        for (const std::string& path : served.paths) {
+            wire::EdgeRoute& route = *port.add_routes();
+            route.set_host(host);
+            route.set_path(path);
+            route.set_weight(served.weight);
+        }
+    }
 }
 
 wire::EdgeTable table() {
@@ -52,10 +65,9 @@ std::shared_ptr<const Routes> build(const wire::EdgeTable& of, std::vector<std::
 
 TEST_CASE("virtual hosts and paths lead to pools; longer paths first") {
     wire::EdgeTable of = table();
-    add_app(of, "/web", {{"HAPROXY_GROUP", "external"}, {"HAPROXY_0_VHOST", "P1.dcos,*.example.org"}}, 0);
+    add_app(of, "/web", {.groups = {"external"}, .hosts = {"p1.dcos", "*.example.org"}});
     add_app(of, "/api",
-            {{"HAPROXY_GROUP", "external"}, {"HAPROXY_0_VHOST", "p1.dcos"}, {"HAPROXY_0_PATH", "/api /v2/x"}},
-            0);
+            {.groups = {"external"}, .hosts = {"p1.dcos"}, .paths = {"/api", "/v2/x"}, .weight = 1});
     add_task(of, "t1", "/web", 31001);
     add_task(of, "t2", "/web", 31002);
     const auto routes = build(of);
@@ -75,9 +87,9 @@ TEST_CASE("virtual hosts and paths lead to pools; longer paths first") {
 
 TEST_CASE("a service port in both groups is one listener on each address; other groups have none") {
     wire::EdgeTable of = table();
-    add_app(of, "/meter", {{"HAPROXY_GROUP", "external,internal"}}, 19002);
-    add_app(of, "/other", {{"HAPROXY_GROUP", "else"}}, 19003);
-    add_app(of, "/none", {}, 19004);
+    add_app(of, "/meter", {.groups = {"external", "internal"}, .service_port = 19002});
+    add_app(of, "/other", {.groups = {"else"}, .service_port = 19003});
+    add_app(of, "/none", {.service_port = 19004});
     const auto routes = build(of);
     CHECK(routes->listeners.at("10.0.0.1:19002").pool->app == "/meter");
     CHECK(routes->listeners.at("172.16.0.1:19002").pool->app == "/meter");
@@ -86,8 +98,8 @@ TEST_CASE("a service port in both groups is one listener on each address; other 
 
 TEST_CASE("of two apps with one port or name the one with the lower id has it") {
     wire::EdgeTable of = table();
-    add_app(of, "/b", {{"HAPROXY_GROUP", "external"}, {"HAPROXY_0_VHOST", "x.y"}}, 19002);
-    add_app(of, "/a", {{"HAPROXY_GROUP", "external"}, {"HAPROXY_0_VHOST", "x.y"}}, 19002);
+    add_app(of, "/b", {.groups = {"external"}, .service_port = 19002, .hosts = {"x.y"}});
+    add_app(of, "/a", {.groups = {"external"}, .service_port = 19002, .hosts = {"x.y"}});
     std::vector<std::string> problems;
     const auto routes = build(of, &problems);
     CHECK(problems.size() == 2);
@@ -114,36 +126,6 @@ TEST_CASE("backends are tasks that run and are well; their addresses by marathon
     task.set_health(wire::EdgeTask::HEALTHY);
     task.set_draining(true);
     CHECK_FALSE(takes_requests(task));
-}
-
-TEST_CASE("labels that mean nothing are refused with their name") {
-    auto error = [](const std::map<std::string, std::string>& labels) {
-        auto ports = ports_from_labels(labels, {{0, false}});
-        return ports ? std::string("no error") : ports.error().message;
-    };
-    CHECK(error({{"HAPROXY_0_MODE", "udp"}}) == "label HAPROXY_0_MODE: 'udp' is neither tcp nor http");
-    CHECK(error({{"HAPROXY_0_PATH", "/x"}}) == "label HAPROXY_0_PATH needs HAPROXY_0_VHOST");
-    CHECK(error({{"HAPROXY_0_VHOST", "a b/c"}}).contains("'b/c' is no host name"));
-    CHECK(error({{"HAPROXY_0_PORT", "70000"}}).contains("HAPROXY_0_PORT"));
-    CHECK(error({{"HAPROXY_0_STICKY", "maybe"}}).contains("HAPROXY_0_STICKY"));
-    CHECK(error({{"HAPROXY_0_BACKEND_NETWORK_ALLOWED_ACL", "10.0.0.0/99"}}).contains("ALLOWED_ACL"));
-    CHECK(error({{"HAPROXY_0_BACKEND_HTTP_OPTIONS", "any"}}) == "no error");
-}
-
-TEST_CASE("a port's own labels go before the app's") {
-    auto ports = ports_from_labels({{"HAPROXY_GROUP", "external"},
-                                    {"HAPROXY_1_GROUP", "internal"},
-                                    {"HAPROXY_2_ENABLED", "false"},
-                                    {"HAPROXY_0_VHOST", "a.b"},
-                                    {"HAPROXY_1_PORT", "9000"}},
-                                   {{10001, false}, {10002, true}, {10003, false}});
-    REQUIRE(ports);
-    CHECK((*ports)[0].groups(0) == "external");
-    CHECK((*ports)[0].http());
-    CHECK((*ports)[1].groups(0) == "internal");
-    CHECK((*ports)[1].service_port() == 9000);
-    CHECK((*ports)[1].http());
-    CHECK((*ports)[2].groups_size() == 0);
 }
 
 TEST_CASE("networks") {
