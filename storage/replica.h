@@ -37,8 +37,8 @@ struct Server {
 struct ReplicaOptions {
     core::NodeId self;
     std::string directory;                     ///< log, metadata and snapshots live below it
-    core::milliseconds election_timeout{550};  ///< pre-vote is always on
-    core::milliseconds heartbeat{80};
+    core::milliseconds election_timeout{450};  ///< pre-vote is always on
+    core::milliseconds heartbeat{75};
     uint64_t snapshot_log_bytes = 32 * 1024 * 1024;  ///< a snapshot is taken when the log has grown by this
     uint64_t segment_bytes = 8 * 1024 * 1024;
 };

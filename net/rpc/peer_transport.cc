@@ -146,8 +146,8 @@ void PeerTransport::set_refused(core::Callback<void(NodeId, const core::Error&)>
 Task<void> PeerTransport::State::run(Peer& peer) {
     core::Duration backoff = options.backoff_min;
     for (;;) {
-        // Connecting waits for the first message: a peer nobody writes to costs nothing.
-        while (peer.queue.empty() || peer.address.empty()) {
+        // Followers write to each other in elections only, which should not wait for a handshake.
+        while (peer.address.empty()) {
             peer.wake.reset();
             auto woken = co_await peer.wake.wait();
             if (!woken) co_return;

@@ -322,13 +322,32 @@ void Engine::on_timer() {
     }
     if (now_ms() >= raft_timeout(&raft_)) {
         const bool followed = raft_.state == RAFT_FOLLOWER;
+        const bool led = raft_.state == RAFT_LEADER;
         Step timeout;
         timeout.event.type = RAFT_TIMEOUT;
         if (step(timeout) != 0) return fail("libraft fails at a timeout");
         const bool stays = followed && raft_.state == RAFT_FOLLOWER;
         if (stays && !SMACK_BUG("standby_keeps_leader")) forget_leader();
+        if (led && raft_.state == RAFT_FOLLOWER) tell_step_down();
     }
     schedule_timer();
+}
+
+/// Some may hear this leader still though it does not hear them (a cut in one direction).
+void Engine::tell_step_down() {
+    wire::RaftMessage message;
+    message.mutable_step_down()->set_term(term().value);
+    for (const Server& server : from_configuration()) {
+        if (server.id != options_.self) send(server.id, message);
+    }
+}
+
+/// Ongaro's rule (4.2.3): nobody helps to replace a leader that was heard within the least election timeout.
+/// libraft waits for this server's own timeout, which is up to twice as long. A heartbeat less, since the
+/// candidate may have heard the leader's last one earlier.
+bool Engine::may_elect_another() const {
+    return raft_.state == RAFT_FOLLOWER && leader().value != 0 &&
+           since_leader_contact() >= options_.election_timeout - options_.heartbeat;
 }
 
 core::Result<core::Index> Engine::submit(EntryType type, std::shared_ptr<const core::Bytes> payload) {

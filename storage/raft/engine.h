@@ -148,6 +148,8 @@ class Engine {
     void schedule_timer();
     void on_timer();
     void forget_leader();
+    void tell_step_down();
+    bool may_elect_another() const;
     void fail(const std::string& why);
 
     void written(const LogWrite& write);

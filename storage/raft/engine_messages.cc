@@ -162,6 +162,9 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
             return receive_chunk_request(from, message->chunk_request());
         case Body::kChunkReply:
             return fetch_->receive(from, *message->mutable_chunk_reply());
+        case Body::kStepDown:
+            if (message->step_down().term() == term().value) lost(from);
+            return;
         case Body::kRequestVote:
         case Body::kRequestVoteResult:
         case Body::kTimeoutNow:
@@ -196,6 +199,7 @@ bool Engine::is_stale(core::NodeId from, const wire::AppendEntriesResult& result
 /// one that the candidate has not, and libraft, which asks it, would then refuse for ever. The candidate
 /// counts only its voters.
 void Engine::receive_vote_request(core::NodeId from, const wire::RaftMessage& message) {
+    if (may_elect_another()) forget_leader();
     raft_server* own = nullptr;
     for (unsigned i = 0; i < raft_.configuration.n; ++i) {
         raft_server& server = raft_.configuration.servers[i];

@@ -76,6 +76,7 @@ core::Result<void> check_body(const wire::RaftMessage& message, core::NodeId fro
                 return invalid("capacity out of range");
             return {};
         case Body::kTimeoutNow:
+        case Body::kStepDown:
         case Body::kChunkRequest:
         case Body::kChunkReply:
             return {};

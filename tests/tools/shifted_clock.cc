@@ -2,6 +2,7 @@
 // (or, below zero, behind). Timers and the monotonic clock are as they are.
 //
 //     shifted_clock SECONDS PROGRAM [ARGUMENT...]
+//     shifted_clock @FILE PROGRAM [ARGUMENT...]     the file holds SECONDS, and is read anew upon SIGUSR1: a step
 //
 // smackd is static, so nothing can be preloaded, and time namespaces do not cover the wall clock. So the
 // program is traced: it is started without a vDSO, a seccomp filter stops it at each system call that reads a
@@ -25,6 +26,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <set>
 
 namespace {
@@ -34,10 +36,18 @@ constexpr int kExitUsage = 64;
 
 time_t shift_s = 0;
 pid_t program = 0;
+const char* shift_file = nullptr;
+volatile sig_atomic_t stale = 0;
 
 [[noreturn]] void die(const char* what) {
     std::perror(what);
     std::exit(1);
+}
+
+void read_shift() {
+    stale = 0;
+    std::ifstream file(shift_file);
+    if (long long value = 0; file >> value) shift_s = value;
 }
 
 /// System calls that read a wall clock stop for the tracer; clock_gettime only for the clocks that are one.
@@ -94,6 +104,7 @@ void hide_vdso(pid_t pid) {
 }
 
 void shift_answer(pid_t pid) {
+    if (stale != 0) read_shift();
     user_regs_struct registers{};
     if (::ptrace(PTRACE_GETREGS, pid, nullptr, &registers) != 0) return;
     const auto result = static_cast<long long>(registers.rax);
@@ -170,6 +181,11 @@ int main(int argc, char** argv) {
         return kExitUsage;
     }
     shift_s = std::strtoll(argv[1], nullptr, 10);
+    if (argv[1][0] == '@') {
+        shift_file = argv[1] + 1;
+        read_shift();
+        ::signal(SIGUSR1, [](int) { stale = 1; });
+    }
     start(argv + 2);
     return trace();
 }

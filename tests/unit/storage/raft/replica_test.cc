@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <format>
 #include <map>
@@ -14,7 +15,8 @@ namespace {
 
 /// Some servers in virtual time, without faults but those a test brings about.
 struct Cluster {
-    explicit Cluster(uint64_t count, uint64_t snapshot_log_bytes = 32 * 1024) {
+    explicit Cluster(uint64_t count, uint64_t snapshot_log_bytes = 32 * 1024, uint64_t seed = 42)
+        : world(seed) {
         std::vector<storage::Server> servers;
         for (uint64_t id = 1; id <= count; ++id) {
             servers.push_back(
@@ -64,7 +66,7 @@ struct Cluster {
         return parsed;
     }
 
-    sim::World world{42};
+    sim::World world;
     sim::Network network{world};
     std::map<uint64_t, std::unique_ptr<sim::Process>> processes;
 };
@@ -76,7 +78,45 @@ bool has_alarm(sim::Process& process, std::string_view name) {
     return false;
 }
 
+/// Mean milliseconds until another one leads after the leader was cut off, over clusters of three.
+double mean_election_ms(bool hears, bool is_heard) {
+    constexpr uint64_t kClusters = 40;
+    int64_t sum = 0;
+    for (uint64_t seed = 1; seed <= kClusters; ++seed) {
+        Cluster cluster(3, 32 * 1024, seed);
+        const uint64_t old = cluster.leader();
+        cluster.run(core::milliseconds{static_cast<int64_t>(1000 + seed * 7)});
+        for (const uint64_t other : {1U, 2U, 3U}) {
+            if (other == old) continue;
+            if (!is_heard) cluster.network.cut(old, other);
+            if (!hears) cluster.network.cut(other, old);
+        }
+        const int64_t begin = cluster.world.now_ms();
+        const auto another_leads = [&] {
+            return std::ranges::any_of(cluster.processes, [&](const auto& one) {
+                return one.first != old &&
+                       one.second->replica().status().role == storage::ReplicaRole::kLeader;
+            });
+        };
+        for (int i = 0; i < 1000 && !another_leads(); ++i) cluster.run(core::milliseconds{5});
+        REQUIRE(another_leads());
+        sum += cluster.world.now_ms() - begin;
+    }
+    return static_cast<double>(sum) / static_cast<double>(kClusters);
+}
+
 }  // namespace
+
+// Timeouts are drawn from 450 to 900 ms: the earlier of two comes after 600 ms on average, the later after
+// 750.
+TEST_CASE("replica: the first follower that misses its leader is helped by the others") {
+    CHECK(mean_election_ms(false, false) < 700);
+    CHECK(mean_election_ms(true, false) < 700);
+}
+
+TEST_CASE("replica: a leader that hears nobody says so to those who hear it") {
+    CHECK(mean_election_ms(false, true) < 700);
+}
 
 TEST_CASE("replica: one server alone leads at once, and what it acknowledged survives a power failure") {
     Cluster cluster(1);
