@@ -289,7 +289,7 @@ $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 # A fuzz target links the layer of its parser and what that needs.
 FUZZERS_core := app_json dns_packet json registry_answer tar zip
 FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame
-FUZZERS_storage := command log_segment raft_message
+FUZZERS_storage := agent_feed command log_segment raft_message
 FUZZERS_auth := join keytab logon_info negotiate_header principal token
 FUZZERS_services := api_body backup_file conditions shim_request task_user
 FUZZERS_cmd := join_bundle

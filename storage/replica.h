@@ -39,7 +39,8 @@ struct ReplicaOptions {
     std::string directory;                     ///< log, metadata and snapshots live below it
     core::milliseconds election_timeout{450};  ///< pre-vote is always on
     core::milliseconds heartbeat{75};
-    uint64_t snapshot_log_bytes = 32 * 1024 * 1024;  ///< a snapshot is taken when the log has grown by this
+    core::Duration silent_after = core::seconds(30);  ///< see ReplicaStatus::silent
+    uint64_t snapshot_log_bytes = 32 * 1024 * 1024;   ///< a snapshot is taken when the log has grown by this
     uint64_t segment_bytes = 8 * 1024 * 1024;
 };
 
@@ -76,6 +77,7 @@ struct ReplicaStatus {
     core::Duration since_leader_contact{0};  ///< 0 on the leader
     bool may_plan = false;                   ///< leader whose own no-op is applied
     std::vector<Server> servers;
+    std::vector<core::NodeId> silent;  ///< on the leader: servers not heard for ReplicaOptions::silent_after
     std::vector<Alarm> alarms;
 };
 

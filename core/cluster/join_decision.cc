@@ -126,7 +126,8 @@ JoinResult<wire::AdmitNode> decide_join(const JoinFacts& facts, const JoinClaim&
     TRY(add_id(admit, facts, request));
     TRY(add_roles(admit, *facts.machine, request.role()));
     admit.set_address(request.address());
-    admit.set_zone(request.zone());
+    const bool renews = facts.node && request.zone().empty();  // a renewal does not say it again
+    admit.set_zone(renews ? facts.node->zone() : request.zone());
     admit.set_version(request.version());
     admit.set_generation(facts.machine->generation());
     admit.set_proved_by_kerberos(claim.kerberos);

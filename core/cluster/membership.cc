@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <tuple>
 
 #include "core/planted.h"
 
@@ -58,29 +59,70 @@ std::optional<MembershipChange> filling(const MembershipView& view) {
     return std::nullopt;
 }
 
+/// How many of `servers` vote in each zone.
+class ZoneCount {
+ public:
+    ZoneCount(const MembershipView& view, const std::vector<RaftServer>& servers) : view_(view) {
+        for (const RaftServer& server : servers) {
+            if (is_voter(server)) ++voters_[zone_of(server.id)];
+        }
+    }
+    /// Voters where `server` stands.
+    size_t beside(const RaftServer& server) const {
+        const auto found = voters_.find(zone_of(server.id));
+        return found == voters_.end() ? 0 : found->second;
+    }
+    size_t most() const { return voters_.empty() ? 0 : std::ranges::max(voters_ | std::views::values); }
+
+ private:
+    std::string zone_of(NodeId node) const {
+        const auto found = std::ranges::find(view_.allowed, node, &AllowedServer::id);
+        return found == view_.allowed.end() ? std::string() : found->zone;
+    }
+
+    const MembershipView& view_;
+    std::map<std::string, size_t> voters_;
+};
+
+/// The silent first, then one of the zone with the most voters.
 std::optional<MembershipChange> demotion(const MembershipView& view) {
     const std::vector<RaftServer> servers = staying(view);
     const auto voters = static_cast<size_t>(std::ranges::count_if(servers, is_voter));
     if (voters <= voters_most(servers.size()) || SMACK_BUG("membership_never_demotes")) return std::nullopt;
-    for (const RaftServer& server : std::views::reverse(servers)) {
-        if (is_voter(server) && server.id != view.self) return MembershipChange{Kind::kDemote, server.id, {}};
+    const ZoneCount zones(view, servers);
+    const auto rank = [&](const RaftServer& server) {
+        return std::tuple(server.silent && !SMACK_BUG("membership_demotes_heard"), zones.beside(server),
+                          server.id);
+    };
+    const RaftServer* worst = nullptr;
+    for (const RaftServer& server : servers) {
+        if (!is_voter(server) || server.id == view.self) continue;
+        if (worst == nullptr || rank(server) > rank(*worst)) worst = &server;
     }
-    return std::nullopt;
+    if (worst == nullptr) return std::nullopt;
+    return MembershipChange{Kind::kDemote, worst->id, {}};
 }
 
-/// The one that has failed least: a standby that is away must not stand in the way of another.
+/// The one that has failed least, of the zone with the fewest voters: a standby that is away must not stand
+/// in the way of another. With voters enough, one more where that spreads them better: another is demoted
+/// then.
 std::optional<MembershipChange> promotion(const MembershipView& view) {
     const std::vector<RaftServer> servers = staying(view);
-    const auto voters = static_cast<size_t>(std::ranges::count_if(servers, is_voter));
-    if (voters >= voters_wanted(servers.size()) && !SMACK_BUG("membership_promotes_all")) return std::nullopt;
-    const auto failures = [&](const RaftServer& server) {
+    const auto heard = static_cast<size_t>(std::ranges::count_if(
+        servers, [](const RaftServer& server) { return is_voter(server) && !server.silent; }));
+    const bool enough = heard >= voters_wanted(servers.size()) && !SMACK_BUG("membership_promotes_all");
+    const ZoneCount zones(view, servers);
+    const auto rank = [&](const RaftServer& server) {
         const auto found = view.failures.find(server.id);
-        return found == view.failures.end() ? 0 : found->second;
+        return std::tuple(found == view.failures.end() ? 0 : found->second, zones.beside(server), server.id);
     };
     const RaftServer* best = nullptr;
     for (const RaftServer& server : servers) {
-        if (is_voter(server)) continue;
-        if (best == nullptr || failures(server) < failures(*best)) best = &server;
+        if (is_voter(server) || server.silent) continue;
+        const bool spreads = zones.beside(server) + 2 <= zones.most() && !view.failures.contains(server.id) &&
+                             !SMACK_BUG("membership_ignores_zones");
+        if (enough && !spreads) continue;
+        if (best == nullptr || rank(server) < rank(*best)) best = &server;
     }
     if (best == nullptr) return std::nullopt;
     return MembershipChange{Kind::kPromote, best->id, {}};
@@ -93,7 +135,7 @@ MembershipView MembershipView::of(NodeId self, const Registry& registry, std::ve
     for (const wire::PutNode& node : registry.nodes()) {
         const NodeId id{node.node_id()};
         if (is_server(node) && registry.check(id))
-            view.allowed.push_back({id, node.address(), epoch_at_join(node)});
+            view.allowed.push_back({id, node.address(), epoch_at_join(node), node.zone()});
     }
     return view;
 }

@@ -27,6 +27,7 @@ enum class RaftRole : uint8_t {
 struct RaftServer {
     NodeId id;
     RaftRole role = RaftRole::kSpare;
+    bool silent = false;  ///< the leader has not heard of it for long
 
     bool operator==(const RaftServer&) const = default;
 };
@@ -36,6 +37,7 @@ struct AllowedServer {
     NodeId id;
     std::string address;
     uint64_t epoch = 0;  ///< of the state when it joined
+    std::string zone;    ///< where its machine stands; empty is a zone like any other
 };
 
 struct MembershipView {
@@ -61,7 +63,9 @@ struct MembershipChange {
 size_t voters_wanted(size_t servers);
 /// Voters beyond which one is demoted.
 size_t voters_most(size_t servers);
-/// The next change, or none. Asked on a leader whose state is its own term's.
+/// The next change, or none. Asked on a leader whose state is its own term's. A voter that is silent is
+/// replaced by a standby that is not, and voters are spread over zones as evenly as the servers allow; what
+/// is replaced stays as a standby.
 std::optional<MembershipChange> decide_membership(const MembershipView& view);
 std::string_view membership_change_name(MembershipChange::Kind kind);
 

@@ -330,7 +330,25 @@ void Engine::on_timer() {
         if (stays && !SMACK_BUG("standby_keeps_leader")) forget_leader();
         if (led && raft_.state == RAFT_FOLLOWER) tell_step_down();
     }
+    watch_silence();
     schedule_timer();
+}
+
+void Engine::watch_silence() {
+    std::vector<core::NodeId> silent;
+    if (raft_.state == RAFT_LEADER) {
+        const core::Instant now = environment_.clock.now();
+        for (const Server& server : from_configuration()) {
+            const auto found = heard_.find(server.id.value);
+            const core::Instant heard =
+                found == heard_.end() ? leads_since_ : std::max(found->second, leads_since_);
+            if (server.id != options_.self && now - heard >= options_.silent_after)
+                silent.push_back(server.id);
+        }
+    }
+    if (silent == silent_) return;
+    silent_ = std::move(silent);
+    events_.changed();
 }
 
 /// Some may hear this leader still though it does not hear them (a cut in one direction).

@@ -101,6 +101,8 @@ class Engine {
     core::Index commit_index() const { return {raft_commit_index(&raft_)}; }
     core::Term term_of(core::Index index) const { return memory_.term_of(index); }
     std::vector<Server> servers() const { return from_configuration(); }
+    /// On the leader: servers that were not heard for ReplicaOptions::silent_after.
+    const std::vector<core::NodeId>& silent() const { return silent_; }
     /// The no-op of this leadership; 0 when not leader.
     core::Index term_start() const { return term_start_; }
     core::Duration since_leader_contact() const;
@@ -149,6 +151,7 @@ class Engine {
     void on_timer();
     void forget_leader();
     void tell_step_down();
+    void watch_silence();
     bool may_elect_another() const;
     void fail(const std::string& why);
 
@@ -195,6 +198,9 @@ class Engine {
     core::Term last_term_;
     core::NodeId last_leader_;
     core::Instant leader_contact_;
+    core::Instant leads_since_;
+    std::map<uint64_t, core::Instant> heard_;  ///< by server
+    std::vector<core::NodeId> silent_;
     std::map<uint64_t, std::string> addresses_;    ///< as libraft wants them: stable C strings
     std::map<uint64_t, uint64_t> refused_epochs_;  ///< by server: the epoch it was refused for, logged once
     std::optional<wire::SnapshotManifest> installing_;

@@ -152,6 +152,7 @@ void Engine::receive(core::NodeId from, core::BytesView bytes) {
         return;
     }
     if (!accept_epoch(from, message->epoch())) return;
+    heard_[from.value] = environment_.clock.now();
     using Body = wire::RaftMessage;
     switch (message->body_case()) {
         case Body::kAppendEntries:

@@ -178,6 +178,7 @@ void Engine::follow_role() {
     if (raft_.state != RAFT_LEADER) term_start_ = {};
     if (became_leader) {
         term_start_ = {};
+        leads_since_ = environment_.clock.now();
         const bool has_noop = memory_.contains(memory_.last()) && memory_.term_of(memory_.last()) == term();
         if (has_noop) {
             term_start_ = memory_.last();

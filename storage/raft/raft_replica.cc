@@ -338,6 +338,7 @@ ReplicaStatus RaftReplica::status() const {
     status.since_leader_contact = engine_.since_leader_contact();
     status.may_plan = may_plan();
     status.servers = engine_.servers();
+    status.silent = engine_.silent();
     return status;
 }
 

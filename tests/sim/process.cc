@@ -75,6 +75,7 @@ storage::ReplicaOptions Process::replica_options() const {
     options.directory = "/data/raft";
     options.segment_bytes = options_.segment_bytes;
     options.snapshot_log_bytes = options_.snapshot_log_bytes;
+    options.silent_after = core::milliseconds{1500};
     return options;
 }
 

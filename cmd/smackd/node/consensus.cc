@@ -43,7 +43,8 @@ std::unexpected<core::Error> no_leader() {
 std::vector<core::cluster::RaftServer> raft_servers(const storage::ReplicaStatus& status) {
     std::vector<core::cluster::RaftServer> servers;
     for (const storage::Server& server : status.servers)
-        servers.push_back({server.id, raft_role(server.role)});
+        servers.push_back(
+            {server.id, raft_role(server.role), std::ranges::contains(status.silent, server.id)});
     return servers;
 }
 

@@ -247,13 +247,23 @@ void Checker::changes(Node& leader, const core::cluster::MembershipChange& chang
     if (std::exchange(follower.changing, true)) violate("another change of its own is under way");
     if (!status.may_plan && status.role == storage::ReplicaRole::kLeader)
         violate("it has no state of its own term yet");
+    const auto silent = [&](uint64_t node) {
+        return std::ranges::contains(status.silent, core::NodeId{node});
+    };
     size_t voters = 0;
+    size_t heard = 0;
     size_t staying = 0;
+    std::map<std::string, size_t> by_zone;
     for (const storage::Server& server : status.servers) {
         if (registry.refuses(server.id.value)) continue;
         ++staying;
-        voters += server.role == storage::ServerRole::kVoter ? 1 : 0;
+        if (server.role != storage::ServerRole::kVoter) continue;
+        ++voters;
+        ++by_zone[registry.zone_of(server.id.value)];
+        heard += silent(server.id.value) ? 0 : 1;
     }
+    size_t crowded = 0;
+    for (const auto& [name, count] : by_zone) crowded = std::max(crowded, count);
     const auto row = registry.nodes.find(change.node.value);
     const Machine* machine = site_.installed(change.node.value);
     switch (change.kind) {
@@ -267,7 +277,10 @@ void Checker::changes(Node& leader, const core::cluster::MembershipChange& chang
             return;
         case Kind::kPromote:
             if (settled && registry.refuses(change.node.value)) violate("the registry refuses it");
-            if (settled && voters >= core::cluster::voters_wanted(staying))
+            if (heard < voters) site_.counts.add(Event::kVoterReplaced);
+            if (heard < core::cluster::voters_wanted(staying)) return;
+            site_.counts.add(Event::kVoterMoved);
+            if (settled && by_zone[registry.zone_of(change.node.value)] + 2 > crowded)
                 violate("there are voters enough");
             return;
         case Kind::kFill:
@@ -275,6 +288,8 @@ void Checker::changes(Node& leader, const core::cluster::MembershipChange& chang
         case Kind::kDemote:
             if (settled && (voters <= core::cluster::voters_wanted(staying) || voters <= 3))
                 violate("too few voters would be left");
+            if (settled && !silent(change.node.value) && heard < voters)
+                violate("a voter that is not heard would stay");
             return;
         case Kind::kRemove:
             if (settled && !registry.refuses(change.node.value)) violate("the registry lets it in");

@@ -49,6 +49,8 @@ constexpr std::array<const char*, kEvents> kNames = {
     "standby_added",
     "voter_made",
     "voter_demoted",
+    "voter_replaced",
+    "voter_moved",
     "spare_filled",
     "server_removed",
     "refused_leader_hands_over",

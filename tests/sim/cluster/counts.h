@@ -58,6 +58,8 @@ enum class Event : uint8_t {
     kStandbyAdded,
     kVoterMade,
     kVoterDemoted,
+    kVoterReplaced,
+    kVoterMoved,
     kSpareFilled,
     kServerRemoved,
     kRefusedLeaderHandsOver,

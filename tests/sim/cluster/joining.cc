@@ -57,6 +57,7 @@ void Administrator::join(Machine& machine, std::string key, bool thief, After do
     request.set_role("server");
     request.set_address(machine.address);
     request.set_version("sim");
+    request.set_zone(zone_of(machine.name));
     request.set_feature_level(machine.feature_level_max);
     if (machine.installation && !thief) {
         request.set_node_id(machine.installation->id);

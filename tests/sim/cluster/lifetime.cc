@@ -128,6 +128,24 @@ class Lifetime {
         const size_t enough = core::cluster::voters_wanted(wanted.size());
         const bool pair = wanted.size() == 2 && voters == 2;  // stays one
         if (voters != enough && !pair) return std::format("{} voters instead of {}", voters, enough);
+        return where_voters_crowd(led);
+    }
+
+    /// A zone with two voters more than another one that has a standby.
+    std::string where_voters_crowd(const storage::ReplicaStatus& led) {
+        std::map<std::string, size_t> voters;
+        std::set<std::string> standbys;
+        for (const storage::Server& server : led.servers) {
+            const std::string zone = site_.checker.registry().zone_of(server.id.value);
+            voters[zone] += server.role == storage::ServerRole::kVoter ? 1 : 0;
+            if (server.role != storage::ServerRole::kVoter) standbys.insert(zone);
+        }
+        for (const auto& [zone, count] : voters) {
+            for (const std::string& other : standbys) {
+                if (voters[other] + 2 <= count)
+                    return std::format("{} voters in {}, {} in {}", count, zone, voters[other], other);
+            }
+        }
         return {};
     }
 

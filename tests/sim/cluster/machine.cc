@@ -18,6 +18,10 @@ std::string new_key(Site& site) {
     return key;
 }
 
+std::string zone_of(const std::string& machine) {
+    return std::format("z{}", machine.back() % 3);
+}
+
 Machine::Machine(Site& site, std::string machine_name)
     : name(std::move(machine_name)), address(name + ":5055"), site_(site) {}
 

@@ -28,6 +28,9 @@ struct Installation {
 /// What the administrator wants of a machine.
 enum class Wanted : uint8_t { kNothing, kMember, kSuspended };
 
+/// Where a machine of this name stands.
+std::string zone_of(const std::string& machine);
+
 class Machine {
  public:
     Machine(Site& site, std::string machine_name);

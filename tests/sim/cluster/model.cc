@@ -14,7 +14,7 @@ Model::MachineRow machine_row(const wire::PutMachine& put) {
 }  // namespace
 
 Model::NodeRow node_row(const wire::PutNode& put) {
-    return {put.machine(), put.public_key_sha256(), put.generation(), put.epoch()};
+    return {put.machine(), put.public_key_sha256(), put.generation(), put.epoch(), put.zone()};
 }
 
 core::Result<Model> Model::read(storage::state::View& view) {
@@ -59,6 +59,11 @@ uint64_t Model::node_of(const std::string& machine) const {
     const auto found =
         std::ranges::find_if(nodes, [&](const auto& row) { return row.second.machine == machine; });
     return found == nodes.end() ? 0 : found->first;
+}
+
+std::string Model::zone_of(uint64_t node) const {
+    const auto found = nodes.find(node);
+    return found == nodes.end() ? std::string() : found->second.zone;
 }
 
 }  // namespace smackd::sim::cluster

@@ -20,6 +20,7 @@ struct Model {
     struct NodeRow {
         std::string machine, key;
         uint64_t generation = 0, epoch = 0;
+        std::string zone;
         bool operator==(const NodeRow&) const = default;
     };
     std::map<std::string, MachineRow> machines;
@@ -33,6 +34,7 @@ struct Model {
     bool refuses(uint64_t node) const;
     /// 0: none.
     uint64_t node_of(const std::string& machine) const;
+    std::string zone_of(uint64_t node) const;
 };
 
 Model::NodeRow node_row(const wire::PutNode& put);

@@ -28,7 +28,8 @@ core::cluster::RaftRole raft_role(storage::ServerRole role) {
 std::vector<core::cluster::RaftServer> raft_servers(const storage::ReplicaStatus& status) {
     std::vector<core::cluster::RaftServer> servers;
     for (const storage::Server& server : status.servers)
-        servers.push_back({server.id, raft_role(server.role)});
+        servers.push_back(
+            {server.id, raft_role(server.role), std::ranges::contains(status.silent, server.id)});
     return servers;
 }
 

@@ -90,6 +90,11 @@ TEST_CASE("a machine that has a node is let in again with that node's key alone"
     renewal.key_sha256 = "next key";
     renewal.proved_key_sha256 = "key";
     CHECK(decide_join(state, renewal, request())->node_id() == 2);
+    state.node->set_zone("hall-2");
+    CHECK(decide_join(state, renewal, request())->zone() == "hall-2");
+    wire::JoinRequest moved = request();
+    moved.set_zone("hall-3");
+    CHECK(decide_join(state, renewal, moved)->zone() == "hall-3");
     wire::JoinRequest other = request();
     other.set_node_id(1);
     CHECK(reason(state, other) == "joined_already");

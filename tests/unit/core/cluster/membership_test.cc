@@ -19,7 +19,8 @@ std::string address(uint64_t id) {
 /// A cluster of bootstrapped node 1 and `joined` further allowed servers of epoch 1; Raft knows node 1.
 MembershipView view(uint64_t joined) {
     MembershipView made{core::NodeId{1}, 1, {{core::NodeId{1}, RaftRole::kVoter}}, {}, {}};
-    for (uint64_t id = 1; id <= joined + 1; ++id) made.allowed.push_back({core::NodeId{id}, address(id), 1U});
+    for (uint64_t id = 1; id <= joined + 1; ++id)
+        made.allowed.push_back({core::NodeId{id}, address(id), 1U, {}});
     return made;
 }
 
@@ -77,7 +78,7 @@ TEST_CASE("the last voter stays, whatever the registry says, until there is anot
     MembershipView state = view(0);
     state.allowed.clear();
     CHECK(settle(state).empty());
-    state.allowed.push_back({core::NodeId{2}, address(2), 1});
+    state.allowed.push_back({core::NodeId{2}, address(2), 1, {}});
     CHECK(settle(state) == "add standby 2; promote to voter 2; hand over leadership 1; ");
 }
 
@@ -104,4 +105,36 @@ TEST_CASE("a standby that does not come along is passed over") {
     state.raft[1].role = RaftRole::kStandby;
     state.failures[core::NodeId{2}] = 1;
     CHECK(settle(state) == "promote to voter 4; ");
+}
+
+TEST_CASE("a silent voter is replaced by a standby that is heard, and stays as a standby") {
+    MembershipView state = view(3);
+    settle(state);  // 1, 2 and 3 vote, 4 stands by
+    state.raft[1].silent = true;
+    CHECK(settle(state) == "promote to voter 4; demote to standby 2; ");
+    state.raft[1].silent = false;
+    CHECK(settle(state).empty());
+    // Nobody is there to replace it.
+    state.raft[1].silent = state.raft[2].silent = true;
+    CHECK(settle(state).empty());
+}
+
+TEST_CASE("voters are spread over zones") {
+    MembershipView state = view(5);
+    state.allowed.resize(4);
+    settle(state);  // of one zone: 1, 2 and 3 vote
+    for (size_t i = 0; i < 3; ++i) state.allowed[i].zone = "a";
+    state.allowed[3].zone = "b";
+    CHECK(settle(state) == "promote to voter 4; demote to standby 3; ");
+    state.allowed.push_back({core::NodeId{5}, address(5), 1U, "c"});
+    state.allowed.push_back({core::NodeId{6}, address(6), 1U, "b"});
+    // Five vote now: one more of each zone, where there is one.
+    CHECK(settle(state) == "add standby 5; add standby 6; promote to voter 5; promote to voter 6; ");
+    // A standby that could not be made a voter does not come up again for its zone alone.
+    MembershipView failed = view(3);
+    settle(failed);
+    for (size_t i = 0; i < 3; ++i) failed.allowed[i].zone = "a";
+    failed.allowed[3].zone = "b";
+    failed.failures[core::NodeId{4}] = 1;
+    CHECK(settle(failed).empty());
 }
