@@ -89,3 +89,27 @@ def test_pre_stop_comes_before_the_signal():
     log = demo.must("task", "log", task).out
     assert log.endswith("pre-stop\ngot TERM\n"), log
     demo.stop()
+
+
+def test_checks_that_change_leave_tasks_and_traffic_alone():
+    """Another check and other intervals, then none at all, then a readiness check: the same tasks, no failed request."""
+    demo = Demo()
+    demo.start()
+    app = rolling.web(1, 2)
+    rolling.add(demo, app)
+    before = {task["id"] for task in rolling.tasks(demo)}
+    http = app["healthChecks"][0]
+    with Traffic(demo.ports["http"], rolling.NAME, demo.work, RATE) as traffic:
+        app["healthChecks"] = [{**http, "intervalSeconds": 2}, {"protocol": "TCP", "portIndex": 0, "intervalSeconds": 1}]
+        rolling.update(demo, app)
+        harness.wait_until(lambda: all(len(task["healthCheckResults"]) == 2 and all(check["alive"] for check in task["healthCheckResults"])
+                                       for task in rolling.tasks(demo)), 30, "both checks of both tasks")
+        app["healthChecks"] = []
+        rolling.update(demo, app)
+        app["healthChecks"] = [http]
+        app["readinessChecks"] = [{"name": "r", "protocol": "HTTP", "path": "/", "portName": "http", "intervalSeconds": 1, "timeoutSeconds": 0.9}]
+        rolling.update(demo, app)
+        time.sleep(2)
+    checked(traffic, (1,))
+    assert {task["id"] for task in rolling.tasks(demo)} == before
+    demo.stop()
