@@ -78,9 +78,9 @@ Result<Link> Links::find(const std::string& name) {
     return fail(Errc::kNotFound, "no network device {}", name);
 }
 
-Result<void> Links::make_bridge(const std::string& name, uint32_t mtu) {
+Result<void> Links::make_bridge(const std::string& name, uint32_t mtu, core::BytesView hardware) {
     Message message(RTM_NEWLINK, kMake);
-    message.header(device(0)).text(IFLA_IFNAME, name);
+    message.header(device(0)).text(IFLA_IFNAME, name).attribute(IFLA_ADDRESS, hardware);
     if (mtu != 0) message.u32(IFLA_MTU, mtu);
     message.begin(IFLA_LINKINFO).text(IFLA_INFO_KIND, "bridge").end();
     return done(message, "bridge " + name, EEXIST);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/bytes.h"
 #include "core/result.h"
 #include "net/netlink/socket.h"
 
@@ -27,7 +28,9 @@ class Links {
     /// kNotFound.
     core::Result<Link> find(const std::string& name);
     /// One that is there already is fine.
-    core::Result<void> make_bridge(const std::string& name, uint32_t mtu);
+    /// `hardware`: its MAC address, six bytes; without one of its own a bridge changes it as ports come and
+    /// go.
+    core::Result<void> make_bridge(const std::string& name, uint32_t mtu, core::BytesView hardware);
     /// A pair: `name` here, up, a port of `bridge`; `peer` in the namespace that `peer_namespace` is open on.
     core::Result<void> make_veth(const std::string& name, int bridge, const std::string& peer,
                                  int peer_namespace, uint32_t mtu);
