@@ -1,6 +1,7 @@
 // All rows of the state that agents may see, for the snapshot that an agent begins with.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/agent_view.h"
@@ -13,7 +14,10 @@ struct RowsForAgents {
     std::vector<core::RowForAgents> rows;
 };
 
-/// Empty before InitCluster.
+/// Empty before InitCluster. Definitions come after all tasks.
 core::Result<RowsForAgents> read_rows_for_agents(View& view);
+
+/// What a task runs; nothing when the state has it no more.
+core::Result<std::optional<core::RowForAgents>> definition_for_agents(View& view, const wire::Task& task);
 
 }  // namespace smackd::storage::state

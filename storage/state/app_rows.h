@@ -20,6 +20,9 @@ inline constexpr size_t kDefinitionBytesMax = 256 * 1024;
 inline constexpr size_t kDeploymentBytesMax = 1024 * 1024;
 inline constexpr size_t kTaskBytesMax = 64 * 1024;
 inline constexpr int kPortRangesMax = 16;  ///< of one node
+/// From this feature level on a removed task's row is in the feed, so that its node alone is told; and what
+/// nodes say of themselves is checked in full.
+inline constexpr uint32_t kLevelOfOwnedRemovals = 5;
 
 core::Result<std::optional<wire::Task>> task_row(sqlite::Database& state, std::string_view id);
 core::Result<std::optional<wire::Deployment>> deployment_row(sqlite::Database& state, std::string_view id);

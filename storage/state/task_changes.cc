@@ -166,11 +166,14 @@ Outcome<void> put_task(Writer& writer, const wire::PutTask& change) {
 Outcome<void> remove_task(Writer& writer, const wire::RemoveTask& change) {
     TRY(system_only(writer, "forgetting a task"));
     sqlite::Database& state = writer.state();
+    TRY_ASSIGN(const auto before, task_row(state, change.id()));
     TRY(state.run("DELETE FROM tasks WHERE id = ?", {change.id()}));
     if (state.changes() == 0)
         return refuse(Errc::kNotFound, "Task '{}' does not exist", change.id().substr(0, 128));
     TRY(state.run("DELETE FROM task_ports WHERE task = ?", {change.id()}));
-    TRY(writer.emit({.kind = "task", .key = change.id(), .removed = true}));
+    core::Bytes row;
+    if (before && writer.position().feature_level >= kLevelOfOwnedRemovals) row = serialize(*before);
+    TRY(writer.emit({.kind = "task", .key = change.id(), .removed = true, .row = std::move(row)}));
     return {};
 }
 
@@ -194,6 +197,8 @@ Outcome<void> put_node_capacity(Writer& writer, const wire::PutNodeCapacity& cha
     if (node == 0) return refuse(Errc::kNotFound, "no node {}", capacity.node_id());
     TRY(refused(core::check_text("address", capacity.address(), 64)));
     TRY(refused(core::check_text("task_subnet", capacity.task_subnet(), 64)));
+    if (writer.position().feature_level >= kLevelOfOwnedRemovals)
+        TRY(refused(core::check_text("region", capacity.region(), kAttributeBytesMax)));
     if (capacity.ports_size() > kPortRangesMax)
         return refuse(Errc::kInvalid, "ports: {} ranges, the limit is {}", capacity.ports_size(),
                       kPortRangesMax);

@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "core/wire/app.pb.h"
 #include "core/wire/feed.pb.h"
 #include "net/scope.h"
 
@@ -14,15 +15,6 @@ using net::Task;
 using storage::feed::Record;
 using storage::feed::RecordPtr;
 using storage::state::RowsForAgents;
-
-namespace {
-
-void set_place(wire::AgentFeedItem& item, Revision place) {
-    item.set_epoch(place.epoch);
-    item.set_revision(place.number);
-}
-
-}  // namespace
 
 AgentFeeds::AgentFeeds(net::Loop& loop, net::WorkerPool& workers, storage::feed::Hub& hub,
                        storage::state::ReaderOptions reader, core::Logger logger, AgentFeedLimits limits)
@@ -39,7 +31,7 @@ Task<Result<void>> AgentFeeds::serve(core::NodeId agent, core::Bytes request, ne
     wire::AgentFeedRequest asked;
     if (!asked.ParseFromString(request))
         co_return core::fail(Errc::kInvalid, "feed: no wire.AgentFeedRequest");
-    Session session{agent, {asked.epoch(), asked.revision()}, out};
+    Session session{.agent = agent, .place = {asked.epoch(), asked.revision()}, .out = out};
     while (true) {
         CO_TRY(check_epoch(session));
         auto ended = co_await send_changes(session);
@@ -67,29 +59,88 @@ Task<Result<void>> AgentFeeds::send_changes(Session& session) {
     if (!opened && opened.error().code == Errc::kBusy)
         co_return core::fail(Errc::kUnavailable, "{}", opened.error().message);
     CO_TRY_ASSIGN(const auto reader, std::move(opened));
+    CO_TRY(co_await send_definitions(session));
     while (true) {
         auto taken =
             co_await net::with_deadline(loop_, limits_.place, "a change", reader->next(limits_.batch));
         if (!taken && taken.error().code != Errc::kTimeout) co_return core::pass(std::move(taken));
-        wire::AgentFeedItem item;
-        size_t bytes = 0;
         for (const RecordPtr& record : taken.value_or(std::vector<RecordPtr>())) {
-            const core::RowForAgents* row = seen(*record);
-            if (row == nullptr || !core::agent_sees(*row, session.agent)) continue;
-            *item.add_rows() = row->row;
-            bytes += row->row.row().size() + row->row.key().size();
-            if (bytes < limits_.item_bytes) continue;
-            set_place(item, record->revision);
-            CO_TRY(co_await send(session, item));
-            item.Clear();
-            bytes = 0;
+            CO_TRY(co_await add_change(session, *record));
+            if (session.bytes >= limits_.item_bytes) CO_TRY(co_await send(session, record->revision));
         }
         // Without a row for it the agent is told its place now and then only.
         const bool idle = !taken && session.place != reader->position();
-        if (item.rows().empty() && !idle) continue;
-        set_place(item, reader->position());
-        CO_TRY(co_await send(session, item));
+        if (session.item.rows().empty() && !idle) continue;
+        CO_TRY(co_await send(session, reader->position()));
     }
+}
+
+// What this stream has to know of the agent's tasks before it goes on from a place: with their definitions as
+// they are now, so that none changes unseen between the place and now.
+Task<Result<void>> AgentFeeds::send_definitions(Session& session) {
+    CO_TRY_ASSIGN(const Snapshot rows, co_await snapshot(session.place));
+    session.definitions = {};
+    for (const core::RowForAgents& row : rows->rows) {
+        const bool task = row.row.kind() == "task";
+        if (task && core::agent_sees(row, session.agent))
+            static_cast<void>(session.definitions.add(row.row.key(), row.definition));
+        if (row.row.kind() != "definition" || !session.definitions.wants(row.definition, row.row.version()))
+            continue;
+        session.definitions.sent(row.definition, row.row.version());
+        add_row(session, row.row);
+        if (session.bytes >= limits_.item_bytes) CO_TRY(co_await send(session, session.place));
+    }
+    if (!session.item.rows().empty()) CO_TRY(co_await send(session, session.place));
+    co_return Result<void>();
+}
+
+// What a task runs goes with it, and goes when none of the agent's tasks runs it any more.
+Task<Result<void>> AgentFeeds::add_change(Session& session, const Record& record) {
+    // The cache may let go of it while this waits.
+    const std::vector<core::RowForAgents> rows = seen(record);
+    for (const core::RowForAgents& row : rows) {
+        if (row.row.kind() == "definition") {
+            if (!session.definitions.wants(row.definition, row.row.version())) continue;
+            session.definitions.sent(row.definition, row.row.version());
+            add_row(session, row.row);
+        } else if (core::agent_sees(row, session.agent)) {
+            const bool task = row.row.kind() == "task";
+            if (task && !row.row.removed() && session.definitions.add(row.row.key(), row.definition))
+                CO_TRY(co_await add_definition(session, row.row.row()));
+            add_row(session, row.row);
+            if (!task || !row.row.removed()) continue;
+            if (const auto gone = session.definitions.remove(row.row.key(), row.definition)) {
+                wire::AgentRow removed;
+                removed.set_kind("definition");
+                removed.set_key(*gone);
+                removed.set_removed(true);
+                removed.set_version(row.row.version());
+                add_row(session, removed);
+            }
+        }
+    }
+    co_return Result<void>();
+}
+
+Task<Result<void>> AgentFeeds::add_definition(Session& session, const std::string& task_row) {
+    using Found = std::optional<core::RowForAgents>;
+    CO_TRY_ASSIGN(const Found found,
+                  co_await workers_.run<Found>(loop_, [this, &task_row]() -> Result<Found> {
+                      wire::Task task;
+                      if (!task.ParseFromString(task_row)) return Found();
+                      storage::state::StateReader reader(reader_);
+                      TRY_ASSIGN(auto view, reader.view());
+                      return storage::state::definition_for_agents(view, task);
+                  }));
+    if (!found) co_return Result<void>();  // the app went meanwhile; so will the task
+    session.definitions.sent(found->definition, found->row.version());
+    add_row(session, found->row);
+    co_return Result<void>();
+}
+
+void AgentFeeds::add_row(Session& session, const wire::AgentRow& row) {
+    *session.item.add_rows() = row;
+    session.bytes += row.row().size() + row.key().size();
 }
 
 // A server that was chosen after another one may have less of the log applied.
@@ -106,24 +157,23 @@ std::unexpected<core::Error> AgentFeeds::behind(Revision place) const {
                       hub_.head().to_string(), place.to_string());
 }
 
-const core::RowForAgents* AgentFeeds::seen(const Record& record) {
+const std::vector<core::RowForAgents>& AgentFeeds::seen(const Record& record) {
     const auto [place, added] = cache_.try_emplace(record.revision);
-    auto& row = place->second;
-    if (!added) return row ? &*row : nullptr;
+    if (!added) return place->second;
     wire::FeedChange change;
     if (change.ParseFromString(record.encoded)) {
-        row = core::for_agents(
+        place->second = core::for_agents(
             {change.kind(), change.key(), change.row(), change.removed(), change.revision()});
     }
     if (cache_.size() > limits_.cache)
         cache_.erase(place == cache_.begin() ? std::next(place) : cache_.begin());
-    return row ? &*row : nullptr;
+    return place->second;
 }
 
 Task<Result<void>> AgentFeeds::send_snapshot(Session& session) {
     CO_TRY(co_await snapshots_.acquire());
     net::Semaphore::Permit permit(snapshots_);
-    CO_TRY_ASSIGN(const Snapshot rows, co_await snapshot());
+    CO_TRY_ASSIGN(const Snapshot rows, co_await snapshot(hub_.head()));
     if (rows->revision < session.place) co_return behind(session.place);
     logger_.debug("snapshot for an agent",
                   {{"node", session.agent.value}, {"revision", rows->revision.to_string()}});
@@ -131,37 +181,45 @@ Task<Result<void>> AgentFeeds::send_snapshot(Session& session) {
 }
 
 Task<Result<void>> AgentFeeds::send_rows(Session& session, const RowsForAgents& rows) {
-    wire::AgentFeedItem item;
-    item.set_snapshot(true);
-    size_t bytes = 0;
+    session.definitions = {};
+    session.item.Clear();
+    session.item.set_snapshot(true);
+    session.bytes = 0;
     for (const core::RowForAgents& row : rows.rows) {
-        if (!core::agent_sees(row, session.agent)) continue;
-        *item.add_rows() = row.row;
-        bytes += row.row.row().size() + row.row.key().size();
-        if (bytes < limits_.item_bytes) continue;
-        item.set_more(true);
-        set_place(item, rows.revision);
-        CO_TRY(co_await send(session, item));
-        item.Clear();
-        bytes = 0;
+        if (row.row.kind() == "definition") {
+            if (!session.definitions.wants(row.definition, row.row.version())) continue;
+            session.definitions.sent(row.definition, row.row.version());
+        } else if (!core::agent_sees(row, session.agent)) {
+            continue;
+        }
+        // Definitions come behind all tasks.
+        if (row.row.kind() == "task")
+            static_cast<void>(session.definitions.add(row.row.key(), row.definition));
+        add_row(session, row.row);
+        if (session.bytes < limits_.item_bytes) continue;
+        session.item.set_more(true);
+        CO_TRY(co_await send(session, rows.revision));
     }
-    set_place(item, rows.revision);
-    co_return co_await send(session, item);
+    co_return co_await send(session, rows.revision);
 }
 
-Task<Result<void>> AgentFeeds::send(Session& session, const wire::AgentFeedItem& item) {
+Task<Result<void>> AgentFeeds::send(Session& session, Revision place) {
+    session.item.set_epoch(place.epoch);
+    session.item.set_revision(place.number);
     auto sent = co_await net::with_deadline(loop_, limits_.slow, "your taking a part of the feed",
-                                            session.out.send(item.SerializeAsString()));
+                                            session.out.send(session.item.SerializeAsString()));
     if (!sent) co_return sent;
-    if (!item.more()) session.place = {item.epoch(), item.revision()};
+    if (!session.item.more()) session.place = place;
+    session.item.Clear();
+    session.bytes = 0;
     co_return sent;
 }
 
-// Many want one at once after a restore or when the feed was compacted: they share it.
-Task<Result<AgentFeeds::Snapshot>> AgentFeeds::snapshot() {
+// Many want one at once, after a restore or when they all come back: they share it.
+Task<Result<AgentFeeds::Snapshot>> AgentFeeds::snapshot(Revision least) {
     CO_TRY(co_await reading_.acquire());
     net::Semaphore::Permit permit(reading_);
-    if (Snapshot last = last_.lock(); last && last->revision == hub_.head()) co_return last;
+    if (Snapshot last = last_.lock(); last && last->revision >= least) co_return last;
     CO_TRY_ASSIGN(Snapshot read, co_await workers_.run<Snapshot>(loop_, [this]() -> Result<Snapshot> {
         storage::state::StateReader reader(reader_);
         TRY_ASSIGN(auto view, reader.view());

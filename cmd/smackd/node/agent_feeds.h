@@ -2,14 +2,16 @@
 // then every change that core/agent_view.h lets it see.
 //
 // Memory: a session holds one item; the shared snapshot is read once for all that want it at the same time;
-// what an agent has not asked for (RPC credit) is not sent. An agent that takes nothing for
-// AgentFeedLimits::slow while there is something is cut with the reason and begins again from its place.
+// and of each agent the ids of its tasks; what an agent has not asked for (RPC credit) is not sent. An agent
+// that takes nothing for AgentFeedLimits::slow while there is something is cut with the reason and begins
+// again from its place.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
 
+#include "core/agent_definitions.h"
 #include "core/agent_view.h"
 #include "core/logger.h"
 #include "net/rpc/rpc.h"
@@ -50,17 +52,24 @@ class AgentFeeds {
         core::NodeId agent;
         core::Revision place;  ///< of the agent's copy
         net::rpc::ItemWriter& out;
+        core::AgentDefinitions definitions = {};  ///< of its tasks
+        wire::AgentFeedItem item = {};            ///< what comes next
+        size_t bytes = 0;                         ///< of its rows
     };
     core::Result<void> check_epoch(const Session& session) const;
     net::Task<core::Result<void>> send_changes(Session& session);
     net::Task<core::Result<void>> send_snapshot(Session& session);
     net::Task<core::Result<void>> send_rows(Session& session, const storage::state::RowsForAgents& rows);
-    net::Task<core::Result<void>> send(Session& session, const wire::AgentFeedItem& item);
+    net::Task<core::Result<void>> send_definitions(Session& session);
+    net::Task<core::Result<void>> add_change(Session& session, const storage::feed::Record& record);
+    net::Task<core::Result<void>> add_definition(Session& session, const std::string& task_row);
+    void add_row(Session& session, const wire::AgentRow& row);
+    net::Task<core::Result<void>> send(Session& session, core::Revision place);
     net::Task<core::Result<void>> catch_up(core::Revision place);
     std::unexpected<core::Error> behind(core::Revision place) const;
-    net::Task<core::Result<Snapshot>> snapshot();
-    /// Null when it is for no agent.
-    const core::RowForAgents* seen(const storage::feed::Record& record);
+    /// At least of that place.
+    net::Task<core::Result<Snapshot>> snapshot(core::Revision least);
+    const std::vector<core::RowForAgents>& seen(const storage::feed::Record& record);
 
     const AgentFeedLimits limits_;
     net::Loop& loop_;
@@ -71,7 +80,7 @@ class AgentFeeds {
     net::Semaphore snapshots_;
     net::Semaphore reading_;
     std::weak_ptr<const storage::state::RowsForAgents> last_;  // owned by the sessions that send it
-    std::map<core::Revision, std::optional<core::RowForAgents>> cache_;
+    std::map<core::Revision, std::vector<core::RowForAgents>> cache_;
 };
 
 }  // namespace smackd::cmd

@@ -4,6 +4,8 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "cmd/smackd/node/state_copy.h"
+#include "core/marathon/app_json.h"
+#include "core/wire/app.pb.h"
 #include "net/scope.h"
 #include "net/socket.h"
 #include "tests/unit/storage/state/machine.h"
@@ -283,6 +285,140 @@ Task<void> too_slow(World& world) {
 
 TEST_CASE("an agent that takes nothing is cut with the reason, and costs one item") {
     run(too_slow);
+}
+
+// ---- tasks and what they run
+
+constexpr uint64_t kOther = 8;
+
+wire::Command system_command() {
+    wire::Command made = test::command();
+    made.set_feature_level(storage::state::kFeatureLevelMax);
+    return made;
+}
+
+void put_app(World& world, const std::string& id, int64_t version, int64_t config, const std::string& label) {
+    auto json = core::Json::parse(R"({"id": ")" + id + R"(", "cmd": "marker of )" + id + R"("})");
+    auto app = marathon::app_from_json(*json, {});
+    REQUIRE(app);
+    app->set_version_ms(version);
+    app->set_config_version_ms(config);
+    app->add_labels()->set_key("note");
+    app->mutable_labels(0)->set_value(label);
+    wire::Command made = system_command();
+    *made.add_changes()->mutable_put_app()->mutable_app() = *app;
+    world.state.ok(made);
+}
+
+void put_task(World& world, const std::string& id, const std::string& app, int64_t config, uint64_t node) {
+    wire::Command made = system_command();
+    wire::Task* task = made.add_changes()->mutable_put_task()->mutable_task();
+    task->set_id(id);
+    task->set_app_id(app);
+    task->set_config_version_ms(config);
+    task->set_node_id(node);
+    world.state.ok(made);
+}
+
+void remove_task(World& world, const std::string& id) {
+    wire::Command made = system_command();
+    made.add_changes()->mutable_remove_task()->set_id(id);
+    world.state.ok(made);
+}
+
+/// This agent's node, another one, and two apps.
+void set_up_apps(World& world) {
+    wire::Command raise = test::command();
+    raise.add_changes()->mutable_raise_feature_level()->set_level(storage::state::kFeatureLevelMax);
+    world.state.ok(raise);
+    for (const uint64_t id : {kAgent, kOther}) {
+        put_node(world, id);
+        wire::Command capacity = system_command();
+        auto* told = capacity.add_changes()->mutable_put_node_capacity()->mutable_capacity();
+        told->set_node_id(id);
+        told->mutable_total()->set_cpus_milli(8000);
+        world.state.ok(capacity);
+    }
+    put_app(world, "/mine", 1, 1, "first");
+    put_app(world, "/theirs", 1, 1, "first");
+}
+
+/// Keys of the copy's rows of a kind; of definitions with their label.
+std::vector<std::string> has(World& world, const std::string& kind) {
+    auto reader = storage::agent::AgentReader::open(*world.agent_vfs, "/data/agent.db");
+    REQUIRE(reader);
+    auto rows = reader->rows(kind);
+    REQUIRE(rows);
+    std::vector<std::string> keys;
+    for (const wire::AgentRow& row : rows->rows) {
+        wire::AppDefinition app;
+        if (kind == "definition") REQUIRE(app.ParseFromString(row.row()));
+        keys.push_back(row.key() + (kind == "definition" ? " " + app.labels(0).value() : ""));
+    }
+    return keys;
+}
+using Keys = std::vector<std::string>;
+
+Task<void> definitions_follow(World& world) {
+    set_up_apps(world);
+    put_task(world, "t1", "/mine", 1, kAgent);
+    put_task(world, "u1", "/theirs", 1, kOther);
+    co_await with_stream(world, [](World& in) -> Task<void> {
+        CHECK(co_await at_head(in));  // by a snapshot
+        CHECK(has(in, "task") == Keys{"t1"});
+        CHECK(has(in, "definition") == Keys{"/mine 1 first"});
+        CHECK(has(in, "route") == Keys{"/mine", "/theirs"});
+        put_app(in, "/mine", 2, 1, "second");  // what only describes changes for tasks that run
+        put_app(in, "/theirs", 2, 1, "second");
+        put_task(in, "u2", "/theirs", 1, kOther);
+        CHECK(co_await at_head(in));
+        CHECK(has(in, "definition") == Keys{"/mine 1 second"});
+        put_app(in, "/mine", 3, 3, "third");  // the old task goes on with what it was
+        put_task(in, "t2", "/mine", 3, kAgent);
+        CHECK(co_await at_head(in));
+        CHECK(has(in, "definition") == Keys{"/mine 1 second", "/mine 3 third"});
+        remove_task(in, "t1");
+        remove_task(in, "u1");
+        CHECK(co_await at_head(in));
+        CHECK(has(in, "task") == Keys{"t2"});
+        CHECK(has(in, "definition") == Keys{"/mine 3 third"});
+    });
+    CHECK(world.snapshots == 1);
+    CHECK_FALSE(world.wire.contains("marker of /theirs"));
+    CHECK_FALSE(world.wire.contains("u1"));
+}
+
+TEST_CASE(
+    "what its tasks run reaches an agent, stays in line, and goes; others' tasks are none of its business") {
+    run(definitions_follow);
+}
+
+Task<void> definitions_after_absence(World& world) {
+    set_up_apps(world);
+    put_task(world, "t1", "/mine", 1, kAgent);
+    put_task(world, "t2", "/theirs", 1, kAgent);
+    co_await with_stream(world, [](World& in) -> Task<void> {
+        CHECK(co_await at_head(in));
+        CHECK(has(in, "definition") == Keys{"/mine 1 first", "/theirs 1 first"});
+    });
+    // Away: one app changes, the task of the other goes, a third app comes.
+    put_app(world, "/mine", 2, 1, "second");
+    remove_task(world, "t2");
+    put_app(world, "/new", 1, 1, "new");
+    put_task(world, "t3", "/new", 1, kAgent);
+    put_task(world, "t4", "/theirs", 1, kAgent);
+    remove_task(world, "t4");
+    world.open_copy();
+    co_await with_stream(world, [](World& in) -> Task<void> {
+        CHECK(co_await at_head(in));
+        CHECK(has(in, "task") == Keys{"t1", "t3"});
+        CHECK(has(in, "definition") == Keys{"/mine 1 second", "/new 1 new"});
+    });
+    CHECK(world.snapshots == 1);
+}
+
+TEST_CASE("an agent that was away gets what has changed of its definitions") {
+    run(definitions_after_absence);
 }
 
 }  // namespace
