@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <format>
 #include <fstream>
 #include <iterator>
@@ -22,6 +23,7 @@
 #include <toml++/toml.hpp>
 
 #include "cmd/smackd/nearest.h"
+#include "core/ip_address.h"
 #include "core/names.h"
 
 namespace smackd::cmd {
@@ -95,6 +97,70 @@ core::Result<void> set_token_life(Config& config, const Values& values) {
     return {};
 }
 
+core::Result<bool> flag_of(const std::string& text) {
+    if (text == "true" || text == "yes") return true;
+    if (text == "false" || text == "no") return false;
+    return core::fail(core::Errc::kInvalid, "'{}' is neither true nor false", text);
+}
+
+core::Result<void> set_tasks_run(Config& config, const Values& values) {
+    TRY_ASSIGN(config.tasks.run, flag_of(values[0]));
+    return {};
+}
+
+core::Result<void> set_edge_run(Config& config, const Values& values) {
+    TRY_ASSIGN(config.edge.run, flag_of(values[0]));
+    return {};
+}
+
+core::Result<void> set_cpus(Config& config, const Values& values) {
+    TRY_ASSIGN(config.tasks.cpus_milli, parse_cpus(values[0]));
+    return {};
+}
+
+template <std::optional<uint64_t> TasksConfig::* member>
+core::Result<void> set_size(Config& config, const Values& values) {
+    TRY_ASSIGN(config.tasks.*member, parse_size(values[0]));
+    return {};
+}
+
+core::Result<void> set_task_address(Config& config, const Values& values) {
+    TRY_ASSIGN(const auto address, core::IpAddress::parse(values[0]));
+    config.tasks.address = address.to_string();
+    return {};
+}
+
+core::Result<void> set_task_ports(Config& config, const Values& values) {
+    std::vector<apps::PortRange> ranges;
+    for (const std::string& value : values) {
+        TRY_ASSIGN(const apps::PortRange range, parse_port_range(value));
+        ranges.push_back(range);
+    }
+    if (ranges.empty() || ranges.size() > kListenersMax)
+        return core::fail(core::Errc::kInvalid, "must be 1 to {} ranges", kListenersMax);
+    config.tasks.ports = std::move(ranges);
+    return {};
+}
+
+core::Result<void> set_region(Config& config, const Values& values) {
+    TRY(core::check_key("region", values[0]));
+    config.tasks.region = values[0];
+    return {};
+}
+
+template <std::optional<std::vector<std::string>> EdgeConfig::* member>
+core::Result<void> set_listeners(Config& config, const Values& values) {
+    if (values.size() > kListenersMax)
+        return core::fail(core::Errc::kInvalid, "at most {} addresses", kListenersMax);
+    for (const std::string& value : values) {
+        TRY(check_address("address", value));
+        if (!core::IpAddress::parse(host_of(value)))
+            return core::fail(core::Errc::kInvalid, "'{}' must be IP:PORT, not a name", value);
+    }
+    config.edge.*member = values;
+    return {};
+}
+
 struct Unit {
     std::string_view suffix;
     core::seconds length;
@@ -165,6 +231,10 @@ core::Result<Values> values_of(const toml::node& node, ConfigForm written) {
         if (const auto* number = node.as_integer()) return Values{std::to_string(number->get())};
         return core::fail(core::Errc::kInvalid, "must be a whole number without quotes");
     }
+    if (written == ConfigForm::kFlag) {
+        if (const auto* flag = node.as_boolean()) return Values{flag->get() ? "true" : "false"};
+        return core::fail(core::Errc::kInvalid, "must be true or false without quotes");
+    }
     const toml::array* array = node.as_array();
     if (array == nullptr) return core::fail(core::Errc::kInvalid, "must be an array of strings");
     Values values;
@@ -212,6 +282,26 @@ const std::vector<ConfigKey>& config_keys() {
         {"listen.cluster", "HOST:PORT", "mutual TLS between nodes, and gossip (UDP)",
          set_address<&Config::cluster_address>},
         {"listen.kdc", "HOST:PORT", "Kerberos KDC of an embedded realm", set_address<&Config::kdc_address>},
+        {"listen.dns", "[IP:PORT, ...]", "names of applications; port 53 of the node's address and 127.0.0.1",
+         set_listeners<&EdgeConfig::dns>, ConfigForm::kTexts},
+        {"listen.http", "[IP:PORT, ...]", "ingress by virtual host; 0.0.0.0:80",
+         set_listeners<&EdgeConfig::http>, ConfigForm::kTexts},
+        {"listen.https", "[IP:PORT, ...]", "ingress with TLS; 0.0.0.0:443", set_listeners<&EdgeConfig::https>,
+         ConfigForm::kTexts},
+        {"tasks.run", "true|false", "whether tasks of applications run on this node", set_tasks_run,
+         ConfigForm::kFlag},
+        {"tasks.cpus", "NUMBER", "what tasks may have; the machine's", set_cpus},
+        {"tasks.memory", "SIZE", "what tasks may have; the machine's but for a tenth, at least 512 MiB",
+         set_size<&TasksConfig::memory_bytes>},
+        {"tasks.disk", "SIZE", "what tasks may have; nine tenths of the data directory's file system",
+         set_size<&TasksConfig::disk_bytes>},
+        {"tasks.address", "IP", "where other nodes reach ports of tasks; found when absent",
+         set_task_address},
+        {"tasks.ports", "[FIRST-LAST, ...]", "ports of the node that tasks may get; 31000-32000",
+         set_task_ports, ConfigForm::kTexts},
+        {"tasks.region", "NAME", "where the machine stands, for constraints", set_region},
+        {"edge.run", "true|false", "whether DNS and ingress run on this node; where tasks run when absent",
+         set_edge_run, ConfigForm::kFlag},
         {"images.insecure_registries", "[HOST:PORT, ...]", "registries spoken to in clear",
          set_insecure_registries, ConfigForm::kTexts},
         {"images.allowed_addresses", "[ADDRESS, ...]",
@@ -261,6 +351,36 @@ core::Result<void> load_config(const std::string& path, bool must_exist, Config&
         return core::fail(core::Errc::kInvalid, "{} is longer than {} bytes", path, kConfigBytesMax);
     }
     return read_config(text, path, config);
+}
+
+std::string variable_of(const ConfigKey& key) {
+    std::string name = "SMACKD_";
+    for (const char c : key.name)
+        name += c == '.' ? '_' : (c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c);
+    return name;
+}
+
+std::vector<std::string> split_value(const ConfigKey& key, const std::string& text) {
+    if (key.written != ConfigForm::kTexts) return {text};
+    Values values;
+    if (text == "none" || text.empty()) return values;
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t comma = std::min(text.find(',', begin), text.size());
+        values.push_back(text.substr(begin, comma - begin));
+        begin = comma + 1;
+    }
+    return values;
+}
+
+core::Result<void> read_environment(Config& config) {
+    for (const ConfigKey& key : config_keys()) {
+        const std::string name = variable_of(key);
+        const char* text = std::getenv(name.c_str());
+        if (text == nullptr) continue;
+        auto set = key.set(config, split_value(key, text));
+        if (!set) return core::pass(std::move(set), name);
+    }
+    return {};
 }
 
 core::Result<void> check_address(std::string_view field, std::string_view address) {

@@ -1,4 +1,5 @@
-// Settings of a node: built-in values, then the file /etc/smackd/smackd.toml, then flags.
+// Settings of a node: built-in values, then the file /etc/smackd/smackd.toml, then the environment, then
+// flags.
 #pragma once
 
 #include <string>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "auth/token.h"
+#include "cmd/smackd/tasks_config.h"
 #include "core/logger.h"
 #include "core/result.h"
 #include "services/backup/backup_schedule.h"
@@ -29,13 +31,15 @@ struct Config {
     std::vector<std::string> insecure_registries;  ///< HOST[:PORT] spoken to in clear
     std::vector<std::string>
         fetch_allowed;  ///< IPs or CIDRs that images and artifacts may come from though private
+    TasksConfig tasks;
+    EdgeConfig edge;
     int64_t token_life_s = auth::kTokenLifeSeconds;    ///< of tokens given at sign-in
     services::BackupPlan backup;                       ///< directory empty: backups/ of the data directory
     std::string keytab = "/etc/smackd/smackd.keytab";  ///< realms of the site only
 };
 
 /// How a value is written in the file.
-enum class ConfigForm : uint8_t { kText, kTexts, kNumber };
+enum class ConfigForm : uint8_t { kText, kTexts, kNumber, kFlag };
 
 /// One key of the file, for checking, help and documentation.
 struct ConfigKey {
@@ -54,6 +58,14 @@ core::Result<void> read_config(std::string_view text, std::string_view path, Con
 
 /// Reads the file; one that does not exist is fine unless `must_exist`.
 core::Result<void> load_config(const std::string& path, bool must_exist, Config& config);
+
+/// Reads SMACKD_KEY of every key ("listen.api" is SMACKD_LISTEN_API) over `config`; lists are separated by
+/// commas. kInvalid names the variable and the rule.
+core::Result<void> read_environment(Config& config);
+/// "listen.api" -> "SMACKD_LISTEN_API".
+std::string variable_of(const ConfigKey& key);
+/// As it stands in a flag or variable: the parts of a list, or the text itself; "none" is an empty list.
+std::vector<std::string> split_value(const ConfigKey& key, const std::string& text);
 
 /// "127.0.0.1:5050", "[::1]:5050", "host:5050". kInvalid names `field` and the form.
 core::Result<void> check_address(std::string_view field, std::string_view address);

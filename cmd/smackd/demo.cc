@@ -76,8 +76,10 @@ NodeOptions node_options(const std::string& directory, const DemoAddresses& addr
     options.config.api_address = addresses.api;
     options.config.cluster_address = addresses.cluster;
     options.config.kdc_address = addresses.kdc;
-    options.plain_http = true;
-    options.tasks = {addresses.dns, addresses.http, addresses.https};
+    options.config.edge.dns = {{addresses.dns}};
+    options.config.edge.http = {{addresses.http}};
+    options.config.edge.https = {{addresses.https}};
+    options.demo = true;
     options.log = &log;
     return options;
 }

@@ -83,11 +83,8 @@ Result<Descriptor> open_task_directory(const std::string& agent, const std::stri
 Result<NewTask> make_task_directory(const std::string& agent, const std::string& task_id) {
     const std::string path = task_directory(agent, task_id);
     const std::string logs = log_directory(agent, task_id);
-    if (::mkdir(logs.c_str(), 0700) != 0) {
-        if (errno == EEXIST)
-            return fail(Errc::kConflict, "task_id: '{}' was used before on this node", task_id);
-        return fail_errno(errno, logs);
-    }
+    // A task that runs again goes on with its logs.
+    if (::mkdir(logs.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, logs);
     if (::mkdir(path.c_str(), 0700) != 0) {
         if (errno == EEXIST)
             return fail(Errc::kConflict, "task_id: '{}' was used before on this node", task_id);

@@ -99,10 +99,16 @@ Json leader_json(const Call& call, const NodesRead& nodes, const storage::Replic
 struct StatusRead {
     NodesRead nodes;
     BackupRecord backup;
+    std::vector<std::string> taskless;  ///< machines that should run tasks and cannot
 };
 
-Json alarms_json(const storage::ReplicaStatus& status, const BackupRecord& backup) {
+Json alarms_json(const storage::ReplicaStatus& status, const StatusRead& read) {
+    const BackupRecord& backup = read.backup;
     Json alarms = Json::array();
+    for (const std::string& machine : read.taskless) {
+        const std::string message = std::format("{} cannot run tasks; its log says why", machine);
+        alarms.push(Json::object().set("name", "tasks").set("message", message));
+    }
     if (backup.failed.unix_ms != 0)
         alarms.push(Json::object().set("name", "backup_failed").set("message", backup.failure));
     for (const storage::Alarm& alarm : status.alarms) {
@@ -125,6 +131,15 @@ Result<StatusRead> read_status(View& view) {
     TRY_ASSIGN(const auto setting, view.setting(kBackupSetting));
     // One that cannot be read is as good as none: status must be told in any case.
     if (setting) read.backup = BackupRecord::parse(setting->put.value()).value_or(BackupRecord{});
+    TRY_ASSIGN(const auto capacities, view.capacities());
+    for (const auto& capacity : capacities) {
+        // It has told of ports for tasks, and of nothing to run them with (node/local_tasks.h).
+        const wire::NodeCapacity& told = capacity.put;
+        if (told.ports_size() == 0 || told.total().memory_bytes() != 0) continue;
+        const auto node = std::ranges::find(read.nodes.value, capacity.put.node_id(),
+                                            [](const auto& row) { return row.put.node_id(); });
+        if (node != read.nodes.value.end()) read.taskless.push_back(node->put.machine());
+    }
     return read;
 }
 
@@ -153,7 +168,7 @@ Answer status(Call& call) {
     Json json;
     json.set("cluster", cluster_json(call, nodes.revision)).set("term", replica.term.value);
     json.set("leader", leader_json(call, nodes, replica)).set("node", node_json(call, replica));
-    json.set("servers", servers_json(call, nodes, replica)).set("alarms", alarms_json(replica, found.backup));
+    json.set("servers", servers_json(call, nodes, replica)).set("alarms", alarms_json(replica, found));
     json.set("backup", backup_json(call, found.backup));
     co_return read_reply(call, nodes.revision, std::move(json));
 }

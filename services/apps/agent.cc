@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/agent_view.h"
 #include "services/apps/task_spec.h"
 #include "storage/state/limits.h"
 
@@ -25,7 +26,9 @@ struct Agent::Local {
     uint64_t checks = 0;    // which definition of them; loops of an older one end
     bool ending = false;
     bool ended = false;
-    net::Scope work;  // preparation and health checks
+    bool found_dead = false;  // when this process began; its shim had left no word
+    bool again = false;       // runs anew in the sandbox it has
+    net::Scope work;          // preparation and health checks
     images::ImageHold hold;
 };
 
@@ -48,6 +51,16 @@ core::Duration grace_of(const wire::Task& row) {
     return row.kill_grace_ms() > 0 ? core::Duration(core::milliseconds(row.kill_grace_ms())) : kGrace;
 }
 
+/// nullptr when it is not known.
+const wire::AppDefinition* definition_of(const wire::Task& task, const AppsModel& model,
+                                         const Definitions& definitions) {
+    const auto app = model.apps.find(task.app_id());
+    if (app != model.apps.end() && app->second.put.config_version_ms() == task.config_version_ms())
+        return &app->second.put;
+    const auto own = definitions.find(core::definition_key(task));
+    return own == definitions.end() ? nullptr : &own->second;
+}
+
 }  // namespace
 
 Agent::Agent(Parts parts)
@@ -66,17 +79,22 @@ net::Task<void> Agent::close() {
     co_await scope_.close();
 }
 
-void Agent::look(const AppsModel& model) {
+void Agent::look(const AppsModel& model, const Definitions& definitions) {
     for (const auto& [id, row] : model.tasks) {
-        if (row.put.node_id() == parts_.self.value) look_at(row.put, model);
+        if (row.put.node_id() == parts_.self.value)
+            look_at(row.put, definition_of(row.put, model, definitions));
     }
     drop_strangers(model);
     looked_ = true;
 }
 
-void Agent::look_at(const wire::Task& row, const AppsModel& model) {
-    const auto app = model.apps.find(row.app_id());
-    const wire::AppDefinition* definition = app == model.apps.end() ? nullptr : &app->second.put;
+std::map<std::string, wire::TaskStatus> Agent::statuses() const {
+    std::map<std::string, wire::TaskStatus> all;
+    for (const auto& [id, local] : tasks_) all[id] = local->status;
+    return all;
+}
+
+void Agent::look_at(const wire::Task& row, const wire::AppDefinition* definition) {
     auto found = tasks_.find(row.id());
     if (found == tasks_.end()) {
         if (apps::has_ended(row.status().state())) return;  // what the runner still has of it is a stranger
@@ -85,8 +103,7 @@ void Agent::look_at(const wire::Task& row, const AppsModel& model) {
     }
     const LocalPtr local = found->second;
     local->row = row;
-    if (definition != nullptr && definition->config_version_ms() == row.config_version_ms())
-        take_definition(local, *definition);
+    if (definition != nullptr) take_definition(local, *definition);
     const bool over_there = apps::has_ended(row.status().state());
     if (row.desired() == wire::Task::KILL || over_there) {
         end(local);
@@ -123,6 +140,7 @@ void Agent::adopt(const wire::Task& row, const wire::AppDefinition* app) {
     const auto running = parts_.runner.find(row.id());
     if (running) {
         local->launched = true;
+        local->found_dead = !looked_ && running->phase() == wire::LocalTask::ENDED;
         const auto digest = core::images::Digest::parse(running->spec().label());
         if (parts_.images != nullptr && digest) {
             if (auto image = parts_.images->hold(*digest)) local->hold = image->hold;
@@ -143,6 +161,26 @@ void Agent::adopt(const wire::Task& row, const wire::AppDefinition* app) {
     } else {
         local->work.spawn(prepare(local));
     }
+}
+
+bool Agent::runs_again(const Local& local, const wire::TaskEvent& event) const {
+    return local.found_dead && event.has_exited() && event.exited().reason() == wire::TaskExited::LOST &&
+           !local.ending && local.row.desired() == wire::Task::RUN && local.row.lease_generation() == 0 &&
+           local.row.status().state() != wire::TASK_UNREACHABLE && !local.app.id().empty();
+}
+
+net::Task<void> Agent::run_again(LocalPtr local, uint64_t sequence) {
+    parts_.logger.info("a task that went with the machine is run again", {{"task", local->row.id()}});
+    local->launched = false;
+    local->found_dead = false;
+    local->again = true;
+    local->sequence = 0;
+    local->status.Clear();
+    auto forgotten = co_await parts_.runner.acknowledge(local->row.id(), sequence);
+    if (!forgotten)
+        parts_.logger.warning("forgetting a task",
+                              {{"task", local->row.id()}, {"error", forgotten.error().message}});
+    co_await prepare(local);
 }
 
 void Agent::end(const LocalPtr& local) {
@@ -247,13 +285,15 @@ net::Task<Result<void>> Agent::launch(LocalPtr local) {
         co_return core::fail(Errc::kUnsupported, "this node has no image store; see its log");
     if (!app.container().image().empty()) {
         CO_TRY_ASSIGN(image, co_await parts_.images->ensure_image(
-                                 {.name = app.container().image(), .force = app.container().force_pull()}));
+                                 {.name = app.container().image(),
+                                  .force = app.container().force_pull() && !local->again}));
         local->hold = image->hold;
         facts.layers = image->layers;
         facts.image = &image->config;
         facts.image_id = image->id.to_string();
     }
     for (const wire::Fetch& fetch : app.fetch()) {
+        if (local->again) break;  // they are there
         CO_TRY(co_await parts_.images->fetch({.uri = fetch.uri(),
                                               .extract = fetch.extract(),
                                               .executable = fetch.executable(),
@@ -265,10 +305,21 @@ net::Task<Result<void>> Agent::launch(LocalPtr local) {
     wire::TaskStatus status = local->status;
     status.set_state(wire::TASK_STARTING);
     set_state(local, std::move(status));
-    CO_TRY(co_await parts_.runner.launch(std::move(spec)));
+    CO_TRY(co_await hand_over(local, std::move(spec)));
     local->launched = true;
     if (local->ending) scope_.spawn(stop(local));
     co_return Result<void>();
+}
+
+/// To the runner, once it has forgotten what was of the task before.
+net::Task<Result<void>> Agent::hand_over(LocalPtr local, wire::TaskSpec spec) {
+    const core::Instant end = parts_.clock.now() + kForgetLimit;
+    while (true) {
+        auto launched = co_await parts_.runner.launch(wire::TaskSpec(spec));
+        const bool too_early = !launched && launched.error().code == Errc::kConflict && local->again;
+        if (!too_early || parts_.clock.now() > end) co_return launched;
+        CO_TRY(co_await net::sleep(parts_.loop, core::milliseconds(100)));
+    }
 }
 
 void Agent::on_event(const wire::TaskEvent& event) {
@@ -278,6 +329,10 @@ void Agent::on_event(const wire::TaskEvent& event) {
         return;
     }
     const LocalPtr local = found->second;
+    if (runs_again(*local, event)) {
+        local->work.spawn(run_again(local, event.sequence()));
+        return;
+    }
     local->sequence = std::max(local->sequence, event.sequence());
     local->launched = true;
     wire::TaskStatus status = local->status;
@@ -330,6 +385,7 @@ void Agent::set_state(const LocalPtr& local, wire::TaskStatus status) {
 void Agent::tell(const LocalPtr& local) {
     dirty_.insert(local->row.id());
     untold_.set();
+    if (parts_.changed) parts_.changed();
 }
 
 net::Task<void> Agent::tell_all() {

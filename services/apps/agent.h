@@ -1,6 +1,10 @@
 // The agent: brings what runs on this node in line with what the state wants here, and tells the state what
 // became of it.
 //
+// A task whose shim was gone when this process began (the machine was switched off, or restarted) is run
+// again under its id, with or without a server to ask, unless it holds a lease; its sandbox is as it was
+// left.
+//
 // Level-triggered, like the scheduler: every look at the model compares it with the runner's tasks. A status
 // is told until it is committed; only then the runner forgets the event behind it, so neither a crash of the
 // daemon nor one of the leader loses the end of a task.
@@ -17,8 +21,8 @@
 #include "net/scope.h"
 #include "net/sync.h"
 #include "services/agent/task_runner.h"
+#include "services/apps/agent_model.h"
 #include "services/apps/health.h"
-#include "services/apps/model.h"
 #include "services/images/images.h"
 
 namespace smackd::services {
@@ -29,6 +33,8 @@ inline constexpr std::string_view kPreStopLabel = "SMACKD_PRE_STOP";
 inline constexpr core::Duration kPreStopLimit = core::seconds(30);
 /// After the state could not be told something (no leader).
 inline constexpr core::Duration kTellRetry = core::milliseconds(500);
+/// How long the runner may take to forget a task that is to run again.
+inline constexpr core::Duration kForgetLimit = core::seconds(30);
 
 /// Where images and artifacts come from. Loop thread.
 class ImageSource {
@@ -56,13 +62,18 @@ class Agent {
         /// Returns when nobody sends anything to the task any more, or not in time; an error: the daemon
         /// stops. Empty: nobody ever does.
         core::Callback<net::Task<core::Result<void>>(std::string)> release = {};
+        /// Some task's status has changed here, whether or not the state can be told; may be empty.
+        core::Callback<void()> changed = {};
     };
     /// Loop thread, as everything here. Everything in `parts` outlives close().
     explicit Agent(Parts parts);
     ~Agent();
 
-    /// The state as it is now.
-    void look(const AppsModel& model);
+    /// The state as it is now. What a task runs is its app, when that has the task's configuration, else what
+    /// `definitions` say.
+    void look(const AppsModel& model, const Definitions& definitions = {});
+    /// What this node knows of its tasks, by id: newer than what the state does.
+    std::map<std::string, wire::TaskStatus> statuses() const;
     net::Task<void> close();
 
     struct Local;
@@ -70,13 +81,16 @@ class Agent {
  private:
     using LocalPtr = std::shared_ptr<Local>;
 
-    void look_at(const wire::Task& row, const AppsModel& model);
+    void look_at(const wire::Task& row, const wire::AppDefinition* definition);
     void take_definition(const LocalPtr& local, const wire::AppDefinition& app);
     void adopt(const wire::Task& row, const wire::AppDefinition* app);
+    bool runs_again(const Local& local, const wire::TaskEvent& event) const;
+    net::Task<void> run_again(LocalPtr local, uint64_t sequence);
     void end(const LocalPtr& local);
     void drop_strangers(const AppsModel& model);
     net::Task<void> prepare(LocalPtr local);
     net::Task<core::Result<void>> launch(LocalPtr local);
+    net::Task<core::Result<void>> hand_over(LocalPtr local, wire::TaskSpec spec);
     net::Task<void> stop(LocalPtr local);
     net::Task<void> kill(std::string id, core::Duration grace);
     net::Task<void> check(LocalPtr local, int index);

@@ -78,10 +78,11 @@ void fill_ports(wire::EdgeTask& edge, const wire::Task& task, const wire::AppDef
         port->set_protocol(wanted.udp() ? (wanted.tcp() ? "udp,tcp" : "udp") : "tcp");
         port->set_host_port(host_port);
         port->set_container_port(host ? 0 : inside);
-        // On its own node a task is reached without the detour over the published port.
+        // On its own node a task is reached without the detour over the published port, which other nodes
+        // need.
         if (here && !task.status().task_address().empty())
             port->set_backend(std::format("{}:{}", task.status().task_address(), inside));
-        else
+        else if (host_port != 0)
             port->set_backend(std::format("{}:{}", task.host_address(), host_port));
     }
 }
@@ -95,14 +96,16 @@ wire::EdgeTask task_of(const wire::Task& task, const wire::AppDefinition& app, c
     edge.set_name(marathon::id_reversed(app.id()));
     edge.set_agent(std::format("node-{}", task.node_id()));
     edge.add_host_addresses(task.host_address());
-    if (app.networks_size() > 0 && app.networks(0).mode() == wire::NETWORK_CONTAINER &&
+    // Addresses of tasks mean something on their own node only.
+    const bool here = task.node_id() == self.value;
+    if (here && app.networks_size() > 0 && app.networks(0).mode() == wire::NETWORK_CONTAINER &&
         !task.status().task_address().empty())
         edge.add_addresses(task.status().task_address());
     edge.set_running(task.status().state() == wire::TASK_RUNNING ||
                      task.status().state() == wire::TASK_UNREACHABLE);
     edge.set_health(health_of(task, app));
     edge.set_draining(task.desired() == wire::Task::KILL);
-    fill_ports(edge, task, app, task.node_id() == self.value);
+    fill_ports(edge, task, app, here);
     return edge;
 }
 
@@ -154,7 +157,14 @@ wire::EdgeTable edge_table(const AppsModel& model, const EdgeFacts& facts) {
     for (const auto& [id, row] : model.tasks) {
         const auto app = model.apps.find(row.put.app_id());
         if (app == model.apps.end() || apps::has_ended(row.put)) continue;
-        *table.add_tasks() = task_of(row.put, app->second.put, facts.self);
+        const auto known = facts.statuses.find(id);
+        if (known == facts.statuses.end()) {
+            *table.add_tasks() = task_of(row.put, app->second.put, facts.self);
+            continue;
+        }
+        wire::Task task = row.put;
+        *task.mutable_status() = known->second;
+        if (!apps::has_ended(task)) *table.add_tasks() = task_of(task, app->second.put, facts.self);
     }
     for (const auto& [name, addresses] : model.names) {
         wire::EdgeName* edge = table.add_names();

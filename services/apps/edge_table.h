@@ -2,6 +2,7 @@
 // differences. Pure.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct EdgeFacts {
     wire::EdgeSettings
         settings;         ///< listeners, groups, forwarders; hosts and leader are filled in from the model
     core::NodeId leader;  ///< 0: none known
+    /// Of tasks on this node, newer than in the model: what has died here takes no requests, whether or not
+    /// the state could be told.
+    std::map<std::string, wire::TaskStatus> statuses = {};
 };
 
 wire::EdgeTable edge_table(const AppsModel& model, const EdgeFacts& facts);

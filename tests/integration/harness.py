@@ -23,6 +23,9 @@ STOP_LIMIT_S = 10
 KILLED_LIMIT_S = 60  # a busy machine takes its time to let go of a process that was killed
 PACKAGES = {"kinit": "krb5-user", "curl": "curl", "mkfs.ext4": "e2fsprogs", "readelf": "binutils", "krb5kdc": "krb5-kdc",
             "kadmin.local": "krb5-admin-server", "busybox": "busybox-static", "nft": "nftables"}
+# Servers of tests run tasks only where that is what is tested: each would have a bridge and an edge of its own.
+NO_TASKS = {"SMACKD_TASKS_RUN": "false"}
+os.environ.update(NO_TASKS)
 NO_SERVICES = "/usr/sbin/policy-rc.d"
 
 _running = []
@@ -318,10 +321,10 @@ def _uses(pid, folder):
         return False
 
 
-def end_survivors():
+def end_survivors(*folders):
     """What outlives a killed daemon on purpose (edges, tasks) ends with the test that made its folder."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        if int(pid) != os.getpid() and any(_uses(pid, folder + "/") for folder in _directories):
+        if int(pid) != os.getpid() and any(_uses(pid, folder + "/") for folder in folders or _directories):
             try:
                 os.kill(int(pid), signal.SIGKILL)
             except ProcessLookupError:

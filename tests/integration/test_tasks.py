@@ -449,3 +449,14 @@ def test_bridge():
         assert os.path.exists(f"/sys/class/net/smk{tasks.name}")
         tasks.quit()
         wait_until(lambda: not tasks.of_agent(), 20, f"bridge, table and groups to go with the last task: {tasks.of_agent()}")
+
+
+def test_an_id_runs_again_once_its_task_is_removed():
+    with Tasks() as tasks:
+        tasks.run("again", "echo first")
+        tasks.acknowledge("again")
+        tasks.events.clear()
+        wait_until(lambda: "error" not in tasks.ask("launch", spec={"task_id": "again", "shell": "echo second"}), 10, "the launch")
+        tasks.ended("again")
+        assert tasks.text("again") == "first\nsecond\n", "its logs go on"
+        tasks.acknowledge("again")

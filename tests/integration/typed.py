@@ -17,7 +17,7 @@ import re
 import signal
 import stat
 
-from harness import Process, SMACKD, need_tool, run, wait_until
+from harness import NO_TASKS, Process, SMACKD, need_tool, run, wait_until
 
 PRIVATE = ("/etc", "/var/lib", "/var/log", "/run")
 READY_LIMIT_S = 120
@@ -68,7 +68,7 @@ class TypedHost:
         wait_until(lambda: "ready" in self.holder.output(), 20, f"the folders of {host.name}: {self.holder.log()}")
         with open(os.path.join(hosts_folder, host.name), "w") as file:
             file.write(f"{self.holder.child.pid}\n{self.home}\n")
-        self.environment = {"HOME": self.home, "KRB5CCNAME": f"FILE:{self.home}/krb5cc", "TYPED_HOSTS": hosts_folder,
+        self.environment = {**NO_TASKS, "HOME": self.home, "KRB5CCNAME": f"FILE:{self.home}/krb5cc", "TYPED_HOSTS": hosts_folder,
                             "LANG": "C.UTF-8", "PATH": f"{tools}:{os.path.dirname(SMACKD)}:{os.environ['PATH']}"}
 
     def own_name(self, domain):

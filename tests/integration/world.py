@@ -3,17 +3,19 @@
     with World("n1", "n2", "a1") as world:
         world["n1"].run([SMACKD, "status"])
 
-Names resolve by /etc/netns/NAMESPACE/hosts, which `ip netns exec` puts over /etc/hosts. All of it carries a random mark
+With `tasks=True` they run tasks and the edge, as smackd does by itself; their control groups are the machine's. Names resolve by /etc/netns/NAMESPACE/hosts, which `ip netns exec` puts over /etc/hosts. All of it carries a random mark
 and is removed at the end, also of a failed test.
 """
 
+import hashlib
 import os
 import random
 import shutil
 import subprocess
 
 import harness
-from harness import Process, run
+from harness import NO_TASKS, Process, run
+from tasks import cgroup_roots, remove_group
 
 
 def ip(*words):
@@ -29,18 +31,43 @@ class Host:
         self.work = os.path.join(world.work, name)
         self.directory = os.path.join(self.work, "data")
         self.process = None
-        os.makedirs(self.work)
+        self.base = {"PATH": os.environ["PATH"], "HOME": self.work, **({} if world.tasks else NO_TASKS)}
+        os.makedirs(os.path.join(self.work, "cgroup"))
 
     def words(self, words):
-        return ["ip", "netns", "exec", self.namespace, *words]
+        if not self.world.tasks:
+            return ["ip", "netns", "exec", self.namespace, *words]
+        # As `ip netns exec` does, but with the control groups in its new /sys.
+        groups = os.path.join(self.work, "cgroup")
+        enter = (f"mount --bind /etc/netns/{self.namespace}/hosts /etc/hosts && mount --rbind /sys/fs/cgroup {groups} && "
+                 f"mount -t sysfs sysfs /sys && mount --rbind {groups} /sys/fs/cgroup && umount -l {groups} && exec \"$@\"")
+        return ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "--mount", "sh", "-c", enter, "sh", *words]
 
     def run(self, words, environment=None, stdin=None, limit=90):
-        return run(self.words(words), {"PATH": os.environ["PATH"], "HOME": self.work, **(environment or {})}, stdin, limit)
+        return run(self.words(words), {**self.base, **(environment or {})}, stdin, limit)
 
     def start(self, words, environment=None):
-        self.process = Process(self.words(words), self.work, "smackd",
-                               {"PATH": os.environ["PATH"], "HOME": self.work, **(environment or {})})
+        self.process = Process(self.words(words), self.work, "smackd", {**self.base, **(environment or {})})
         return self.process
+
+    def python(self, text, *words, limit=30):
+        """Runs a Python program on this host."""
+        return self.run(["python3", "-c", text, *words], limit=limit)
+
+    def group_name(self):
+        return "smackd-" + hashlib.sha256(f"{self.directory}/agent".encode()).hexdigest()[:8]
+
+    def end_tasks(self):
+        """What a host that is switched off takes along: the shims, the tasks and the edge."""
+        harness.end_survivors(self.directory)
+        for root in cgroup_roots():
+            for path, _, _ in os.walk(f"{root}/{self.group_name()}", topdown=False):
+                remove_group(path)
+
+    def power_off(self):
+        """All of it at once."""
+        self.process.kill()
+        self.end_tasks()
 
     def set_address_of(self, name, address):
         """What the name means on this host from now on, for programs started later."""
@@ -56,7 +83,8 @@ class Host:
 
 
 class World:
-    def __init__(self, *names):
+    def __init__(self, *names, tasks=False):
+        self.tasks = tasks
         harness.need_root()
         harness.need_tool("ip")
         self.mark = f"{random.getrandbits(16):04x}"
@@ -97,6 +125,8 @@ class World:
         for host in self.hosts.values():
             if host.process is not None and host.process.running():
                 host.process.kill()
+            if self.tasks:
+                host.end_tasks()
             subprocess.run(["ip", "netns", "del", host.namespace], capture_output=True, check=False)
             subprocess.run(["ip", "link", "del", f"v{self.mark}{host.name}"], capture_output=True, check=False)
             shutil.rmtree(f"/etc/netns/{host.namespace}", ignore_errors=True)

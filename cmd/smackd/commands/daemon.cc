@@ -12,26 +12,31 @@
 
 namespace smackd::cmd {
 
-// Flags go over the file.
+// Flags go over the environment, which goes over the file.
 core::Result<Config> start_config(Context& context) {
     Config config;
     std::string path = context.arguments.value("--config", kConfigPath);
     TRY(load_config(path, context.arguments.has("--config"), config));
+    TRY(read_environment(config));
     struct Flag {
         std::string_view option;
         std::string_view key;
     };
-    for (const Flag& flag : {Flag{"--data-dir", "data_dir"}, Flag{"--node-name", "node.name"},
-                             Flag{"--api-addr", "listen.api"}, Flag{"--cluster-addr", "listen.cluster"},
-                             Flag{"--kdc-addr", "listen.kdc"}, Flag{"--advertise", "node.advertise"},
-                             Flag{"--keytab", "kerberos.keytab"}, Flag{"--log-level", "log.level"}}) {
+    for (const Flag& flag :
+         {Flag{"--data-dir", "data_dir"}, Flag{"--node-name", "node.name"}, Flag{"--api-addr", "listen.api"},
+          Flag{"--cluster-addr", "listen.cluster"}, Flag{"--kdc-addr", "listen.kdc"},
+          Flag{"--advertise", "node.advertise"}, Flag{"--keytab", "kerberos.keytab"},
+          Flag{"--log-level", "log.level"}, Flag{"--dns-addr", "listen.dns"},
+          Flag{"--http-addr", "listen.http"}, Flag{"--https-addr", "listen.https"},
+          Flag{"--cpus", "tasks.cpus"}, Flag{"--memory", "tasks.memory"}}) {
         if (!context.arguments.has(flag.option)) continue;
         for (const ConfigKey& key : config_keys()) {
             if (key.name != flag.key) continue;
-            auto set = key.set(config, {context.arguments.value(flag.option)});
+            auto set = key.set(config, split_value(key, context.arguments.value(flag.option)));
             if (!set) return context.usage(std::format("{}: {}", flag.option, set.error().message));
         }
     }
+    if (context.arguments.has("--no-tasks")) config.tasks.run = false;
     if (config.node_name.empty()) config.node_name = host_name();
     if (config.advertise_address.empty()) {
         config.advertise_address = std::format("{}:{}", config.node_name, port_of(config.cluster_address));
@@ -133,6 +138,13 @@ std::vector<Command> daemon_commands() {
           {"--cluster-addr", "HOST:PORT", "where to listen for other servers (default 0.0.0.0:5055)"},
           {"--advertise", "HOST:PORT", "what other servers dial (default NAME and the port above)"},
           {"--kdc-addr", "HOST:PORT", "KDC of an embedded realm (default 0.0.0.0:88)"},
+          {"--no-tasks", "", "runs neither tasks of applications nor, unless edge.run says so, their edge"},
+          {"--cpus", "NUMBER", "what tasks may have (default: the machine's)"},
+          {"--memory", "SIZE", "what tasks may have (default: the machine's but for a tenth)"},
+          {"--dns-addr", "IP:PORT,...",
+           "names of applications (default 127.0.0.1:53 and the node's address)"},
+          {"--http-addr", "IP:PORT,...", "ingress (default 0.0.0.0:80); none: no such listener"},
+          {"--https-addr", "IP:PORT,...", "ingress with TLS (default 0.0.0.0:443)"},
           {"--log-level", "LEVEL", "debug, info, warning or error (default info)"}},
          start},
     };

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -12,10 +13,10 @@
 #include "auth/server_check.h"
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/join.h"
+#include "cmd/smackd/node/agent_apps.h"
 #include "cmd/smackd/node/foreign_wait.h"
 #include "cmd/smackd/node/liveness.h"
 #include "cmd/smackd/node/loop_thread.h"
-#include "cmd/smackd/node/state_copy.h"
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
 #include "core/redial.h"
@@ -36,6 +37,9 @@ using core::Result;
 
 inline constexpr core::Duration kDialLimit = core::seconds(5);
 inline constexpr core::Duration kReadyStep = core::milliseconds(50);
+inline constexpr core::Duration kReportLimit = core::seconds(15);
+inline constexpr size_t kWorkers = 4;
+inline constexpr size_t kWorkerQueueMax = 1024;
 
 class AgentNode final : public Node {
  public:
@@ -73,6 +77,8 @@ class AgentNode final : public Node {
     Result<void> open_copy();
     void state_changed(const StateChange& change);
     void tell_allowed();
+    void start_apps();
+    void report(core::Bytes command, core::Callback<void(Result<core::Bytes>)> done);
     Result<void> check_peer(const auth::DialledServer& server) const;
 
     NodeOptions options_;
@@ -90,7 +96,9 @@ class AgentNode final : public Node {
     std::unique_ptr<StateCopy> copy_;
     std::unique_ptr<net::Scope> scope_;
     std::shared_ptr<Liveness> liveness_;
-    core::Instant gossip_again_;             ///< after a failure
+    std::unique_ptr<AgentApps> apps_;
+    std::atomic<AgentApps*> running_apps_ = nullptr;  ///< for the loop
+    core::Instant gossip_again_;                      ///< after a failure
     net::rpc::RpcClient* client_ = nullptr;  // of the stream that is up, whose server is the next; loop only
     core::NodeId server_;
     uint64_t generation_ = 0;             // of the certificate of the server dialled last
@@ -118,12 +126,13 @@ Result<void> AgentNode::begin() {
     const std::string krb5_conf = client_krb5_conf_path(directory_);
     if (::access(krb5_conf.c_str(), R_OK) == 0) auth::set_kerberos_environment(krb5_conf);
     TRY(read_node_identity(directory_));
-    workers_ = std::make_unique<net::WorkerPool>("worker", 1, 64);
+    workers_ = std::make_unique<net::WorkerPool>("worker", kWorkers, kWorkerQueueMax);
     thread_ = std::make_unique<LoopThread>("agent", logger_);
     engine_ = std::make_unique<net::TlsEngine>(thread_->loop(), *workers_);
     scope_ = std::make_unique<net::Scope>(thread_->loop());
     thread_->start();
     TRY(open_copy());
+    start_apps();
     thread_->loop().post([this] { scope_->spawn(run()); }, "agent");
     renewal_ = std::thread([this] { renew_while_running(); });
     return {};
@@ -157,6 +166,35 @@ Result<void> AgentNode::open_copy() {
 void AgentNode::state_changed(const StateChange& change) {
     if (change.everything) logger_.info("state", {{"revision", change.position.to_string()}});
     if (change.touches("machine") || change.touches("node")) tell_allowed();
+    if (AgentApps* apps = running_apps_.load()) apps->changed(change);
+}
+
+// ---- tasks of applications
+
+void AgentNode::start_apps() {
+    AgentApps::Environment environment{
+        disk_,
+        clock_,
+        *workers_,
+        *vfs_,
+        agent_database_path(directory_.path()),
+        logger_.named("apps"),
+        [this](core::Bytes command, auto done) { report(std::move(command), std::move(done)); }};
+    apps_ = std::make_unique<AgentApps>(local_tasks_options(options_, identity_), std::move(environment));
+    running_apps_ = apps_.get();
+}
+
+void AgentNode::report(core::Bytes command, core::Callback<void(Result<core::Bytes>)> done) {
+    thread_->loop().post(
+        [this, command = std::move(command), done = std::move(done)]() mutable {
+            if (client_ == nullptr) return done(core::fail(Errc::kUnavailable, "no server is connected"));
+            stream_scope_->spawn([](net::rpc::RpcClient& client, core::Bytes told,
+                                    core::Callback<void(Result<core::Bytes>)> tell) -> net::Task<void> {
+                auto answer = co_await client.call("report", std::move(told), kReportLimit);
+                tell(std::move(answer));
+            }(*client_, std::move(command), std::move(done)));
+        },
+        "report");
 }
 
 void AgentNode::tell_allowed() {
@@ -276,6 +314,7 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
         }
         if (sequence == 1) connected(server, answer);
         take_keys(answer);
+        if (AgentApps* apps = running_apps_.load()) apps->set_leader(core::NodeId{answer.leader()});
         if (!answer.servers().empty() && clock_.now() >= learn_after_)
             co_await learn(answer.servers(), server.address);
         going = co_await net::sleep(thread_->loop(), kHeartbeat);
@@ -472,6 +511,8 @@ void AgentNode::stop() {
         stopping_ = true;
         changed_.notify_all();
     }
+    running_apps_ = nullptr;
+    if (apps_) apps_->stop(removed().has_value());
     if (thread_) {
         // Its good-bye may go over the stream.
         if (auto liveness = thread_->call<std::shared_ptr<Liveness>>([this] { return liveness_; }))

@@ -1,5 +1,7 @@
 #include "cmd/smackd/node/agents.h"
 
+#include <format>
+
 #include "cmd/smackd/node/foreign_wait.h"
 #include "net/crypto/hash.h"
 #include "net/move_stream.h"
@@ -33,6 +35,9 @@ void Agents::add_calls() {
     server_.on_call("heartbeat", [this](Bytes request, const Caller& caller) {
         return answer_heartbeat(std::move(request), caller.hello.node);
     });
+    server_.on_call("report", [this](Bytes request, const Caller& caller) {
+        return answer_report(caller.hello.node, std::move(request));
+    });
     server_.on_call("gossip.sync", [this](Bytes request, const Caller& caller) {
         return answer_sync(caller.hello.node, std::move(request));
     });
@@ -65,6 +70,7 @@ Task<void> Agents::serve_one(std::unique_ptr<net::Stream> stream, auth::Admitted
     Result<void> served = net::attach_to_loop(*stream, thread_.loop());
     if (served) {
         admitted_[key] = agent.id;
+        machines_[agent.id] = agent.machine;
         served = co_await server_.serve(std::move(stream));
         admitted_.erase(key);
         if (liveness_) liveness_->heard(agent.id, false);
@@ -125,6 +131,31 @@ Task<Result<Bytes>> Agents::answer_heartbeat(Bytes request, NodeId agent) {
         answer.set_gossip_keys(gossip_keys_.SerializeAsString());
     if (heartbeat.servers_sha256() != servers_sha256_) answer.set_servers(servers_);
     co_return answer.SerializeAsString();
+}
+
+// What an agent says of its node becomes a command of its machine, whoever it claims to be; apply asks
+// whether it may.
+Task<Result<Bytes>> Agents::answer_report(NodeId agent, Bytes request) {
+    if (request.size() > kReportBytesMax)
+        co_return core::fail(Errc::kInvalid, "report: {} bytes, the limit is {}", request.size(),
+                             kReportBytesMax);
+    wire::Command told;
+    if (!told.ParseFromString(request)) co_return core::fail(Errc::kInvalid, "report: no wire.Command");
+    if (told.changes_size() < 1 || told.changes_size() > kReportChangesMax)
+        co_return core::fail(Errc::kInvalid, "report: {} changes, must be 1 to {}", told.changes_size(),
+                             kReportChangesMax);
+    wire::Command command;
+    command.set_feature_level(told.feature_level());
+    command.mutable_actor()->set_kind(wire::Actor::MACHINE);
+    command.mutable_actor()->set_principal(std::format("smack/{}@{}", machines_[agent], parts_.realm));
+    command.mutable_actor()->set_door("agent");
+    for (wire::Change& change : *told.mutable_changes()) {
+        if (!change.has_update_task_status() && !change.has_put_node_capacity())
+            co_return core::fail(Errc::kDenied, "report: an agent tells of its tasks and what it has only");
+        *command.add_changes() = std::move(change);
+    }
+    co_return co_await await_foreign<Bytes>(
+        thread_.loop(), [&](auto done) { parts_.propose(command.SerializeAsString(), std::move(done)); });
 }
 
 Task<Result<Bytes>> Agents::answer_sync(NodeId agent, Bytes request) {

@@ -19,6 +19,9 @@
 
 namespace smackd::cmd {
 
+/// What an agent may report in one call.
+inline constexpr int kReportChangesMax = 64;
+inline constexpr size_t kReportBytesMax = 256 * 1024;
 /// Gossip packets that wait for an agent's stream; more push out the oldest, as on a network.
 inline constexpr size_t kStreamPacketsMax = 256;
 
@@ -31,6 +34,9 @@ class Agents {
         storage::state::ReaderOptions reader;
         /// What an agent learns at each heartbeat; any thread.
         core::Callback<wire::HeartbeatAnswer()> standing;
+        /// Proposes a serialized command; `done` on any thread with a serialized wire.CommandResult.
+        core::Callback<void(core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)> propose;
+        std::string realm;  ///< of the cluster
         core::Logger logger;
     };
     /// All of it outlives this. Starts the thread.
@@ -65,6 +71,7 @@ class Agents {
                               core::Callback<void()> done);
     core::Result<void> check(const net::rpc::Caller& caller) const;
     net::Task<core::Result<core::Bytes>> answer_heartbeat(core::Bytes request, core::NodeId agent);
+    net::Task<core::Result<core::Bytes>> answer_report(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
 
@@ -74,6 +81,7 @@ class Agents {
     net::rpc::RpcServer server_;
     AgentFeeds feeds_;
     std::map<const net::Stream*, core::NodeId> admitted_;  // by the door; zero: cut meanwhile
+    std::map<core::NodeId, std::string> machines_;         // of those that are connected
     core::Bytes servers_;                                  // empty before the state is here
     core::Bytes servers_sha256_;
     std::shared_ptr<Liveness> liveness_;  // also the control thread's

@@ -141,6 +141,10 @@ Result<void> EdgeProcess::spawn() {
 
 void EdgeProcess::update(wire::EdgeTable table) {
     wanted_ = std::move(table);
+    // What the node itself knows changes without a revision of the state: the orders have numbers of their
+    // own.
+    wanted_.set_epoch(1);
+    wanted_.set_revision(++orders_);
     if (!has_table_) {
         if (edge_ != nullptr && edge_->ready) tell_whole();
         return;

@@ -29,16 +29,6 @@ inline constexpr core::Duration kEdgeSound = core::seconds(5);
 /// How long a task that is to end waits for what is in hand for it: requests, connections, tunnels.
 inline constexpr core::Duration kEdgeReleaseLimit = core::seconds(10);
 
-struct EdgeSetup {
-    bool enabled = true;
-    std::vector<std::string> dns_listeners;   ///< "127.0.0.1:5053"; the bridge's gateway is added
-    std::vector<std::string> http_listeners;  ///< of the external group
-    std::vector<std::string> https_listeners;
-    std::vector<std::string> bind_addresses;  ///< IPs for service ports besides the gateway's
-    std::vector<std::string> api_hosts;
-    std::string token_issuer;
-};
-
 class EdgeProcess final {
  public:
     /// Loop thread, as everything here. `binary`: of smackd. `root`: an empty folder that the
@@ -111,6 +101,7 @@ class EdgeProcess final {
     std::unique_ptr<Link> leaving_;  // drains once edge_ has all listeners
     wire::EdgeTable wanted_;
     wire::EdgeTable told_;
+    uint64_t orders_ = 0;                                          // number of the last one
     bool has_table_ = false;                                       // edge_ has told_
     int spawned_ = 0;                                              // the last child
     std::map<std::string, std::shared_ptr<net::Event>> releases_;  // by task

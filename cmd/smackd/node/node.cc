@@ -79,7 +79,7 @@ std::string kdc_for_clients(const Config& config, const NodeIdentity& identity) 
 }
 
 /// Host ports for tasks: demos of several data directories on one machine do not take each other's.
-std::pair<uint16_t, uint16_t> host_ports_of(const DataDirectory& directory) {
+apps::PortRange host_ports_of(const DataDirectory& directory) {
     constexpr uint16_t kFirst = 21000;
     constexpr uint16_t kCount = 500;
     constexpr uint64_t kRanges = 20;
@@ -325,13 +325,15 @@ void RunningNode::start_joining() {
     join_server_ = std::make_unique<auth::JoinServer>(
         consensus_->loop(), *workers_, clock_,
         auth::JoinServerOptions{std::move(keytab), identity_.realm, {}}, *admission_);
-    agents_ = std::make_unique<Agents>(
-        Agents::Parts{{.software = std::string(kVersion), .node = core::NodeId{identity_.node_id}},
-                      *workers_,
-                      *hub_,
-                      reader,
-                      [this] { return consensus_->standing(); },
-                      logger_.named("agents")});
+    agents_ = std::make_unique<Agents>(Agents::Parts{
+        {.software = std::string(kVersion), .node = core::NodeId{identity_.node_id}},
+        *workers_,
+        *hub_,
+        reader,
+        [this] { return consensus_->standing(); },
+        [this](core::Bytes command, auto done) { consensus_->propose(std::move(command), std::move(done)); },
+        identity_.realm,
+        logger_.named("agents")});
     auto told = read_join_registry(directory_, identity_.cluster_id);
     if (!told && told.error().code != core::Errc::kNotFound)
         logger_.warning("what this server was told when it joined", {{"error", told.error().message}});
@@ -362,25 +364,8 @@ void RunningNode::start_joining() {
     running_control_ = control_.get();
 }
 
-// Every server can decide about applications, since any may lead; tasks run where that is asked for.
+// Every server can decide about applications, since any may lead.
 void RunningNode::start_apps() {
-    AppsOptions options;
-    options.directory = directory_;
-    options.identity = identity_;
-    options.runs_tasks = options_.tasks.has_value();
-    options.host_ports = host_ports_of(directory_);
-    options.ends_tasks_on_stop = options_.plain_http;  // the demo
-    options.edge.enabled = options.runs_tasks;
-    if (options_.tasks) {
-        options.insecure_registries = options_.config.insecure_registries;
-        options.allowed_addresses = options_.config.fetch_allowed;
-        options.edge.dns_listeners = {options_.tasks->dns_address};
-        options.edge.http_listeners = {options_.tasks->http_address};
-        options.edge.https_listeners = {options_.tasks->https_address};
-        options.edge.bind_addresses = {host_of(options_.tasks->http_address)};
-    }
-    options.edge.api_hosts = bracketed(host_names_of(options_.config, identity_));
-    options.edge.token_issuer = identity_.cluster_id;
     AppsEnvironment environment{disk_,
                                 clock_,
                                 *workers_,
@@ -392,7 +377,7 @@ void RunningNode::start_apps() {
                                     const Control* control = running_control_.load();
                                     return live_members(control == nullptr ? nullptr : control->liveness());
                                 }};
-    apps_ = std::make_unique<AppsThread>(std::move(options), std::move(environment));
+    apps_ = std::make_unique<AppsThread>(local_tasks_options(options_, identity_), std::move(environment));
     running_apps_ = apps_.get();
 }
 
@@ -402,7 +387,7 @@ core::Result<void> RunningNode::start_api() {
     options.identity = identity_;
     options.listen = options_.config.api_address;
     options.host_names = bracketed(host_names_of(options_.config, identity_));
-    options.plain_http = options_.plain_http;
+    options.plain_http = options_.demo;
     options.token_life_s = options_.config.token_life_s;
     options.keytab = options_.config.keytab;
     if (identity_.embedded_realm) options.kdc = kdc_for_clients(options_.config, identity_);
@@ -508,7 +493,7 @@ void RunningNode::stop() {
     if (api_) api_->stop();
     if (kdc_) kdc_->stop();
     running_apps_ = nullptr;
-    if (apps_) apps_->stop();
+    if (apps_) apps_->stop(removed().has_value());
     if (control_) control_->stop();
     if (agents_) agents_->stop();
     if (consensus_) consensus_->stop();
@@ -516,6 +501,24 @@ void RunningNode::stop() {
 }
 
 }  // namespace
+
+LocalTasksOptions local_tasks_options(const NodeOptions& node, const NodeIdentity& identity) {
+    const Config& config = node.config;
+    LocalTasksOptions options;
+    options.directory = DataDirectory(config.data_dir);
+    options.identity = identity;
+    if (identity.address.empty()) options.identity.address = config.advertise_address;
+    options.tasks = config.tasks;
+    options.demo = node.demo;
+    if (node.demo) options.tasks.ports = {host_ports_of(options.directory)};
+    options.edge.config = config.edge;
+    options.edge.api_hosts = bracketed(host_names_of(config, identity));
+    options.edge.token_issuer = identity.cluster_id;
+    options.edge.demo = node.demo;
+    options.insecure_registries = config.insecure_registries;
+    options.allowed_addresses = config.fetch_allowed;
+    return options;
+}
 
 core::Result<std::unique_ptr<Node>> Node::start(NodeOptions options) {
     auto identity = read_identity(DataDirectory(options.config.data_dir));

@@ -20,15 +20,9 @@ namespace smackd::cmd {
 
 struct NodeOptions {
     Config config;
-    bool plain_http =
-        false;  ///< the demo: plain HTTP on the API's port beside TLS, told apart by the first byte
-    /// This node runs tasks and an edge; what is empty or "auto" is derived from the data directory.
-    struct Tasks {
-        std::string dns_address;   ///< HOST:PORT of DNS besides the one for tasks
-        std::string http_address;  ///< HOST:PORT of the ingress
-        std::string https_address;
-    };
-    std::optional<Tasks> tasks;
+    /// Plain HTTP on the API's port beside TLS, told apart by the first byte; tasks end with the node and are
+    /// reached on this machine alone; ports that other demos of the machine do not take.
+    bool demo = false;
     core::LogSink* log = nullptr;
 };
 

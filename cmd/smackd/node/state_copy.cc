@@ -128,6 +128,7 @@ Task<Result<void>> StateCopy::apply(wire::AgentFeedItem item) {
     if (!moved) co_return Result<void>();
     anew_ = false;
     position_ = change.position;
+    if (!change.everything) change.rows.assign(item.mutable_rows()->begin(), item.mutable_rows()->end());
     if (read) registry_ = std::move(registry);
     if (changed_ && (change.everything || !change.kinds.empty())) changed_(change);
     co_return Result<void>();

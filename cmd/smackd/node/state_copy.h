@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "auth/registry.h"
 #include "core/logger.h"
@@ -26,8 +27,9 @@ std::string agent_database_path(const std::string& data_directory);
 /// What a reader of the copy must look at again.
 struct StateChange {
     core::Revision position;
-    bool everything = false;      ///< a snapshot replaced it all
-    std::set<std::string> kinds;  ///< else these have changed rows
+    bool everything = false;           ///< a snapshot replaced it all
+    std::set<std::string> kinds;       ///< else these have changed rows
+    std::vector<wire::AgentRow> rows;  ///< as they are now, in their order; none when it is everything
     bool touches(const std::string& kind) const { return everything || kinds.contains(kind); }
 };
 

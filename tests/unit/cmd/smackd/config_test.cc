@@ -1,5 +1,6 @@
 #include "cmd/smackd/config.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 namespace smackd::cmd {
@@ -61,6 +62,70 @@ TEST_CASE("a mistake names file, line, key and rule") {
     for (const char* letter : {"\u00e9", "\u0179", "\u2100", "\ufffd"})
         CHECK(error_of(std::format("data_dir = {} \"/a\"\n", letter)).starts_with("x.toml line 1: "));
     CHECK(error_of("[log]\nlevel = \"loud\"\n").contains("known are debug, info, warning, error"));
+}
+
+TEST_CASE("what a node has for tasks") {
+    Config config;
+    auto read = read_config(R"(
+[tasks]
+run = false
+cpus = "1.5"
+memory = "8GiB"
+disk = "100GB"
+address = "10.0.0.1"
+ports = ["31000-31999", "8080"]
+region = "eu"
+[edge]
+run = true
+[listen]
+dns = ["10.0.0.1:53", "[::1]:53"]
+http = []
+)",
+                            "x.toml", config);
+    REQUIRE((read ? "" : read.error().message) == std::string());
+    CHECK_FALSE(config.tasks.run);
+    CHECK(config.tasks.cpus_milli == 1500);
+    CHECK(config.tasks.memory_bytes == 8ULL << 30);
+    CHECK(config.tasks.disk_bytes == 100'000'000'000);
+    CHECK(config.tasks.address == "10.0.0.1");
+    CHECK(config.tasks.ports == std::vector<apps::PortRange>{{31000, 31999}, {8080, 8080}});
+    CHECK(config.tasks.region == "eu");
+    CHECK(config.edge.run == true);
+    CHECK(config.edge.dns == std::vector<std::string>{"10.0.0.1:53", "[::1]:53"});
+    CHECK(config.edge.http == std::vector<std::string>{});
+    CHECK_FALSE(config.edge.https.has_value());
+}
+
+TEST_CASE("mistakes about tasks name key and rule") {
+    CHECK(error_of("[tasks]\nrun = \"yes\"\n") ==
+          "x.toml line 2: tasks.run: must be true or false without quotes");
+    for (const char* cpus : {"0", "-1", "1.2345", "1.", ".5", "many", "65537", "18446744073709551616"})
+        CHECK(error_of(std::format("[tasks]\ncpus = \"{}\"\n", cpus)).contains("tasks.cpus: '"));
+    for (const char* size : {"0", "8", "1KiB"}) {
+        const bool fine = std::string_view(size) != "0";
+        CHECK((error_of(std::format("[tasks]\nmemory = \"{}\"\n", size)) == "no error") == fine);
+    }
+    for (const char* size : {"", "GiB", "1.5GiB", "-1", "9223372036854775808", "9000000TiB", "1 GiB", "1gib"})
+        CHECK(error_of(std::format("[tasks]\nmemory = \"{}\"\n", size)).contains("is no size"));
+    for (const char* ports : {"0-5", "5-4", "1-65536", "a", "1-", "-1", "1-2-3"})
+        CHECK(error_of(std::format("[tasks]\nports = [\"{}\"]\n", ports)).contains("tasks.ports: '"));
+    CHECK(error_of("[tasks]\nports = []\n").contains("tasks.ports: must be 1 to 16 ranges"));
+    CHECK(error_of("[tasks]\naddress = \"n1\"\n").contains("tasks.address: 'n1' is no IP address"));
+    CHECK(error_of("[listen]\ndns = [\"n1:53\"]\n")
+              .contains("listen.dns: 'n1:53' must be IP:PORT, not a name"));
+}
+
+TEST_CASE("each key has a variable; lists are separated by commas") {
+    const auto key = [](std::string_view name) {
+        return *std::ranges::find(config_keys(), name, &ConfigKey::name);
+    };
+    CHECK(variable_of(key("listen.dns")) == "SMACKD_LISTEN_DNS");
+    CHECK(variable_of(key("data_dir")) == "SMACKD_DATA_DIR");
+    CHECK(split_value(key("listen.dns"), "1.2.3.4:53,[::1]:53") ==
+          std::vector<std::string>{"1.2.3.4:53", "[::1]:53"});
+    CHECK(split_value(key("listen.dns"), "none").empty());
+    CHECK(split_value(key("listen.dns"), "a,") == std::vector<std::string>{"a", ""});
+    CHECK(split_value(key("node.name"), "a,b") == std::vector<std::string>{"a,b"});
 }
 
 TEST_CASE("addresses") {

@@ -1,0 +1,350 @@
+#include "cmd/smackd/node/local_tasks.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "cmd/smackd/node/own_address.h"
+#include "core/wire/serialize.h"
+#include "services/agent/bridge.h"
+#include "services/agent/cgroups.h"
+#include "storage/state/limits.h"
+
+namespace smackd::cmd {
+
+using core::Errc;
+using core::Result;
+
+namespace {
+
+std::string program() {
+    char buffer[4096];
+    const ssize_t length = ::readlink("/proc/self/exe", buffer, sizeof buffer);
+    return {buffer, length > 0 ? static_cast<size_t>(length) : 0};
+}
+
+Result<void> make_folder(const std::string& path, mode_t mode) {
+    if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return {};
+    return core::fail_errno(errno, path);
+}
+
+class NodeImages final : public services::ImageSource {
+ public:
+    explicit NodeImages(services::images::Images& images) : images_(images) {}
+    net::Task<Result<services::images::Image>> ensure_image(services::images::ImageRequest request) override {
+        return images_.ensure_image(std::move(request));
+    }
+    Result<services::images::Image> hold(const core::images::Digest& id) override { return images_.hold(id); }
+    net::Task<Result<void>> fetch(services::images::ArtifactRequest request, std::string sandbox) override {
+        return images_.fetch(std::move(request), std::move(sandbox));
+    }
+
+ private:
+    services::images::Images& images_;
+};
+
+/// What every task needs of the machine.
+Result<void> check_machine() {
+    if (::geteuid() != 0)
+        return core::fail(
+            Errc::kDenied,
+            "running tasks needs root, for namespaces and control groups; start smackd as root, "
+            "or with --no-tasks");
+    std::ifstream file("/proc/self/mountinfo");
+    const std::string mounts{std::istreambuf_iterator<char>(file), {}};
+    const agent::CgroupLayout layout = agent::parse_cgroup_layout(mounts);
+    if (layout.controllers_on_v2 || layout.v1.contains("memory")) return {};
+    return core::fail(Errc::kUnsupported,
+                      "running tasks needs control groups (cgroup v2, or v1 with the memory controller), and "
+                      "none are mounted");
+}
+
+/// What the machine has for tasks, where the configuration says nothing.
+wire::Resources machine_resources(const std::string& directory) {
+    wire::Resources total;
+    total.set_cpus_milli(static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))) * 1000);
+    const auto memory =
+        static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+    total.set_memory_bytes(memory - std::min(memory / 2, std::max(kMemoryKeptBytes, memory / 10)));
+    struct statvfs disk{};
+    if (::statvfs(directory.c_str(), &disk) == 0)
+        total.set_disk_bytes(static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize / 10 * 9);
+    return total;
+}
+
+}  // namespace
+
+LocalTasks::LocalTasks(LocalTasksOptions options, Environment environment)
+    : options_(std::move(options)),
+      environment_(std::move(environment)),
+      scope_(environment_.loop),
+      tls_(environment_.loop, environment_.workers),
+      ends_(options_.demo) {}
+
+LocalTasks::~LocalTasks() = default;
+
+net::Task<void> LocalTasks::start() {
+    const bool complete = (!options_.tasks.run || agent_) && (!wants_edge() || edge_);
+    if (complete && tried_) co_return;
+    if (tried_ && environment_.clock.now() < again_) co_return;
+    again_ = environment_.clock.now() + kTasksRetry;
+    if (!std::exchange(tried_, true)) {
+        address_ = options_.tasks.address;
+        if (address_.empty() && !options_.demo) {
+            auto found = co_await environment_.workers.run<std::string>(
+                environment_.loop, [advertised = options_.identity.address]() -> Result<std::string> {
+                    return find_own_address(advertised);
+                });
+            address_ = found.value_or("");
+        }
+    }
+    if (!options_.tasks.run) {
+        note("this node is told not to run tasks (tasks.run)");
+    } else if (!agent_) {
+        auto started = co_await start_tasks();
+        note(started ? "" : started.error().message);
+    }
+    if (!wants_edge() || edge_) co_return;
+    if (auto started = start_edge(); !started)
+        environment_.logger.error("alarm edge", {{"what", started.error().message}});
+}
+
+/// The alarm of a node that shall run tasks and cannot, once for each reason.
+void LocalTasks::note(std::string problem) {
+    if (problem == problem_) return;
+    problem_ = std::move(problem);
+    if (!options_.tasks.run) return environment_.logger.info("no tasks", {{"why", problem_}});
+    if (problem_.empty()) return environment_.logger.info("alarm over", {{"alarm", "tasks"}});
+    environment_.logger.error("alarm tasks", {{"what", problem_}});
+}
+
+net::Task<Result<void>> LocalTasks::start_tasks() {
+    CO_TRY(check_machine());
+    if (runner_ == nullptr) {
+        agent::RunnerOptions options;
+        options.directory = options_.directory.agent();
+        options.logger = environment_.logger.named("tasks");
+        CO_TRY_ASSIGN(runner_, co_await agent::TaskRunner::start(environment_.loop, std::move(options)));
+    }
+    if (images_ == nullptr) CO_TRY(co_await start_images());
+    const std::string sandboxes = options_.directory.agent() + "/sandboxes";
+    CO_TRY(make_folder(sandboxes, 0711));
+    services::Agent::Parts parts{
+        environment_.loop,
+        *runner_,
+        image_source_.get(),
+        &tls_,
+        environment_.clock,
+        core::NodeId{options_.identity.node_id},
+        sandboxes,
+        environment_.logger.named("agent"),
+        [this](wire::Command command) { return environment_.propose(std::move(command)); },
+        [this](std::string task) { return release(std::move(task)); },
+        [this] { tell_edge_soon(); }};
+    agent_ = std::make_unique<services::Agent>(std::move(parts));
+    co_return Result<void>();
+}
+
+net::Task<Result<void>> LocalTasks::start_images() {
+    services::images::ImagesOptions images;
+    images.directory = options_.directory.path() + "/images";
+    images.insecure_registries = options_.insecure_registries;
+    images.allowed_addresses = options_.allowed_addresses;
+    CO_TRY_ASSIGN(images_, services::images::Images::open(
+                               {environment_.loop, environment_.workers, tls_, environment_.disk,
+                                environment_.clock, environment_.logger.named("images")},
+                               std::move(images)));
+    image_source_ = std::make_unique<NodeImages>(*images_);
+    co_return Result<void>();
+}
+
+Result<void> LocalTasks::start_edge() {
+    if (::geteuid() != 0)
+        return core::fail(Errc::kDenied,
+                          "the edge needs root, to listen on ports below 1024 and to become a "
+                          "user of its own");
+    TRY(make_folder(options_.directory.agent(), 0700));
+    const std::string root = options_.directory.agent() + "/edge";
+    TRY(make_folder(root, 0755));
+    const std::string runtime = "/run/smackd-" + options_.directory.mark();
+    TRY(make_folder(runtime, 0700));
+    edge_ = std::make_unique<EdgeProcess>(environment_.loop, program(), root, runtime + "/edge.sock",
+                                          environment_.logger.named("edge"));
+    return {};
+}
+
+net::Task<Result<void>> LocalTasks::release(std::string task) {
+    if (edge_ == nullptr) co_return Result<void>();
+    co_return co_await edge_->release(std::move(task));
+}
+
+void LocalTasks::look(const services::AppsModel& model, core::NodeId leader,
+                      const services::Definitions& definitions) {
+    model_ = &model;
+    leader_ = leader;
+    if (must_announce() && !std::exchange(announcing_, true)) scope_.spawn(announce());
+    tell_edge();  // before the agent: what is to end gets no more requests
+    if (agent_) agent_->look(model, definitions);
+}
+
+net::Task<void> LocalTasks::close() {
+    if (agent_) co_await agent_->close();
+    co_await scope_.close();
+    if (ends_ && runner_) co_await end_tasks();
+    if (images_) co_await images_->close();
+    if (edge_ && ends_) edge_->end();
+    edge_.reset();
+    if (runner_) co_await runner_->close();
+    if (ends_ && runner_) {
+        auto removed = agent::remove_bridge(agent::agent_name(options_.directory.agent()));
+        if (!removed)
+            environment_.logger.warning("removing the bridge", {{"error", removed.error().message}});
+    }
+    agent_.reset();
+    runner_.reset();
+    image_source_.reset();
+    images_.reset();
+}
+
+/// How each of them ended is told when the node starts again.
+net::Task<void> LocalTasks::end_tasks() {
+    const core::Instant end = environment_.clock.now() + kEndTasksLimit;
+    bool asked = false;
+    while (environment_.clock.now() < end) {
+        bool running = false;
+        for (const wire::LocalTask& task : runner_->list()) {
+            if (task.phase() == wire::LocalTask::ENDED) continue;
+            running = true;
+            if (!asked) {
+                auto told = co_await runner_->kill(task.task_id(), kEndTasksLimit / 2);
+                if (!told) environment_.logger.warning("ending a task", {{"error", told.error().message}});
+            }
+        }
+        if (!running) co_return;
+        asked = true;
+        auto slept = co_await net::sleep(environment_.loop, core::milliseconds(20));
+        if (!slept) co_return;
+    }
+}
+
+// ---- what the node has for tasks
+
+std::string LocalTasks::host_address() const {
+    if (!address_.empty()) return address_;
+    return runner_ ? runner_->gateway() : "";
+}
+
+wire::NodeCapacity LocalTasks::capacity() const {
+    wire::NodeCapacity capacity;
+    capacity.set_node_id(options_.identity.node_id);
+    capacity.set_address(host_address());
+    capacity.set_region(options_.tasks.region);
+    // Without anything nothing is placed here, and what was is replaced elsewhere. Ports say that tasks
+    // should run all the same: an alarm of `smackd status`.
+    capacity.set_draining(agent_ == nullptr);
+    if (!options_.tasks.run) return capacity;
+    for (const apps::PortRange& range : options_.tasks.ports) {
+        wire::PortRange* ports = capacity.add_ports();
+        ports->set_first(range.first);
+        ports->set_last(range.last);
+    }
+    capacity.set_host_network(true);
+    if (agent_ == nullptr) return capacity;
+    wire::Resources* total = capacity.mutable_total();
+    *total = machine_resources(options_.directory.path());
+    if (options_.tasks.cpus_milli) total->set_cpus_milli(*options_.tasks.cpus_milli);
+    if (options_.tasks.memory_bytes) total->set_memory_bytes(*options_.tasks.memory_bytes);
+    if (options_.tasks.disk_bytes) total->set_disk_bytes(*options_.tasks.disk_bytes);
+    return capacity;
+}
+
+/// Whether the state says something else. Of a node that never had tasks nothing needs to be said.
+bool LocalTasks::must_announce() const {
+    if (!tried_ || !model_->nodes.contains(options_.identity.node_id)) return false;
+    const auto row = model_->capacities.find(options_.identity.node_id);
+    if (row == model_->capacities.end()) return options_.tasks.run || wants_edge();
+    return wire::serialize(row->second) != wire::serialize(capacity());
+}
+
+net::Task<void> LocalTasks::announce() {
+    while (must_announce()) {
+        auto told = co_await announce_once();
+        if (scope_.cancelled()) break;
+        if (!told) environment_.logger.debug("telling what this node has", {{"error", told.error().message}});
+        // What was told takes a moment until it is in the model.
+        auto slept = co_await net::sleep(environment_.loop, kAnnounceRetry);
+        if (!slept) break;
+    }
+    announcing_ = false;
+}
+
+net::Task<Result<void>> LocalTasks::announce_once() {
+    wire::Command command;
+    command.set_feature_level(storage::state::kLevelOfApps);
+    *command.add_changes()->mutable_put_node_capacity()->mutable_capacity() = capacity();
+    CO_TRY_ASSIGN(const wire::CommandResult result, co_await environment_.propose(std::move(command)));
+    if (result.code() != 0) co_return core::fail(static_cast<Errc>(result.code()), "{}", result.message());
+    co_return Result<void>();
+}
+
+// ---- the edge
+
+void LocalTasks::tell_edge_soon() {
+    if (std::exchange(telling_edge_, true)) return;
+    scope_.spawn([](LocalTasks& self) -> net::Task<void> {
+        auto slept = co_await net::sleep(self.environment_.loop, core::Duration(0));
+        self.telling_edge_ = false;
+        if (slept) self.tell_edge();
+    }(*this));
+}
+
+void LocalTasks::tell_edge() {
+    if (edge_ == nullptr || model_ == nullptr) return;
+    options_.edge.name_servers = system_name_servers();
+    services::EdgeFacts facts;
+    facts.self = core::NodeId{options_.identity.node_id};
+    facts.settings = edge_settings(options_.edge,
+                                   {facts.self, host_address(), runner_ ? runner_->gateway() : ""}, *model_);
+    facts.leader = leader_;
+    if (agent_) facts.statuses = agent_->statuses();
+    wire::EdgeTable table = services::edge_table(*model_, facts);
+    open_service_ports(table);
+    edge_->update(std::move(table));
+}
+
+/// Tasks reach the service ports of their node, whatever else of it is closed to them.
+void LocalTasks::open_service_ports(const wire::EdgeTable& table) {
+    if (runner_ == nullptr) return;
+    std::set<uint32_t> ports;
+    for (const wire::EdgeApp& app : table.apps()) {
+        for (const wire::EdgePort& port : app.ports()) {
+            if (port.service_port() != 0 && !port.groups().empty()) ports.insert(port.service_port());
+        }
+    }
+    if (ports == service_ports_) return;
+    service_ports_ = std::move(ports);
+    if (!std::exchange(setting_ports_, true)) scope_.spawn(set_service_ports());
+}
+
+net::Task<void> LocalTasks::set_service_ports() {
+    std::set<uint32_t> told;
+    do {
+        told = service_ports_;
+        auto done = co_await runner_->set_blocked({}, {told.begin(), told.end()});
+        if (!done)
+            environment_.logger.warning("opening service ports to tasks", {{"error", done.error().message}});
+    } while (told != service_ports_ && !scope_.cancelled());
+    setting_ports_ = false;
+}
+
+Result<agent::LogPiece> LocalTasks::read_log(const std::string& task, agent::LogStream stream,
+                                             uint64_t offset, size_t length) {
+    if (runner_ == nullptr) return core::fail(Errc::kUnavailable, "this node runs no tasks");
+    return runner_->read_log(task, stream, offset, length);
+}
+
+}  // namespace smackd::cmd

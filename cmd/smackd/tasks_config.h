@@ -1,0 +1,44 @@
+// What the configuration says of tasks and of the edge: whether they run here, what they may have of the
+// machine, where DNS and ingress listen. Parsing is pure; what is absent is found out on the machine.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/apps/node.h"
+#include "core/result.h"
+
+namespace smackd::cmd {
+
+inline constexpr uint64_t kCpusMilliMax = 65'536'000;
+inline constexpr size_t kListenersMax = 16;  ///< of one kind
+
+struct TasksConfig {
+    bool run = true;
+    std::optional<uint64_t> cpus_milli;    ///< absent: all of the machine's
+    std::optional<uint64_t> memory_bytes;  ///< absent: the machine's but for what the node keeps
+    std::optional<uint64_t> disk_bytes;    ///< absent: most of the data directory's file system
+    std::string address;                   ///< IP that tasks' ports are reached at; empty: found
+    std::vector<apps::PortRange> ports = {apps::kHostPorts};
+    std::string region;
+};
+
+/// Listeners that are absent are the usual ones (node/edge_settings.h); an empty list is none.
+struct EdgeConfig {
+    std::optional<bool> run;  ///< absent: where tasks run
+    std::optional<std::vector<std::string>> dns;
+    std::optional<std::vector<std::string>> http;
+    std::optional<std::vector<std::string>> https;
+};
+
+/// "2", "0.5": thousandths of a cpu, from 0.001 to 65536.
+core::Result<uint64_t> parse_cpus(std::string_view text);
+/// "8GiB", "500MB", "1048576": a whole number of bytes, KB, KiB and so on up to TiB.
+core::Result<uint64_t> parse_size(std::string_view text);
+/// "31000-32000", "8080".
+core::Result<apps::PortRange> parse_port_range(std::string_view text);
+
+}  // namespace smackd::cmd

@@ -1,0 +1,265 @@
+"""Applications on a cluster: real tasks on several hosts, named and routed from each of them, and hosts that die."""
+
+import json
+import os
+import signal
+import sqlite3
+
+from harness import SMACKD, wait_until
+from test_apps import eventually
+from test_join import cli, cli_json, join_by_bundle, roles_of, start, start_first
+from world import World
+
+SERVICE_PORT = 10080
+SERVER = ('mkdir -p www && echo "hello from $HOST $MESOS_TASK_ID" > www/index.html && cd www && '
+          "exec python3 -m http.server 8080")
+
+ASK = """
+import socket, struct, sys
+def http(address, port, name):
+    with socket.create_connection((address, int(port)), timeout=5) as connection:
+        connection.sendall(f"GET / HTTP/1.1\\r\\nHost: {name}\\r\\nConnection: close\\r\\n\\r\\n".encode())
+        data = b""
+        while piece := connection.recv(65536):
+            data += piece
+    head, _, body = data.partition(b"\\r\\n\\r\\n")
+    print(head.split()[1].decode(), body.decode(errors="replace").strip())
+def dns(address, name):
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\\0"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(3)
+        client.sendto(struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + struct.pack(">HH", 1, 1), (address, 53))
+        reply = client.recv(4096)
+    at, found = 12 + len(labels) + 4, []
+    for _ in range(struct.unpack(">H", reply[6:8])[0]):
+        while reply[at] and reply[at] < 192:
+            at += reply[at] + 1
+        at += 2 if reply[at] >= 192 else 1
+        kind, _, _, length = struct.unpack(">HHIH", reply[at:at + 10])
+        if kind == 1:
+            found.append(socket.inet_ntoa(reply[at + 10:at + 14]))
+        at += 10 + length
+    print(reply[3] & 15, *sorted(found))
+globals()[sys.argv[1]](*sys.argv[2:])
+"""
+
+
+def web(instances, **more):
+    return {
+        "id": "/web", "cmd": SERVER, "cpus": 0.1, "mem": 32, "instances": instances,
+        "networks": [{"mode": "container/bridge"}],
+        "container": {"type": "MESOS", "portMappings": [{"containerPort": 8080, "hostPort": 0, "servicePort": SERVICE_PORT}]},
+        "labels": {"HAPROXY_GROUP": "external,internal", "HAPROXY_0_VHOST": "web.example"},
+        "constraints": [["hostname", "GROUP_BY"]],
+        "unreachableStrategy": {"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0},
+        "healthChecks": [{"protocol": "MESOS_HTTP", "path": "/", "portIndex": 0, "intervalSeconds": 1, "delaySeconds": 1,
+                          "gracePeriodSeconds": 60}],
+        **more,
+    }
+
+
+def add(world, app, *options):
+    path = os.path.join(world.work, "app.json")
+    with open(path, "w") as file:
+        json.dump(app, file)
+    return cli(world, "app", "add", path, *options)
+
+
+def tasks_of(world, app, via="n1"):
+    return cli_json(world, "app", "show", app, via=via)["tasks"]
+
+
+def running(world, app, via="n1"):
+    """Host -> ids of its running tasks."""
+    found = {}
+    for task in tasks_of(world, app, via):
+        if task["state"] == "TASK_RUNNING":
+            found.setdefault(task["host"], []).append(task["id"])
+    return found
+
+
+def wait_for_room(world, count):
+    """Until so many nodes have told what they have for tasks."""
+    words = ("sql", "SELECT count(*) AS nodes FROM capacities WHERE memory_bytes > 0")
+    wait_until(lambda: str(count) in cli(world, *words).out.split(), 30, f"{count} nodes with room")
+
+
+def http(host, address, port, name="localhost"):
+    answer = host.python(ASK, "http", address, str(port), name)
+    assert answer.code == 0, answer
+    status, _, body = answer.out.strip().partition(" ")
+    return int(status), body
+
+
+def dns(host, name, server="127.0.0.1"):
+    """(response code, addresses) by the DNS of that host itself."""
+    answer = host.python(ASK, "dns", server, name)
+    assert answer.code == 0, answer
+    code, *addresses = answer.out.split()
+    return int(code), addresses
+
+
+def serves(host, places):
+    """Names and routes are right on this host: `places` are the addresses of the hosts that run the app."""
+    code, addresses = dns(host, "web.marathon.mesos")
+    assert (code, set(addresses)) == (0, places), (host.name, code, addresses, places)
+    for address, port, name in (("127.0.0.1", SERVICE_PORT, "localhost"), (host.address, SERVICE_PORT, "localhost"),
+                                ("127.0.0.1", 80, "web.example"), (host.address, 80, "web.example")):
+        status, body = http(host, address, port, name)
+        assert status == 200 and body.startswith("hello from "), (host.name, address, port, status, body)
+    return True
+
+
+def three_servers(world):
+    start_first(world["n1"])
+    for name in ("n2", "n3"):
+        join_by_bundle(world, name, "server")
+        start(world[name])
+    voters = {"n1": "voter", "n2": "voter", "n3": "voter"}
+    wait_until(lambda: roles_of(world) == voters, 60, f"three voters: {roles_of(world)}")
+
+
+def test_servers_run_tasks_and_replace_those_of_a_dead_host():
+    with World("n1", "n2", "n3", tasks=True) as world:
+        three_servers(world)
+        assert cli_json(world, "status")["alarms"] == []
+        wait_for_room(world, 3)
+        add(world, web(6), "--timeout", "120")
+        places = running(world, "/web")
+        assert {host: len(ids) for host, ids in places.items()} == {"n1": 2, "n2": 2, "n3": 2}, places
+        for name in ("n1", "n2", "n3"):
+            eventually(lambda host=world[name]: serves(host, {world[n].address for n in world.hosts}), what=f"routes of {name}")
+        # From each host all tasks are reached, on whichever host they run.
+        assert {http(world["n2"], "127.0.0.1", SERVICE_PORT)[1].split()[2] for _ in range(24)} == {"n1", "n2", "n3"}
+
+        lost = set(places["n3"])
+        world["n3"].power_off()
+        def replaced():
+            now = running(world, "/web")
+            assert {host: len(ids) for host, ids in now.items()} == {"n1": 3, "n2": 3}, now
+            return not lost & {one for ids in now.values() for one in ids}
+        eventually(replaced, 60, "the tasks of n3 elsewhere")
+        left = {world["n1"].address, world["n2"].address}
+        for name in ("n1", "n2"):
+            eventually(lambda host=world[name]: serves(host, left), what=f"routes of {name} without n3")
+
+        # The host comes back: nobody is above the wanted count, and it takes part again.
+        start(world["n3"])
+        add_up = lambda: sum(len(ids) for ids in running(world, "/web").values()) == 6
+        eventually(add_up, 60, "six tasks with n3 back")
+        eventually(lambda: serves(world["n3"], {world[host].address for host in running(world, "/web")}), what="routes of n3")
+
+
+def test_a_node_that_cannot_run_tasks_says_why():
+    with World("n1", tasks=True) as world:
+        host = world["n1"]
+        # Control groups out of sight: what a container without them looks like.
+        words = host.words
+        host.words = lambda wanted: words(["sh", "-c", 'umount -l /sys/fs/cgroup && exec "$@"', "sh", *wanted])
+        start_first(host)
+        def alarmed():
+            alarms = cli_json(world, "status")["alarms"]
+            return [one["message"] for one in alarms if one["name"] == "tasks"] == ["n1 cannot run tasks; its log says why"]
+        eventually(alarmed, what="the alarm")
+        why = [line for line in host.process.log().splitlines() if "alarm tasks" in line]
+        assert len(why) == 1 and "cgroup" in why[0], why
+        add(world, {"id": "/waits", "cmd": "sleep 600", "cpus": 0.1, "mem": 32}, "--detach")
+        assert running(world, "/waits") == {}
+        assert "n1" in cli(world, "app", "explain", "/waits").out
+
+
+def test_keys_of_tasks_are_checked_by_name():
+    with World("n1", tasks=True) as world:
+        host = world["n1"]
+        for words, environment, text in (
+                (["--cpus", "many"], {}, "--cpus: 'many' is no number of cpus"),
+                (["--memory", "8 apples"], {}, "--memory: '8 apples' is no size"),
+                (["--dns-addr", "somewhere"], {}, "--dns-addr: address 'somewhere' must be HOST:PORT"),
+                ([], {"SMACKD_TASKS_RUN": "perhaps"}, "SMACKD_TASKS_RUN: 'perhaps' is neither true nor false"),
+                ([], {"SMACKD_TASKS_PORTS": "70000-80000"}, "SMACKD_TASKS_PORTS: '70000-80000' is no range of ports")):
+            answer = host.run([SMACKD, "start", "--data-dir", host.directory, *words], environment)
+            assert answer.code != 0 and text in answer.err, (words, environment, answer)
+            assert not os.path.exists(host.directory), "nothing was made"
+
+
+def copy_of_state(host, kind):
+    """Keys of an agent's copy of the state (agent.db) of that kind."""
+    with sqlite3.connect(f"file:{host.directory}/agent.db?mode=ro", uri=True) as database:
+        return sorted(key for (key,) in database.execute("SELECT key FROM rows WHERE kind = ?", (kind,)))
+
+
+def kill_task(host, task):
+    """Its processes die as of a bug of their own."""
+    killed = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cgroup") as file:
+                if f"{host.group_name()}/{task}" in file.read():
+                    os.kill(int(pid), signal.SIGKILL)
+                    killed += 1
+        except OSError:
+            continue
+    assert killed, f"no process of {task}"
+
+
+def answering(host, rounds=12):
+    """Ids of the tasks that answer on this host's service port; every request must be answered."""
+    found = set()
+    for _ in range(rounds):
+        status, body = http(host, "127.0.0.1", SERVICE_PORT)
+        assert status == 200, (host.name, status, body)
+        found.add(body.split()[-1])
+    return found
+
+
+def test_agents_run_tasks_also_with_the_server_away():
+    with World("n1", "a1", "a2", tasks=True) as world:
+        server, first, second = world["n1"], world["a1"], world["a2"]
+        server.base.update({"SMACKD_TASKS_RUN": "false", "SMACKD_EDGE_RUN": "true"})
+        start_first(server)
+        for name in ("a1", "a2"):
+            join_by_bundle(world, name, "agent")
+            start(world[name])
+        wait_for_room(world, 2)
+        add(world, web(4), "--timeout", "120")
+        places = running(world, "/web")
+        assert {host: len(ids) for host, ids in places.items()} == {"a1": 2, "a2": 2}, places
+        addresses = {first.address, second.address}
+        for host in (server, first, second):
+            eventually(lambda host=host: serves(host, addresses), what=f"routes of {host.name}")
+        # Each agent has its own tasks and what they run; of the others' where they are.
+        assert copy_of_state(first, "task") == sorted(places["a1"])
+        assert copy_of_state(first, "endpoint") == sorted(places["a2"])
+        assert len(copy_of_state(first, "definition")) == 1
+        # An app on one of them: the other one learns what it needs for routes, and no more.
+        add(world, {"id": "/lone", "cmd": "exec sleep 600", "cpus": 0.1, "mem": 32, "constraints": [["hostname", "CLUSTER", "a2"]]})
+        assert [key.split()[0] for key in copy_of_state(second, "definition")] == ["/lone", "/web"]
+        assert [key.split()[0] for key in copy_of_state(first, "definition")] == ["/web"]
+        cli(world, "app", "remove", "/lone")
+
+        everyone = set(places["a1"]) | set(places["a2"])
+        server.process.kill()
+        # Names, routes and tasks go on; what dies here leaves the tables here.
+        for host in (first, second):
+            serves(host, addresses)
+        eventually(lambda: answering(first) == everyone, what="all tasks from a1")
+        dead = places["a1"][0]
+        kill_task(first, dead)
+        eventually(lambda: answering(first) == everyone - {dead}, what="the tasks that are left, from a1")
+
+        # A host that is switched off and on runs what it had, under the same ids, with nobody to ask.
+        second.power_off()
+        start(second)
+        eventually(lambda: set(places["a2"]) <= answering(second), 90, what="the tasks of a2 once more, on a2")
+        eventually(lambda: answering(first) == everyone - {dead}, what="the tasks of a2 once more, from a1")
+
+        # The server comes back: it hears of what ended, and what is missing is replaced.
+        start(server)
+        def whole():
+            now = running(world, "/web")
+            kept = {one for ids in now.values() for one in ids}
+            assert len(kept) == 4 and dead not in kept, now
+            return set(places["a2"]) | {places["a1"][1]} <= kept
+        eventually(whole, 90, "four tasks, three of them as before")
+        for host in (server, first, second):
+            eventually(lambda host=host: serves(host, addresses), what=f"routes of {host.name} at the end")
