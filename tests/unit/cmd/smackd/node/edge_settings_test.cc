@@ -10,7 +10,7 @@ using Texts = std::vector<std::string>;
 
 services::AppsModel three_nodes() {
     services::AppsModel model;
-    for (const uint64_t id : {1, 2, 3}) {
+    for (const uint64_t id : {1U, 2U, 3U}) {
         model.nodes[id].set_node_id(id);
         model.nodes[id].set_machine("n" + std::to_string(id));
         model.capacities[id].set_address("10.0.0." + std::to_string(id));
