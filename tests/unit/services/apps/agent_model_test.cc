@@ -77,7 +77,8 @@ TEST_CASE("an agent routes to its own tasks directly and to others by their node
     const wire::EdgeTable table = edge_table(model.model, facts);
     REQUIRE(table.apps_size() == 1);
     CHECK(table.apps(0).ports(0).service_port() == 10080);
-    for (const wire::EdgeTask& one : table.tasks()) CHECK(one.addresses_size() == (one.id() == "web.own" ? 1 : 0));
+    for (const wire::EdgeTask& one : table.tasks())
+        CHECK(one.addresses_size() == (one.id() == "web.own" ? 1 : 0));
     tell(model, task("web.other", 4, 31001), true);
     CHECK(backends(model, facts).size() == 2);
 }
