@@ -87,13 +87,14 @@ Result<void> Links::make_bridge(const std::string& name, uint32_t mtu, core::Byt
 }
 
 Result<void> Links::make_veth(const std::string& name, int bridge, const std::string& peer,
-                              int peer_namespace, uint32_t mtu) {
+                              int peer_namespace, uint32_t mtu, core::BytesView hardware) {
     Message message(RTM_NEWLINK, kMake);
     message.header(device(0, IFF_UP)).text(IFLA_IFNAME, name).u32(IFLA_MASTER, static_cast<uint32_t>(bridge));
     if (mtu != 0) message.u32(IFLA_MTU, mtu);
     message.begin(IFLA_LINKINFO).text(IFLA_INFO_KIND, "veth").begin(IFLA_INFO_DATA).begin(VETH_INFO_PEER);
     message.header(device(0))
         .text(IFLA_IFNAME, peer)
+        .attribute(IFLA_ADDRESS, hardware)
         .u32(IFLA_NET_NS_FD, static_cast<uint32_t>(peer_namespace));
     if (mtu != 0) message.u32(IFLA_MTU, mtu);
     message.end().end().end();

@@ -27,13 +27,13 @@ class Links {
     core::Result<std::vector<Link>> list();
     /// kNotFound.
     core::Result<Link> find(const std::string& name);
-    /// One that is there already is fine.
-    /// `hardware`: its MAC address, six bytes; without one of its own a bridge changes it as ports come and
-    /// go.
+    /// One that is there already is fine. `hardware`: its MAC address, six bytes; without one of its own a
+    /// bridge changes it as ports come and go.
     core::Result<void> make_bridge(const std::string& name, uint32_t mtu, core::BytesView hardware);
-    /// A pair: `name` here, up, a port of `bridge`; `peer` in the namespace that `peer_namespace` is open on.
+    /// A pair: `name` here, up, a port of `bridge`; `peer` in the namespace that `peer_namespace` is open on,
+    /// with the MAC address `hardware`.
     core::Result<void> make_veth(const std::string& name, int bridge, const std::string& peer,
-                                 int peer_namespace, uint32_t mtu);
+                                 int peer_namespace, uint32_t mtu, core::BytesView hardware);
     core::Result<void> remove(const std::string& name);
     core::Result<void> set_up(int index);
     /// One that is there already is fine.

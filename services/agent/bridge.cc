@@ -45,16 +45,6 @@ uint32_t outer_mtu() {
     return 0;
 }
 
-/// The bridge's own, locally administered: 02:53 and the gateway. One that the kernel chooses is the lowest
-/// of its ports and changes as tasks come and go, and tasks that know the old one are cut off until they ask
-/// again.
-std::string hardware_address(uint32_t gateway) {
-    std::string bytes = {0x02, 0x53};
-    for (int shift = 24; shift >= 0; shift -= 8)
-        bytes.push_back(static_cast<char>((gateway >> shift) & 0xff));
-    return bytes;
-}
-
 }  // namespace
 
 Result<Bridge> Bridge::set_up(const wire::LauncherSetup& setup, const std::vector<wire::ShimPlan>& living) {

@@ -143,6 +143,13 @@ Result<Batch> blocked_batch(const BridgeRules& rules) {
     return batch;
 }
 
+std::string hardware_address(uint32_t address) {
+    std::string bytes = {0x02, 0x53};
+    for (int shift = 24; shift >= 0; shift -= 8)
+        bytes.push_back(static_cast<char>((address >> shift) & 0xff));
+    return bytes;
+}
+
 std::string bridge_table(const std::string& name) {
     return "smackd_" + name;
 }

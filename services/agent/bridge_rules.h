@@ -35,6 +35,12 @@ core::Result<std::vector<std::pair<uint32_t, uint32_t>>> blocked_ranges(
     const std::vector<std::string>& prefixes);
 core::Result<std::vector<uint16_t>> node_ports(const std::vector<uint32_t>& ports);
 
+/// The MAC address of the device with this IPv4 address, locally administered: 02:53 and the address. A
+/// bridge whose address the kernel chooses takes the lowest of its ports, which changes as tasks come and go
+/// and cuts off those that know the old one; and a task gets the address of one before it, whose MAC address
+/// others may still know.
+std::string hardware_address(uint32_t address);
+
 /// The whole table anew, with the ports of `living`, in one batch.
 core::Result<net::netlink::Batch> table_batch(const BridgeRules& rules,
                                               const std::vector<wire::ShimPlan>& living);

@@ -83,7 +83,8 @@ Stepped<void> connect_to_bridge(const wire::ShimPlan& plan, int network_namespac
     TRY_ASSIGN(Links links, in_step(step, Links::open()));
     TRY_ASSIGN(const Link bridge, in_step(step, links.find(plan.bridge())));
     const std::string device = task_device(plan.name(), address);
-    TRY(in_step(step, links.make_veth(device, bridge.index, kDevice, network_namespace, bridge.mtu)));
+    TRY(in_step(step, links.make_veth(device, bridge.index, kDevice, network_namespace, bridge.mtu,
+                                      hardware_address(address))));
     // A task that calls its own published port is answered through the port it called from.
     const std::string hairpin = "/sys/class/net/" + device + "/brport/hairpin_mode";
     if (const int error = write_small_file(hairpin, "1")) return fail_step_with(step, error, hairpin);
