@@ -59,7 +59,7 @@ Result<AdmittedNode> Access::judge(const CertifiedNode& node) {
         const bool newcomer =
             node.server && registry_->is_ahead(node) && !SMACK_BUG("access_refuses_newcomers");
         if (!newcomer) return admitted;
-        newcomers_.insert(node.id);
+        newcomers_.insert_or_assign(node.id, node);
         return AdmittedNode{node.id, {}, {}, true};
     }
     // What joined in an older epoch holds what was given up by recover.
@@ -71,9 +71,9 @@ Result<AdmittedNode> Access::judge(const CertifiedNode& node) {
 bool Access::lets_in(NodeId node) const {
     if (!registry_) return in_configuration(node);
     if (registry_->check(node)) return true;
+    const auto newcomer = newcomers_.find(node);
     return (needs_refused_ && is_voter(node)) ||
-           (newcomers_.contains(node) &&
-            (node > registry_->last_node_id() || SMACK_BUG("removed_node_let_in")));
+           (newcomer != newcomers_.end() && registry_->is_ahead(newcomer->second));
 }
 
 /// Who may have connections to here, and whom this server may have dialled.
@@ -99,7 +99,6 @@ AccessChange Access::follow(std::shared_ptr<const Registry> own) {
 
 AccessChange Access::hear(std::shared_ptr<const Registry> told) {
     const bool newer = registry_ && told->revision() > registry_->revision();
-    if (registry_ && SMACK_BUG("registry_of_before_taken")) return change(std::move(told), raft_);
     return newer ? change(std::move(told), raft_) : AccessChange{};
 }
 
@@ -131,7 +130,7 @@ AccessChange Access::change(std::shared_ptr<const Registry> registry, RaftStandi
         change.cut.push_back({node, renewed ? Error{Errc::kDenied, "the node has a new certificate", 0}
                                             : registry_->check(node).error()});
     }
-    std::erase_if(newcomers_, [&](NodeId node) { return node <= registry_->last_node_id(); });
+    std::erase_if(newcomers_, [&](const auto& one) { return !registry_->is_ahead(one.second); });
     for (AdmittedNode& node : registry_->admitted()) {
         if (node.server && node.id != self_ && !same(node.id)) change.dial.push_back(std::move(node));
     }

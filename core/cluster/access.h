@@ -8,9 +8,10 @@
 // A server that was away may refuse whoever leads now: its state is of before. It asks others whom it lets in
 // for the registry as they have it, and goes by that until its own is newer. For when it knows nobody any
 // more, it lets in whom it cannot know yet: a server's certificate of this cluster with an id above all that
-// it has heard of.
+// it has heard of, or with a generation above the one that it knows.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -73,9 +74,9 @@ class Access {
     NodeId self_;
     std::shared_ptr<const Registry> registry_;  // the own or a newer one told; shared with its readers
     RaftStanding raft_;
-    bool needs_refused_ = false;  // voters whom the registry refuses are heard still
-    std::set<NodeId> heard_;      // may have connections to here
-    std::set<NodeId> newcomers_;  // let in without a row, which this server has not heard of yet
+    bool needs_refused_ = false;                 // voters whom the registry refuses are heard still
+    std::set<NodeId> heard_;                     // may have connections to here
+    std::map<NodeId, CertifiedNode> newcomers_;  // let in by what this server has not heard of yet
 };
 
 }  // namespace smackd::core::cluster

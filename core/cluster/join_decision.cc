@@ -27,7 +27,7 @@ JoinResult<void> check_standing(const JoinFacts& facts, const JoinClaim& claim) 
                        "{} is not a registered machine; an administrator adds it by: smackd machine add {}",
                        claim.principal, claim.machine);
     }
-    if (facts.machine->state() != wire::MACHINE_ALLOWED && !SMACK_BUG("join_ignores_suspension")) {
+    if (facts.machine->state() != wire::MACHINE_ALLOWED) {
         return refused(
             "suspended", Errc::kDenied,
             "machine {} is suspended; an administrator lets it in again by: smackd machine resume {}",

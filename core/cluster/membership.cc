@@ -24,7 +24,7 @@ bool is_voter(const RaftServer& server) {
 std::vector<RaftServer> staying(const MembershipView& view) {
     std::vector<RaftServer> servers;
     for (const RaftServer& server : view.raft) {
-        if (allows(view, server.id) || SMACK_BUG("membership_counts_refused")) servers.push_back(server);
+        if (allows(view, server.id)) servers.push_back(server);
     }
     return servers;
 }
@@ -40,14 +40,33 @@ std::optional<MembershipChange> removal(const MembershipView& view) {
     return MembershipChange{Kind::kHandOver, view.self, {}};
 }
 
+/// How often the last change of `node` came to nothing.
+uint32_t failures(const MembershipView& view, NodeId node) {
+    const auto found = view.failures.find(node);
+    return found == view.failures.end() ? 0 : found->second;
+}
+
 /// Only servers that joined in this epoch: the log of an older one may hold what was given up by recover.
-std::optional<MembershipChange> addition(const MembershipView& view) {
+/// `again`: the one that has failed least, of those that have.
+std::optional<MembershipChange> add(const MembershipView& view, bool again) {
+    const AllowedServer* best = nullptr;
     for (const AllowedServer& server : view.allowed) {
         const bool there = std::ranges::contains(view.raft, server.id, &RaftServer::id);
         const bool of_now = server.epoch == view.epoch || SMACK_BUG("membership_adds_older_epoch");
-        if (!there && of_now) return MembershipChange{Kind::kAdd, server.id, server.address};
+        if (there || !of_now || (failures(view, server.id) != 0) != again) continue;
+        if (best == nullptr || failures(view, server.id) < failures(view, best->id)) best = &server;
     }
-    return std::nullopt;
+    if (best == nullptr) return std::nullopt;
+    return MembershipChange{Kind::kAdd, best->id, best->address};
+}
+
+std::optional<MembershipChange> addition(const MembershipView& view) {
+    return add(view, false);
+}
+
+/// After all else: one that cannot be added (its address is another server's) must not stand in the way.
+std::optional<MembershipChange> addition_again(const MembershipView& view) {
+    return add(view, true);
 }
 
 /// Left behind by a leader that went away between the two steps of adding it.
@@ -91,8 +110,7 @@ std::optional<MembershipChange> demotion(const MembershipView& view) {
     if (voters <= voters_most(servers.size()) || SMACK_BUG("membership_never_demotes")) return std::nullopt;
     const ZoneCount zones(view, servers);
     const auto rank = [&](const RaftServer& server) {
-        return std::tuple(server.silent && !SMACK_BUG("membership_demotes_heard"), zones.beside(server),
-                          server.id);
+        return std::tuple(server.silent, zones.beside(server), server.id);
     };
     const RaftServer* worst = nullptr;
     for (const RaftServer& server : servers) {
@@ -113,8 +131,7 @@ std::optional<MembershipChange> promotion(const MembershipView& view) {
     const bool enough = heard >= voters_wanted(servers.size()) && !SMACK_BUG("membership_promotes_all");
     const ZoneCount zones(view, servers);
     const auto rank = [&](const RaftServer& server) {
-        const auto found = view.failures.find(server.id);
-        return std::tuple(found == view.failures.end() ? 0 : found->second, zones.beside(server), server.id);
+        return std::tuple(failures(view, server.id), zones.beside(server), server.id);
     };
     const RaftServer* best = nullptr;
     for (const RaftServer& server : servers) {
@@ -150,7 +167,7 @@ size_t voters_most(size_t servers) {
 }
 
 std::optional<MembershipChange> decide_membership(const MembershipView& view) {
-    for (const auto decide : {removal, addition, filling, demotion, promotion}) {
+    for (const auto decide : {removal, addition, filling, demotion, promotion, addition_again}) {
         if (auto change = decide(view)) return change;
     }
     return std::nullopt;

@@ -45,7 +45,7 @@ struct MembershipView {
     uint64_t epoch = 0;                   ///< of the state
     std::vector<RaftServer> raft;         ///< the configuration
     std::vector<AllowedServer> allowed;   ///< let in by the registry
-    std::map<NodeId, uint32_t> failures;  ///< promotions that came to nothing since this server leads
+    std::map<NodeId, uint32_t> failures;  ///< additions and promotions that came to nothing since
 
     static MembershipView of(NodeId self, const Registry& registry, std::vector<RaftServer> raft);
 };

@@ -47,7 +47,8 @@ void MembershipControl::ended(const MembershipChange& change, const Result<void>
                                {"node", change.node.value},
                                {"error", result.error().message}});
     }
-    if (change.kind == MembershipChange::Kind::kPromote && !result) ++failures_[change.node];
+    using Kind = MembershipChange::Kind;
+    if ((change.kind == Kind::kPromote || change.kind == Kind::kAdd) && !result) ++failures_[change.node];
     if (result) failures_.erase(change.node);
     world_.timers.cancel(timer_);
     timer_ = world_.timers.start(kMembershipPause, [this] {

@@ -51,7 +51,7 @@ class MembershipControl {
     World world_;
     std::shared_ptr<const Registry> registry_;  // shared with whoever checks connections
     bool changing_ = false;
-    std::map<NodeId, uint32_t> failures_;  // of promotions
+    std::map<NodeId, uint32_t> failures_;  // of additions and promotions
     TimerId timer_ = 0;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -86,7 +86,9 @@ Result<AdmittedNode> Registry::admit(const CertifiedNode& node) const {
 }
 
 bool Registry::is_ahead(const CertifiedNode& node) const {
-    const bool later = node.id > last_node_id_ || SMACK_BUG("removed_node_let_in");
+    const auto row = nodes_.find(node.id);
+    const bool again = row != nodes_.end() && node.generation > row->second.node.generation();
+    const bool later = node.id > last_node_id_ || again || SMACK_BUG("removed_node_let_in");
     return node.cluster_id == cluster_id_ && later;
 }
 

@@ -66,7 +66,7 @@ class Registry {
     Result<AdmittedNode> admit(const CertifiedNode& node) const;
     /// The same by id alone, for connections that were let in before.
     Result<AdmittedNode> check(NodeId node) const;
-    /// Of this cluster, with an id that was given after all that is known here.
+    /// Of this cluster, with an id that was given after all that is known here, or joined again since.
     bool is_ahead(const CertifiedNode& node) const;
     /// Joined in the epoch that the state is in.
     bool is_of_epoch(NodeId node) const;

@@ -38,7 +38,7 @@ Outcome<Machine> allowed_machine(sqlite::Database& state, const std::string& nam
                       "machine '{}' is not registered; an administrator adds it by: smackd machine add {}",
                       name.substr(0, 64), name.substr(0, 64));
     }
-    if (cursor.row().text(1) != "allowed" && !SMACK_BUG("join_ignores_suspension")) {
+    if (cursor.row().text(1) != "allowed") {
         return refuse(Errc::kDenied,
                       "machine '{}' is suspended; an administrator lets it in again by: smackd "
                       "machine resume {}",

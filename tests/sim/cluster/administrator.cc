@@ -9,6 +9,7 @@
 namespace smackd::sim::cluster {
 namespace {
 
+constexpr core::milliseconds kLevelLook{1500};  // a recovery may have lost it
 constexpr uint64_t kFirstRequester = 9000;
 constexpr size_t kRequesters = 4;
 
@@ -137,6 +138,13 @@ void Administrator::remove_node(Machine& machine) {
 }
 
 void Administrator::raise_level() {
+    site_.world.schedule(kLevelLook, [this] { raise_level(); });
+    Machine* leader = site_.leader();
+    // A cluster that is set up only after it was raised has rows that no version of before could have.
+    const bool set_up = leader != nullptr && leader->node->registry() != nullptr;
+    if (!set_up) return;
+    auto view = leader->node->process().reader().view();
+    if (!view || view->point().feature_level >= storage::state::kFeatureLevelMax) return;
     site_.note(Event::kLevelRaised, "");
     wire::Command command = new_command();
     command.add_changes()->mutable_raise_feature_level()->set_level(storage::state::kFeatureLevelMax);

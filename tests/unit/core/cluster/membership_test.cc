@@ -138,3 +138,14 @@ TEST_CASE("voters are spread over zones") {
     failed.failures[core::NodeId{4}] = 1;
     CHECK(settle(failed).empty());
 }
+
+TEST_CASE("a server that cannot be added does not stand in the way of the others") {
+    MembershipView state = view(2);
+    state.failures[core::NodeId{2}] = 3;
+    auto next = core::cluster::decide_membership(state);
+    CHECK(next->node == core::NodeId{3});
+    state.raft.push_back({core::NodeId{3}, RaftRole::kStandby});
+    next = core::cluster::decide_membership(state);
+    CHECK(next->kind == Kind::kAdd);
+    CHECK(next->node == core::NodeId{2});
+}
