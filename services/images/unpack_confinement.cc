@@ -48,6 +48,8 @@ constexpr int kCommonCalls[] = {SYS_read,         SYS_write,        SYS_close,  
 constexpr int kFileCalls[] = {SYS_openat,    SYS_openat2,  SYS_newfstatat, SYS_mkdirat,   SYS_mknodat,
                               SYS_symlinkat, SYS_linkat,   SYS_unlinkat,   SYS_fchown,    SYS_fchownat,
                               SYS_fchmod,    SYS_fchmodat, SYS_utimensat,  SYS_fsetxattr, SYS_pread64};
+/// The first steps of a thread, which may come after its process is confined.
+constexpr int kThreadCalls[] = {SYS_rseq, SYS_set_robust_list};
 /// Of a loop on sockets it was given: libuv and one thread pool, made before.
 constexpr int kLoopCalls[] = {
     SYS_epoll_pwait, SYS_epoll_ctl, SYS_readv,      SYS_writev,      SYS_sendmsg,     SYS_recvmsg,
@@ -198,7 +200,7 @@ Result<void> confine_fetcher(uint64_t cpu_seconds_max) {
     TRY(move_into("/proc"));
     TRY(set_capabilities(0));
     TRY(set_limits(RLIM_INFINITY, cpu_seconds_max));
-    return install_filter(joined(kCommonCalls, kLoopCalls));
+    return install_filter(joined(kCommonCalls, kThreadCalls, kLoopCalls));
 }
 
 }  // namespace smackd::services::images
