@@ -2,7 +2,8 @@
 // (or, below zero, behind). Timers and the monotonic clock are as they are.
 //
 //     shifted_clock SECONDS PROGRAM [ARGUMENT...]
-//     shifted_clock @FILE PROGRAM [ARGUMENT...]     the file holds SECONDS, and is read anew upon SIGUSR1: a step
+//     shifted_clock @FILE PROGRAM [ARGUMENT...]     the file holds SECONDS, and is read anew upon SIGUSR1: a
+//     step
 //
 // smackd is static, so nothing can be preloaded, and time namespaces do not cover the wall clock. So the
 // program is traced: it is started without a vDSO, a seccomp filter stops it at each system call that reads a
