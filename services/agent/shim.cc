@@ -496,6 +496,7 @@ void Shim::clean_up() {
     }
     clients_.clear();
     if (network_.published) unpublish(plan_);
+    network_.reserved.clear();  // now, not at the end of this process: the next task may have the port
     for (int tries = 0; cgroups_ && tries < kRemoveGroupTries && !cgroups_->remove(group()); tries++) {
         cgroups_->kill(group());
         ::usleep(kRemoveGroupPauseUs);  // the kernel lets go of a dead process's group a little later
