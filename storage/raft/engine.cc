@@ -338,12 +338,12 @@ void Engine::watch_silence() {
     std::vector<core::NodeId> silent;
     if (raft_.state == RAFT_LEADER) {
         const core::Instant now = environment_.clock.now();
-        for (const Server& server : from_configuration()) {
-            const auto found = heard_.find(server.id.value);
+        for (unsigned i = 0; i < raft_.configuration.n; ++i) {
+            const core::NodeId server{raft_.configuration.servers[i].id};
+            const auto found = heard_.find(server.value);
             const core::Instant heard =
                 found == heard_.end() ? leads_since_ : std::max(found->second, leads_since_);
-            if (server.id != options_.self && now - heard >= options_.silent_after)
-                silent.push_back(server.id);
+            if (server != options_.self && now - heard >= options_.silent_after) silent.push_back(server);
         }
     }
     if (silent == silent_) return;

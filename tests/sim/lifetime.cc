@@ -5,6 +5,7 @@
 #include "core/wire/command.pb.h"
 #include "core/wire/raft.pb.h"
 #include "tests/sim/subscriber.h"
+#include "tests/sim/trace_sink.h"
 
 namespace smackd::sim {
 namespace {
@@ -12,18 +13,6 @@ namespace {
 constexpr core::seconds kFaultsMax{120};   // virtual; whoever has not done its work by then does it without
 constexpr core::seconds kConvergeMax{60};  // virtual, after everything works again
 constexpr uint64_t kClients = 10;
-
-class LineSink final : public core::LogSink {
- public:
-    explicit LineSink(World& world) : world_(world) {}
-    void write(core::LogLevel level, std::string_view component, std::string_view line) override {
-        if (level == core::LogLevel::kDebug) return;
-        world_.trace(std::format("{} {}", component, line));
-    }
-
- private:
-    World& world_;
-};
 
 class Lifetime {
  public:
@@ -276,7 +265,7 @@ class Lifetime {
     const LifetimeOptions options_;
     World world_;
     Network network_;
-    LineSink sink_;
+    TraceSink sink_;
     Checker checker_;
     Processes processes_;
     std::unique_ptr<Faults> faults_;

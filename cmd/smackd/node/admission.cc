@@ -94,10 +94,6 @@ Task<Result<Admission::Facts>> Admission::read_facts(std::string machine) {
             read.cluster = std::move(cluster->put);
             TRY_ASSIGN(read.join, storage::state::read_join_facts(view, machine));
             TRY_ASSIGN(read.registry, storage::state::read_registry(view));
-            TRY_ASSIGN(auto nodes, view.nodes());
-            for (auto& node : nodes) {
-                if (is_server(node.put)) read.servers.push_back(std::move(node.put));
-            }
             return read;
         });
     co_return facts;
@@ -157,7 +153,8 @@ Result<wire::JoinAnswer> Admission::answer(const Facts& facts, const wire::Admit
     answer.set_generation(admit.generation());
     answer.set_epoch(facts.join.epoch);
     answer.set_feature_level(facts.join.feature_level);
-    for (const wire::PutNode& server : facts.servers) {
+    for (const wire::PutNode& server : facts.registry.nodes()) {
+        if (!is_server(server)) continue;
         wire::JoinMember& member = *answer.add_members();
         member.set_node_id(server.node_id());
         member.set_machine(server.machine());

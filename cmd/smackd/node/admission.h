@@ -42,7 +42,6 @@ class Admission final : public auth::JoinAuthority {
         core::cluster::JoinFacts join;
         core::cluster::Registry registry;
         wire::InitCluster cluster;
-        std::vector<wire::PutNode> servers;
     };
     net::Task<core::Result<Facts>> read_facts(std::string machine);
     net::Task<core::Result<auth::IssuedCertificate>> issue(wire::AdmitNode admit, std::string public_key_pem);

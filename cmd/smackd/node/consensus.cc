@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <future>
 
+#include "storage/cluster_view.h"
+
 namespace smackd::cmd {
 
 using core::cluster::MembershipChange;
@@ -26,12 +28,6 @@ const storage::Server* find_server(const storage::ReplicaStatus& status, core::N
     return found == status.servers.end() ? nullptr : &*found;
 }
 
-core::cluster::RaftRole raft_role(storage::ServerRole role) {
-    using core::cluster::RaftRole;
-    if (role == storage::ServerRole::kVoter) return RaftRole::kVoter;
-    return role == storage::ServerRole::kStandby ? RaftRole::kStandby : RaftRole::kSpare;
-}
-
 std::unexpected<core::Error> no_leader() {
     return std::unexpected(
         core::Error{core::Errc::kUnavailable,
@@ -39,14 +35,6 @@ std::unexpected<core::Error> no_leader() {
 }
 
 }  // namespace
-
-std::vector<core::cluster::RaftServer> raft_servers(const storage::ReplicaStatus& status) {
-    std::vector<core::cluster::RaftServer> servers;
-    for (const storage::Server& server : status.servers)
-        servers.push_back(
-            {server.id, raft_role(server.role), std::ranges::contains(status.silent, server.id)});
-    return servers;
-}
 
 core::Result<std::unique_ptr<Consensus>> Consensus::start(ConsensusOptions options,
                                                           ConsensusEnvironment environment) {
@@ -239,7 +227,7 @@ void Consensus::barrier(core::Callback<void(core::Result<core::Revision>)> done)
 std::optional<core::cluster::RaftStanding> Consensus::raft_standing() {
     if (!replica_) return std::nullopt;
     const storage::ReplicaStatus status = replica_->status();
-    return core::cluster::RaftStanding{raft_servers(status), status.recoveries};
+    return core::cluster::RaftStanding{storage::raft_servers(status), status.recoveries};
 }
 
 void Consensus::change_membership(MembershipChange change, core::Callback<void(core::Result<void>)> done) {

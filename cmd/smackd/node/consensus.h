@@ -34,8 +34,6 @@ struct ConsensusOptions {
     uint16_t kdc_port = 0;                     ///< of the embedded realm's KDCs; 0: the realm is the site's
 };
 
-std::vector<core::cluster::RaftServer> raft_servers(const storage::ReplicaStatus& status);
-
 /// All outlive it.
 struct ConsensusEnvironment {
     core::Disk& disk;

@@ -1,5 +1,6 @@
 #include "cmd/smackd/node/control.h"
 
+#include "storage/cluster_view.h"
 #include "storage/state/registry_rows.h"
 
 namespace smackd::cmd {
@@ -9,7 +10,7 @@ using core::Result;
 namespace {
 
 core::cluster::MembershipControl::Standing standing_of(const storage::ReplicaStatus& status) {
-    return {status.role == storage::ReplicaRole::kLeader, status.may_plan, raft_servers(status)};
+    return {status.role == storage::ReplicaRole::kLeader, status.may_plan, storage::raft_servers(status)};
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "tests/sim/cluster/machine.h"
 #include "tests/sim/cluster/site.h"
 #include "tests/sim/cluster/story.h"
+#include "tests/sim/trace_sink.h"
 
 namespace smackd::sim::cluster {
 namespace {
@@ -14,18 +15,6 @@ namespace {
 constexpr core::seconds kConvergeMax{90};  // virtual, after everything works again
 constexpr core::milliseconds kLook{100};
 constexpr uint64_t kWriters = 2;
-
-class LineSink final : public core::LogSink {
- public:
-    explicit LineSink(World& world) : world_(world) {}
-    void write(core::LogLevel level, std::string_view component, std::string_view line) override {
-        if (level == core::LogLevel::kDebug) return;
-        world_.trace(std::format("{} {}", component, line));
-    }
-
- private:
-    World& world_;
-};
 
 /// An append request names its leader: field 3 of the message, field 1 of the request is the term. 0: none.
 uint64_t leader_term(core::BytesView bytes) {
@@ -188,7 +177,7 @@ class Lifetime {
     }
 
     Site site_;
-    LineSink sink_;
+    TraceSink sink_;
     Administrator administrator_;
     Story story_;
     std::vector<std::unique_ptr<Writer>> writers_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <format>
 
+#include "storage/cluster_view.h"
 #include "storage/state/registry_rows.h"
 #include "tests/sim/cluster/machine.h"
 #include "tests/sim/cluster/site.h"
@@ -18,20 +19,6 @@ namespace {
 
 constexpr core::milliseconds kStatusAge{500};
 constexpr core::milliseconds kRetry{1000};
-
-core::cluster::RaftRole raft_role(storage::ServerRole role) {
-    using core::cluster::RaftRole;
-    if (role == storage::ServerRole::kVoter) return RaftRole::kVoter;
-    return role == storage::ServerRole::kStandby ? RaftRole::kStandby : RaftRole::kSpare;
-}
-
-std::vector<core::cluster::RaftServer> raft_servers(const storage::ReplicaStatus& status) {
-    std::vector<core::cluster::RaftServer> servers;
-    for (const storage::Server& server : status.servers)
-        servers.push_back(
-            {server.id, raft_role(server.role), std::ranges::contains(status.silent, server.id)});
-    return servers;
-}
 
 }  // namespace
 
@@ -50,7 +37,7 @@ Node::Node(Site& site, Machine& machine)
         timers_,
         [this] {
             return MembershipControl::Standing{status_.role == storage::ReplicaRole::kLeader,
-                                               status_.may_plan, raft_servers(status_)};
+                                               status_.may_plan, storage::raft_servers(status_)};
         },
         [this](const MembershipChange& wanted, auto done) { change(wanted, std::move(done)); },
         {},
@@ -139,7 +126,7 @@ void Node::set_access(std::shared_ptr<const Registry> registry) {
 
 core::cluster::RaftStanding Node::standing() const {
     const storage::ReplicaStatus now = status();
-    return {raft_servers(now), now.epoch};
+    return {storage::raft_servers(now), now.recoveries};
 }
 
 /// Nothing was heard of a leader for long: another server may know better who may speak.

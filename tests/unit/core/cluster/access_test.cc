@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "tests/unit/core/cluster/rows.h"
+
 using namespace smackd;
 using core::NodeId;
 using core::cluster::Access;
@@ -10,30 +12,9 @@ using core::cluster::CertifiedNode;
 using core::cluster::RaftRole;
 using core::cluster::RaftStanding;
 using core::cluster::Registry;
+using test::rows;
 
 namespace {
-
-/// Machine m<id> with server node <id> for each of 1..servers, and agent node 9 on m9.
-Registry::Rows rows(uint64_t servers) {
-    Registry::Rows made;
-    made.cluster_id = "c";
-    made.revision = {1, 5};
-    made.last_node_id = 9;
-    const auto add = [&](uint64_t id, const char* role) {
-        wire::PutMachine& machine = made.machines.emplace_back();
-        machine.set_name("m" + std::to_string(id));
-        machine.add_roles(role);
-        machine.set_state(wire::MACHINE_ALLOWED);
-        wire::PutNode& node = made.nodes.emplace_back();
-        node.set_node_id(id);
-        node.set_machine(machine.name());
-        node.set_address(machine.name() + ":5055");
-        node.add_roles(role);
-    };
-    for (uint64_t id = 1; id <= servers; ++id) add(id, "server");
-    add(9, "agent");
-    return made;
-}
 
 Registry::Rows suspended(Registry::Rows state, std::initializer_list<size_t> ids) {
     for (const size_t id : ids) state.machines[id - 1].set_state(wire::MACHINE_SUSPENDED);
@@ -136,6 +117,21 @@ TEST_CASE("a server that was away hears who came later, until it knows them") {
     Registry::Rows later = rows(3);
     later.last_node_id = 12;
     CHECK(cut(follow(access, registry(later), voters({1, 2, 3}))) == "12 ");
+}
+
+TEST_CASE("a server that was away hears who has joined again, until it knows that") {
+    Registry::Rows state = rows(3);
+    state.machines[1].set_generation(1);  // 2 must join again, for all that is known here
+    Access access(NodeId{1});
+    follow(access, registry(state), voters({1, 2, 3}));
+    CHECK(!access.check(server(2)));
+    CHECK(access.check({"c", NodeId{2}, 1, true}));
+    CHECK(access.lets_in(NodeId{2}));
+    CHECK(!access.check({"c", NodeId{2}, 1, false}));  // an agent waits
+    state.nodes[1].set_generation(1);
+    state.revision = {1, 6};
+    CHECK(cut(access.follow(registry(state))).empty());
+    CHECK(access.check({"c", NodeId{2}, 1, true})->address == "m2:5055");
 }
 
 TEST_CASE(

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "tests/unit/core/cluster/rows.h"
+
 using namespace smackd;
 using core::Errc;
 using core::NodeId;
@@ -9,29 +11,9 @@ using core::cluster::CertifiedNode;
 using core::cluster::is_not_known_yet;
 using core::cluster::is_removal;
 using core::cluster::Registry;
+using test::rows;
 
 namespace {
-
-/// Machine m<id> with server node <id> for each of 1..servers, and agent node 9 on m9.
-Registry::Rows rows(uint64_t servers) {
-    Registry::Rows made;
-    made.cluster_id = "c";
-    made.revision = {1, 5};
-    const auto add = [&](uint64_t id, const char* role) {
-        wire::PutMachine& machine = made.machines.emplace_back();
-        machine.set_name("m" + std::to_string(id));
-        machine.add_roles(role);
-        machine.set_state(wire::MACHINE_ALLOWED);
-        wire::PutNode& node = made.nodes.emplace_back();
-        node.set_node_id(id);
-        node.set_machine(machine.name());
-        node.set_address(machine.name() + ":5055");
-        node.add_roles(role);
-    };
-    for (uint64_t id = 1; id <= servers; ++id) add(id, "server");
-    add(9, "agent");
-    return made;
-}
 
 CertifiedNode certified(uint64_t id, uint64_t generation = 0) {
     return {"c", NodeId{id}, generation, false};
