@@ -97,15 +97,34 @@ AccessChange Access::follow(std::shared_ptr<const Registry> own) {
     return change(older ? registry_ : std::move(own), raft_);
 }
 
+bool Access::heeds(const Registry& told) const {
+    if (!registry_ || told.revision() < registry_->revision()) return false;
+    if (told.revision() > registry_->revision()) return true;
+    return std::ranges::any_of(told.admitted(),
+                               [this](const AdmittedNode& node) { return !registry_->check(node.id); });
+}
+
 AccessChange Access::hear(std::shared_ptr<const Registry> told) {
-    const bool newer = registry_ && told->revision() > registry_->revision();
-    return newer ? change(std::move(told), raft_) : AccessChange{};
+    return heeds(*told) ? change(std::move(told), raft_) : AccessChange{};
+}
+
+std::optional<Registry> Access::tell() const {
+    if (!registry_) return std::nullopt;
+    Registry registry = *registry_;
+    for (const RaftServer& server : raft_.servers) {
+        const bool needed =
+            needs_refused_ && server.role == RaftRole::kVoter && !SMACK_BUG("access_tells_refusals");
+        if (needed) registry.let_in(server.id, {});
+    }
+    return registry;
 }
 
 std::optional<AdmittedNode> Access::ask(size_t turn) const {
     if (!registry_ || SMACK_BUG("access_never_asks")) return std::nullopt;
     std::vector<AdmittedNode> servers = registry_->admitted();
-    std::erase_if(servers, [this](const AdmittedNode& node) { return !node.server || node.id == self_; });
+    std::erase_if(servers, [this](const AdmittedNode& node) {
+        return !node.server || node.id == self_ || node.address.empty();
+    });
     if (servers.empty()) return std::nullopt;
     return servers[turn % servers.size()];
 }
@@ -132,7 +151,8 @@ AccessChange Access::change(std::shared_ptr<const Registry> registry, RaftStandi
     }
     std::erase_if(newcomers_, [&](const auto& one) { return !registry_->is_ahead(one.second); });
     for (AdmittedNode& node : registry_->admitted()) {
-        if (node.server && node.id != self_ && !same(node.id)) change.dial.push_back(std::move(node));
+        const bool known = node.server && !node.address.empty();
+        if (known && node.id != self_ && !same(node.id)) change.dial.push_back(std::move(node));
     }
     return change;
 }

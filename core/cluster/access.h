@@ -55,8 +55,12 @@ class Access {
     AccessChange follow(RaftStanding raft);
     /// The state's registry has changed.
     AccessChange follow(std::shared_ptr<const Registry> own);
-    /// Another server that is let in has this one.
+    /// Another server that is let in has this one. Heeded when it is newer, or lets in somebody more.
     AccessChange hear(std::shared_ptr<const Registry> told);
+    bool heeds(const Registry& told) const;
+    /// For a server that asks: what is gone by, with the voters that are needed until they can be taken out.
+    /// A server to which no configuration has come would refuse them. None before there is a registry.
+    std::optional<Registry> tell() const;
     /// What is gone by; nullptr: none is known yet.
     const std::shared_ptr<const Registry>& registry() const { return registry_; }
     /// By id alone: its connections go on.

@@ -64,11 +64,6 @@ std::optional<MembershipChange> addition(const MembershipView& view) {
     return add(view, false);
 }
 
-/// After all else: one that cannot be added (its address is another server's) must not stand in the way.
-std::optional<MembershipChange> addition_again(const MembershipView& view) {
-    return add(view, true);
-}
-
 /// Left behind by a leader that went away between the two steps of adding it.
 std::optional<MembershipChange> filling(const MembershipView& view) {
     for (const RaftServer& server : view.raft) {
@@ -123,8 +118,8 @@ std::optional<MembershipChange> demotion(const MembershipView& view) {
 
 /// The one that has failed least, of the zone with the fewest voters: a standby that is away must not stand
 /// in the way of another. With voters enough, one more where that spreads them better: another is demoted
-/// then.
-std::optional<MembershipChange> promotion(const MembershipView& view) {
+/// then. `again`: for a better spread also those that have failed.
+std::optional<MembershipChange> promote(const MembershipView& view, bool again) {
     const std::vector<RaftServer> servers = staying(view);
     const auto heard = static_cast<size_t>(std::ranges::count_if(
         servers, [](const RaftServer& server) { return is_voter(server) && !server.silent; }));
@@ -136,13 +131,27 @@ std::optional<MembershipChange> promotion(const MembershipView& view) {
     const RaftServer* best = nullptr;
     for (const RaftServer& server : servers) {
         if (is_voter(server) || server.silent) continue;
-        const bool spreads = zones.beside(server) + 2 <= zones.most() && !view.failures.contains(server.id) &&
+        const bool spreads = zones.beside(server) + 2 <= zones.most() &&
+                             (again || failures(view, server.id) == 0) &&
                              !SMACK_BUG("membership_ignores_zones");
         if (enough && !spreads) continue;
         if (best == nullptr || rank(server) < rank(*best)) best = &server;
     }
     if (best == nullptr) return std::nullopt;
     return MembershipChange{Kind::kPromote, best->id, {}};
+}
+
+std::optional<MembershipChange> promotion(const MembershipView& view) {
+    return promote(view, false);
+}
+
+/// After all else what has failed: a server that cannot be added (its address is another's) or promoted must
+/// not stand in the way. The one that has failed less goes first.
+std::optional<MembershipChange> trying_again(const MembershipView& view) {
+    auto addition = add(view, true);
+    auto promotion = promote(view, true);
+    if (!addition || !promotion) return addition ? addition : promotion;
+    return failures(view, addition->node) <= failures(view, promotion->node) ? addition : promotion;
 }
 
 }  // namespace
@@ -167,7 +176,7 @@ size_t voters_most(size_t servers) {
 }
 
 std::optional<MembershipChange> decide_membership(const MembershipView& view) {
-    for (const auto decide : {removal, addition, filling, demotion, promotion, addition_again}) {
+    for (const auto decide : {removal, addition, filling, demotion, promotion, trying_again}) {
         if (auto change = decide(view)) return change;
     }
     return std::nullopt;

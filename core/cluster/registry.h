@@ -77,7 +77,8 @@ class Registry {
     std::vector<AdmittedNode> admitted() const;
     std::vector<wire::PutNode> nodes() const;
 
-    /// Lets a server in whatever its row says: a voter that is needed until it can be taken out.
+    /// Lets a server in whatever its row says: a voter that is needed until it can be taken out. `address`
+    /// when it has no row any more; may be empty: it is heard, nobody dials it.
     void let_in(NodeId node, std::string address);
     /// For another server.
     wire::RegistryRows to_wire() const;

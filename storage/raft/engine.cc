@@ -43,6 +43,9 @@ core::Result<EngineReport> Engine::open() {
     opened_ = LogContents{};
     TRY_ASSIGN(log_, Log::open(environment_.disk, path("log"), options_.segment_bytes, opened_));
     TRY(reconcile(opened_));
+    // The power may have failed between the first configuration and what note_voters() stores.
+    for (const LogEntry& entry : opened_.entries)
+        if (metadata_->value().voters == 0) TRY(note_voters(entry));
     report.log_first = opened_.first;
     report.log_last = core::Index{opened_.first.value + opened_.entries.size() - 1};
     report.torn = opened_.torn;

@@ -155,6 +155,7 @@ class Engine {
     bool may_elect_another() const;
     void fail(const std::string& why);
 
+    core::Result<void> note_voters(const LogEntry& entry);
     void written(const LogWrite& write);
     void receive_vote_request(core::NodeId from, const wire::RaftMessage& message);
     bool is_stale(core::NodeId from, const wire::AppendEntriesResult& result) const;

@@ -67,17 +67,20 @@ void Engine::accept_entries(const raft_update& update, const Step& step) {
                                  static_cast<const char*>(buffer.base), buffer.len)};
         }
         SMACK_ASSERT(entry.index.value == update.entries.index + i && entry.term.value == batch[i].term);
-        if (entry.type == EntryType::kConfiguration) {
-            // How many voters there are decides what damage to this disk means.
-            Metadata next = metadata_->value();
-            if (auto servers = decode_configuration(*entry.payload)) next.voters = count_voters(*servers);
-            if (auto written = write_metadata(next); !written) return fail(written.error().message);
-        }
         write.serials.push_back(memory_.append(entry));
         write.entries.push_back(std::move(entry));
     }
     if (!ours || step.batch != nullptr) raft_free(batch[0].batch);
     writer_->submit(std::move(write));
+}
+
+/// How many voters there are decides what damage to this disk means. Stored once the entry is durable and
+/// before it is acknowledged: a newcomer whose first write was cut by a power failure is blank, not damaged.
+core::Result<void> Engine::note_voters(const LogEntry& entry) {
+    if (entry.type != EntryType::kConfiguration) return {};
+    Metadata next = metadata_->value();
+    if (auto servers = decode_configuration(*entry.payload)) next.voters = count_voters(*servers);
+    return write_metadata(next);
 }
 
 /// A batch is durable: tell libraft how far, unless entries of it have been replaced meanwhile.
@@ -108,6 +111,7 @@ void Engine::written(const LogWrite& write) {
     for (size_t i = 0; i < write.entries.size(); ++i) {
         if (memory_.serial_of(write.entries[i].index) != write.serials[i]) break;
         upto = write.entries[i].index;
+        if (auto stored = note_voters(write.entries[i]); !stored) return fail(stored.error().message);
     }
     if (upto.value <= raft_.last_stored) return;
     Step persisted;

@@ -70,10 +70,10 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
         return answer_propose(std::move(request));
     });
     server_.on_call("registry", [this](core::Bytes, const net::rpc::Caller&) {
-        return [](std::shared_ptr<const auth::Registry> registry) -> net::Task<core::Result<core::Bytes>> {
+        return [](std::optional<auth::Registry> registry) -> net::Task<core::Result<core::Bytes>> {
             if (!registry) co_return core::fail(core::Errc::kUnavailable, "this server has no state yet");
             co_return registry->to_wire().SerializeAsString();
-        }(access_.registry());
+        }(access_.tell());
     });
     server_.on_call("barrier", [this](core::Bytes, const net::rpc::Caller&) { return answer_barrier(); });
 }

@@ -137,14 +137,15 @@ void Node::ask_for_registry() {
     const auto answered = [this](Result<core::Bytes> answer) {
         asking_ = false;
         auto told = answer ? Registry::decode(*answer, kClusterId) : core::pass(std::move(answer));
-        if (!told || told->revision() <= access_.registry()->revision()) return;
+        if (!told || !access_.heeds(*told)) return;
         site_.note(Event::kRegistryTold,
                    std::format("n{} at revision {}", id_, told->revision().to_string()));
         carry_out(access_.hear(std::make_shared<const Registry>(std::move(*told))));
     };
     const auto tell = [](Node& other, Reply reply) {
-        if (!other.access_.registry()) return reply(core::fail(core::Errc::kUnavailable, "no state yet"));
-        reply(other.access_.registry()->to_wire().SerializeAsString());
+        const auto told = other.access_.tell();
+        if (!told) return reply(core::fail(core::Errc::kUnavailable, "no state yet"));
+        reply(told->to_wire().SerializeAsString());
     };
     site_.mesh.call(*this, server->id.value, server->address, tell, answered);
 }

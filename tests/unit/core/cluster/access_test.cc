@@ -158,6 +158,39 @@ TEST_CASE(
     CHECK(access.hear(registry(newer)).dial.empty());
 }
 
+TEST_CASE("a server without a configuration is told of voters that are needed although they are refused") {
+    Access leader(NodeId{1});
+    const auto state = registry(suspended(rows(3), {1}));
+    follow(leader, state, voters({1}));
+    Access blank(NodeId{3});
+    blank.follow(state);
+    CHECK_FALSE(blank.check(server(1)));
+    CHECK_FALSE(blank.heeds(*state));
+    const auto told = leader.tell();
+    REQUIRE(told);
+    REQUIRE(blank.heeds(*told));  // of the same revision
+    const auto change = blank.hear(std::make_shared<const Registry>(*told));
+    REQUIRE(change.dial.size() == 1);
+    CHECK(change.dial[0].address == "m1:5055");
+    CHECK(blank.check(server(1)));
+    CHECK_FALSE(blank.heeds(*told));
+    follow(leader, state, voters({1, 2, 3}));  // two others can go on without it
+    CHECK_FALSE(leader.tell()->check(NodeId{1}));
+}
+
+TEST_CASE("a needed voter that has no row any more is heard, but neither dialled nor asked") {
+    Registry::Rows state = rows(3);
+    state.nodes.erase(state.nodes.begin());
+    Access leader(NodeId{1});
+    follow(leader, registry(state), voters({1}));
+    Access blank(NodeId{3});
+    blank.follow(registry(state));
+    CHECK(blank.hear(std::make_shared<const Registry>(*leader.tell())).dial.empty());
+    CHECK(blank.check(server(1)));
+    CHECK(blank.ask(0)->id.value == 2);
+    CHECK(blank.ask(1)->id.value == 2);
+}
+
 TEST_CASE("a registry comes over the wire as it is, and from this cluster alone") {
     const Registry sent(suspended(rows(3), {2}));
     const auto told = Registry::decode(sent.to_wire().SerializeAsString(), "c");

@@ -273,6 +273,25 @@ TEST_CASE("replica: an empty server joins a recovered one") {
     CHECK(cluster[4].state().revision() == cluster[leader].state().revision());
 }
 
+TEST_CASE("replica: a newcomer whose power fails in its first moments starts again") {
+    for (int cut = 0; cut < 40; ++cut) {
+        CAPTURE(cut);
+        Cluster cluster(1);
+        REQUIRE(cluster.leader() == 1);
+        sim::ProcessOptions options;
+        options.id = 2;
+        cluster.processes[2] = std::make_unique<sim::Process>(cluster.world, cluster.network, options);
+        REQUIRE(cluster[2].boot().has_value());
+        cluster[1].replica().add_server({.id = {2}, .address = "n2:1", .role = storage::ServerRole::kStandby},
+                                        [](core::Result<void>) {});
+        cluster.run(std::chrono::microseconds{250 * cut});
+        cluster[2].crash(true);
+        REQUIRE(cluster[2].boot().has_value());
+        cluster.run(core::seconds{2});
+        CHECK(cluster[2].state().revision() == cluster[1].state().revision());
+    }
+}
+
 TEST_CASE("replica: recover goes on from the newest snapshot when the state is lost") {
     Cluster cluster(1, 8 * 1024);
     REQUIRE(cluster.leader() == 1);
