@@ -7,15 +7,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 sim=build/sim/tests/sim
 make -s $sim || { echo "FAIL cluster worlds: build"; exit 1; }
-wanted=${LIFETIMES:-20000} seed=${SEED:-1} jobs=$(nproc) pids=()
-each=$(((wanted + jobs - 1) / jobs))
-for ((job = 0; job < jobs; job++)); do
-    $sim --cluster --seed $((seed + job * each)) --lifetimes $each >"$work/sim.$job" 2>&1 &
-    pids+=($!)
-done
-failed=0
-for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
-[[ $failed -eq 0 ]] || cat "$work"/sim.*
+wanted=${LIFETIMES:-20000} seed=${SEED:-1} each=500 failed=0
+run_some() {
+    $sim --cluster --seed "$1" --lifetimes $each >"$work/sim.$1" 2>&1 && return
+    grep -v '^ ' "$work/sim.$1" | head -n 20
+    return 1
+}
+export -f run_some
+export sim each work
+seq "$seed" $each $((seed + wanted - 1)) | xargs -P "$(nproc)" -I {} bash -c 'run_some {}' || failed=1
 awk '$2 ~ /^[0-9]+$/ && NF == 2 { if (!($1 in sum)) names[++n] = $1; sum[$1] += $2 }
      END { for (i = 1; i <= n; i++) printf "%-26s %d\n", names[i], sum[names[i]] }' "$work"/sim.* | tee "$work/sums"
 grep -h '^cpu_seconds' "$work"/sim.*
