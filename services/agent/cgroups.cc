@@ -13,12 +13,13 @@
 #include <memory>
 #include <set>
 
+#include "core/result.h"
 #include "services/agent/small_file.h"
 
 namespace smackd::agent {
 namespace {
 
-constexpr std::array<const char*, 4> kControllers = {"cpu", "cpuacct", "memory", "pids"};
+constexpr std::array<const char*, 5> kControllers = {"cpu", "cpuacct", "cpuset", "memory", "pids"};
 constexpr uint64_t kQuotaPeriodUs = 100'000;
 constexpr uint32_t kDefaultCpusMilli = 100;
 constexpr uint32_t kDefaultPids = 4096;
@@ -64,6 +65,23 @@ std::vector<std::string> subdirectories(const std::string& path) {
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
     }
     return names;
+}
+
+// v1's cpuset lets nobody into a group before it says what is allowed there: all of the machine's, here and
+// by inheritance in the groups of tasks.
+Stepped<void> open_cpuset(const std::string& point, const std::string& top) {
+    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+        const std::string all = read_small_file(point + file).value_or("");
+        const std::string mine = read_small_file(top + file).value_or("");
+        if (mine == all) continue;
+        const int error_number = write_small_file(top + file, all);
+        const bool joinable = mine.find_first_not_of('\n') != std::string::npos;  // with what it had
+        if (error_number != 0 && !joinable) return fail_step_with("cgroup", error_number, top + file);
+    }
+    const std::string inherit = top + "/cgroup.clone_children";
+    const int error_number = write_small_file(inherit, "1");
+    if (error_number != 0) return fail_step_with("cgroup", error_number, inherit);
+    return {};
 }
 
 }  // namespace
@@ -131,6 +149,8 @@ Stepped<CgroupTree> CgroupTree::open(const std::string& name) {
     for (const std::string& directory : tree.directories("")) {
         if (!make_directory(directory)) return fail_step("cgroup", directory);
     }
+    if (const auto found = tree.layout_.v1.find("cpuset"); found != tree.layout_.v1.end())
+        TRY(open_cpuset(found->second, tree.directory("cpuset", "")));
     if (tree.layout_.controllers_on_v2) {
         for (const char* controller : {"+cpu", "+memory", "+pids"})
             (void)write_small_file(tree.directory("", "") + "/cgroup.subtree_control", controller);

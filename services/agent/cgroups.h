@@ -1,7 +1,8 @@
 // Control groups of tasks: one group a task under smackd-NAME, in every hierarchy that counts.
 //
 // Three layouts: pure v2; pure v1; hybrid (controllers on v1 mounts, an empty v2 tree beside, which still
-// gives cgroup.kill). The controllers used are cpu, memory and pids; cpuacct only counts.
+// gives cgroup.kill). The controllers used are cpu, memory and pids; cpuacct only counts, and v1's cpuset
+// limits nothing: JVMs look for their limits only where they find it.
 #pragma once
 
 #include <map>

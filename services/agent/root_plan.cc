@@ -171,7 +171,7 @@ void plan_cgroups(RootPlan& plan, const RootContext& context) {
     RootPart top{Kind::kTmpfs, "/sys/fs/cgroup", "", "/sys/fs/cgroup", kNoSetuid | kNoDevices | kNoExecute};
     top.size = 65536;
     plan.parts.push_back(std::move(top));
-    for (const char* controller : {"cpu", "cpuacct", "memory"}) {
+    for (const char* controller : {"cpu", "cpuacct", "cpuset", "memory"}) {
         if (!context.cgroups->layout().v1.contains(controller)) continue;
         plan.parts.push_back(
             {Kind::kCopy, "/sys/fs/cgroup", context.cgroups->directory(controller, context.group),

@@ -23,13 +23,14 @@ TEST_CASE("layouts of control groups are told apart") {
         "25 24 0:22 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
         "26 24 0:23 / /sys/fs/cgroup/memory rw shared:3 master:2 - cgroup cgroup rw,memory\n"
         "27 24 0:24 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+        "30 24 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
         "28 24 0:25 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n"
         "29 24 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
     CHECK_FALSE(hybrid.controllers_on_v2);
     CHECK(hybrid.v2 == "/sys/fs/cgroup/unified");
     CHECK(hybrid.v1.at("cpu") == "/sys/fs/cgroup/cpu,cpuacct");
     CHECK(hybrid.v1.at("cpuacct") == hybrid.v1.at("cpu"));
-    CHECK(hybrid.v1.size() == 4);
+    CHECK(hybrid.v1.size() == 5);
     CHECK(parse_cgroup_layout("").v2.empty());
     CHECK(parse_cgroup_layout("a b c\n1 2 3 4 5 - cgroup2\n").v2.empty());
 }
