@@ -71,11 +71,15 @@ std::string progress_of(const Json& app) {
     return text;
 }
 
+/// What it waits for; with one node also what that one lacks. Empty when it does not wait.
 std::string why_waiting(ApiClient& client, const std::string& id) {
     auto queue = client.get("/v2/queue");
     if (!queue) return {};
     for (const Json& item : (*queue)["queue"].as_array()) {
-        if (item["app"]["id"].as_string() == id) return item["reason"].as_string();
+        if (item["app"]["id"].as_string() != id) continue;
+        const auto& nodes = item["nodes"].as_array();
+        const std::string lacks = nodes.size() == 1 ? nodes.front()["text"].as_string() : "";
+        return item["reason"].as_string() + (lacks.empty() ? "" : std::format(" ({})", lacks));
     }
     return {};
 }
@@ -83,6 +87,12 @@ std::string why_waiting(ApiClient& client, const std::string& id) {
 std::string last_failure(const Json& app) {
     const Json& failure = app["lastTaskFailure"];
     return failure.is_object() ? failure["message"].as_string() : std::string();
+}
+
+/// How to read what the task wrote that failed last.
+std::string failure_hint(const Json& app) {
+    if (!app["lastTaskFailure"].is_object()) return {};
+    return std::format("what it wrote: smackd task log --stderr {}", app["id"].as_string());
 }
 
 bool is_running(const Json& deployments, const std::string& id) {
@@ -103,7 +113,9 @@ core::Result<void> await_deployment(Context& context, ApiClient& client, const s
         if (!is_running(deployments, deployment)) return {};
         if (waited_us > 1'000'000) {
             auto shown = client.get(path_of(app));
-            const std::string now = shown ? progress_of((*shown)["app"]) : std::string();
+            std::string now = shown ? progress_of((*shown)["app"]) : std::string();
+            const std::string why = why_waiting(client, app);
+            if (!now.empty() && !why.empty()) now += "; " + why;
             if (!now.empty() && now != told) context.output.say(std::format("{}: {}", app, now));
             told = now;
         }
@@ -112,8 +124,9 @@ core::Result<void> await_deployment(Context& context, ApiClient& client, const s
     auto shown = client.get(path_of(app));
     std::string why = why_waiting(client, app);
     if (why.empty() && shown) why = last_failure((*shown)["app"]);
-    return core::fail(core::Errc::kTimeout, "{}: not done after {} s{}{}; it goes on: smackd app show {}",
-                      app, limit_s, why.empty() ? "" : ": ", why, app);
+    const std::string hint = shown ? failure_hint((*shown)["app"]) : std::string();
+    return core::fail(core::Errc::kTimeout, "{}: not done after {} s{}{}{}{}; it goes on: smackd app show {}",
+                      app, limit_s, why.empty() ? "" : ": ", why, hint.empty() ? "" : "; ", hint, app);
 }
 
 core::Result<void> finish(Context& context, ApiClient& client, const std::string& app, const Json& answer,
@@ -234,7 +247,7 @@ core::Result<void> app_explain(Context& context) {
     TRY_ASSIGN(const Json queue, client->get("/v2/queue"));
     context.output.say(std::format("{}: {}", absolute, progress_of(shown["app"])));
     if (const std::string failure = last_failure(shown["app"]); !failure.empty())
-        context.output.say("last failure: " + failure);
+        context.output.say(std::format("last failure: {}; {}", failure, failure_hint(shown["app"])));
     for (const Json& item : queue["queue"].as_array()) {
         if (item["app"]["id"].as_string() != absolute) continue;
         context.output.say(

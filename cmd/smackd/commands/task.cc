@@ -10,7 +10,6 @@ namespace {
 
 using core::Json;
 
-const Positional kTask{"TASK", "the task's id, as `smackd task list` has it"};
 const Positional kName{"NAME", "a DNS name"};
 
 core::Result<void> task_list(Context& context) {
@@ -27,11 +26,28 @@ core::Result<void> task_list(Context& context) {
     return {};
 }
 
+/// The task that is meant: an id, or for "/group/app" the app's youngest task, else the one that failed last.
+core::Result<std::string> meant_task(ApiClient& client, const std::string& given) {
+    if (!given.starts_with('/')) return given;
+    TRY_ASSIGN(const Json answer, client.get("/v2/apps/" + net::http::percent_encode(given.substr(1))));
+    std::string youngest;
+    std::string staged;
+    for (const Json& task : answer["app"]["tasks"].as_array()) {
+        if (task["stagedAt"].as_string() < staged) continue;
+        staged = task["stagedAt"].as_string();
+        youngest = task["id"].as_string();
+    }
+    if (youngest.empty()) youngest = answer["app"]["lastTaskFailure"]["taskId"].as_string();
+    if (youngest.empty()) return core::fail(core::Errc::kNotFound, "{} has no task, and none failed", given);
+    return youngest;
+}
+
 core::Result<void> task_log(Context& context) {
     TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
     const std::string stream = context.arguments.has("--stderr") ? "stderr" : "stdout";
-    const std::string base = std::format("/smack/v1/tasks/{}/log/{}",
-                                         net::http::percent_encode(context.arguments.value("TASK")), stream);
+    TRY_ASSIGN(const std::string task, meant_task(*client, context.arguments.value("TASK")));
+    const std::string base =
+        std::format("/smack/v1/tasks/{}/log/{}", net::http::percent_encode(task), stream);
     uint64_t offset = 0;
     while (true) {
         const bool follow = context.arguments.has("--follow");
@@ -99,8 +115,9 @@ std::vector<Command> task_commands() {
         {"task list", "lists the tasks that run", "smackd task list", {}, with_server_options(), task_list},
         {"task log",
          "prints what a task wrote",
-         "smackd task log --follow web.instance-5ed4c0c5-9ff8-4a6f-a0cd-f57f59a34b43._app.1",
-         {kTask},
+         "smackd task log --follow /web",
+         {{"TASK",
+           "the task's id, or /group/app for that app's youngest task (or the one that failed last)"}},
          with_server_options(
              {{"--follow", "", "goes on as it writes more"}, {"--stderr", "", "its standard error"}}),
          task_log},
