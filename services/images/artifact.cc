@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kTarEndings[] = {".tar", ".tar.gz", ".tgz", ".tar.zst"};
 constexpr std::string_view kZipEndings[] = {".zip"};
+constexpr std::string_view kUnreadableEndings[] = {".tar.xz", ".txz", ".tar.bz2", ".tbz2"};
 
 std::unexpected<core::Error> bad_uri(std::string_view rule) {
     return fail(Errc::kInvalid, "fetch.uri: {}", rule);
@@ -29,6 +30,12 @@ ArtifactPlan::Archive archive_of(std::string_view name) {
     if (std::ranges::any_of(kTarEndings, ends)) return ArtifactPlan::Archive::kTar;
     if (std::ranges::any_of(kZipEndings, ends)) return ArtifactPlan::Archive::kZip;
     return ArtifactPlan::Archive::kNone;
+}
+
+/// What Mesos unpacks and we do not: a task must not start with the archive instead of what is in it.
+bool is_unreadable_archive(std::string_view name) {
+    return std::ranges::any_of(kUnreadableEndings,
+                               [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
 /// "#sha256=HEX"; other fragments mean nothing to a server and are refused, lest a typing error switches the
@@ -125,7 +132,13 @@ Result<ArtifactPlan> plan_artifact(const ArtifactRequest& request) {
     source = source.substr(0, source.find('?'));
     ArtifactPlan::Archive archive = archive_of(source.substr(source.rfind('/') + 1));
     if (archive == ArtifactPlan::Archive::kNone) archive = archive_of(plan.file_name);
-    if (request.extract && !request.executable) plan.archive = archive;
+    if (!request.extract || request.executable) return plan;
+    if (archive == ArtifactPlan::Archive::kNone && is_unreadable_archive(source)) {
+        return bad_uri(
+            "xz and bzip2 archives are not unpacked here: give a .tar.gz, .tar.zst or .zip, or \"extract\": "
+            "false");
+    }
+    plan.archive = archive;
     return plan;
 }
 

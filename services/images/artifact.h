@@ -21,8 +21,8 @@ inline constexpr core::Duration kArtifactLimit = std::chrono::minutes(30);
 struct ArtifactRequest {
     std::string
         uri;  ///< http:, https:, blob:sha256:HEX, file: by policy; `#sha256=HEX` is checked and not sent
-    bool extract =
-        true;  ///< by the name's ending: .tar .tar.gz .tgz .tar.zst .zip; other names stay as they are
+    bool extract = true;  ///< by the name's ending: .tar .tar.gz .tgz .tar.zst .zip; .tar.xz, .tar.bz2 are
+                          ///< refused; other names stay as they are
     bool executable = false;  ///< mode 0755, and never extracted
     bool cache = false;       ///< kept in the blob store; asked for again by ETag or Last-Modified
     std::string

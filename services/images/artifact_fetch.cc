@@ -65,6 +65,7 @@ struct ImagesImplementation::ArtifactJob {
     ArtifactRequest request;
     ArtifactPlan plan;
     std::string sandbox;
+    AddressRules rules;  ///< a copy: it is read by a worker
     std::string path{};  ///< of the file that was fetched; ours to remove when `temporary`
     bool temporary = false;
 };
@@ -96,7 +97,7 @@ Result<void> ImagesImplementation::bring_artifact(ArtifactJob& job, const std::a
         file.get(),
         kArtifactBytesMax};
     download_plan.limit = kArtifactLimit;
-    TRY(download(download_plan, rules_, cancelled));
+    TRY(download(download_plan, job.rules, cancelled));
     TRY(check(file.get(), plan.checksum, job.request.uri));
     if (plan.cache && plan.checksum) return keep_copy(file.get(), *blobs_);
     return {};
@@ -150,7 +151,7 @@ Task<Result<void>> ImagesImplementation::fetch(ArtifactRequest request, std::str
     CO_TRY_ASSIGN(ArtifactPlan plan, plan_artifact(request));
     std::optional<storage::BlobStore::Reference> reference;
     if (plan.checksum) reference.emplace(*blobs_, *plan.checksum);
-    ArtifactJob job{std::move(request), std::move(plan), std::move(sandbox)};
+    ArtifactJob job{std::move(request), std::move(plan), std::move(sandbox), rules_};
     const std::string temporary = std::format("{}/tmp/artifact-{}", options_.directory, ++temporary_);
     job.path = temporary;
     net::Loop& loop = environment_.loop;

@@ -38,6 +38,8 @@ class CheckedConnector final : public Connector {
         : loop_(loop), rules_(std::move(rules)), trusted_(std::move(trusted)) {}
     net::Task<core::Result<std::unique_ptr<net::Stream>>> connect(const Url& url) override;
     bool trusts(const Url& url) const;
+    /// For connections that are made from now on.
+    void set_rules(AddressRules rules) { rules_ = std::move(rules); }
 
  private:
     net::Loop& loop_;

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <format>
+#include <iterator>
 
+#include "core/assert.h"
 #include "core/json.h"
 #include "net/crypto/hash.h"
 #include "net/crypto/random.h"
@@ -77,6 +79,9 @@ Task<Result<void>> Images::remove(std::string name) {
 Result<Image> Images::hold(const Digest& id) {
     return implementation_->hold(id);
 }
+void Images::set_node_addresses(const std::vector<std::string>& addresses) {
+    implementation_->set_node_addresses(addresses);
+}
 Task<Result<uint64_t>> Images::collect() {
     return implementation_->collect();
 }
@@ -98,6 +103,16 @@ ImagesImplementation::ImagesImplementation(Images::Environment environment, Imag
       layer_flights_(environment_.loop, scope_),
       unpack_permits_(environment_.loop, kUnpacksAtOnce),
       collected_(environment_.loop) {}
+
+void ImagesImplementation::set_node_addresses(const std::vector<std::string>& addresses) {
+    std::vector<std::string> nodes;
+    std::ranges::copy_if(addresses, std::back_inserter(nodes),
+                         [](const std::string& text) { return IpPrefix::parse(text).has_value(); });
+    auto rules = AddressRules::make(options_.allowed_addresses, nodes);
+    SMACK_ASSERT(rules.has_value());  // what was allowed was read once before
+    rules_ = *std::move(rules);
+    connector_.set_rules(rules_);
+}
 
 Result<void> ImagesImplementation::load() {
     core::Disk& disk = environment_.disk;

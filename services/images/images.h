@@ -90,7 +90,7 @@ struct ImagesOptions {
     std::vector<std::string> insecure_registries{};  ///< HOST[:PORT] spoken to over plain http
     std::vector<std::string>
         allowed_addresses{};                    ///< IP or CIDR reachable although the address rules forbid it
-    std::vector<std::string> node_addresses{};  ///< IPs of the cluster's nodes: never reachable
+    std::vector<std::string> node_addresses{};  ///< IPs of the cluster's nodes, until set_node_addresses()
     std::string ca_file =
         "/etc/ssl/certs/ca-certificates.crt";  ///< who signs registries and artifact servers
     std::string extra_ca_file{};               ///< beside ca_file
@@ -134,6 +134,9 @@ class Images {
     net::Task<core::Result<void>> remove(std::string name);
     /// After a restart: keeps the layers of a task that still runs. kNotFound when they are gone.
     core::Result<Image> hold(const core::images::Digest& id);
+    /// IPs of the cluster's nodes from now on: nothing is downloaded from there. Texts that are no IP are
+    /// left out.
+    void set_node_addresses(const std::vector<std::string>& addresses);
     /// Removes what is not held until the store is below its limit; returns the bytes freed. Runs by itself
     /// after each pull.
     net::Task<core::Result<uint64_t>> collect();

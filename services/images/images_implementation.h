@@ -40,6 +40,7 @@ class ImagesImplementation {
     core::Result<Image> hold(const core::images::Digest& id);
     net::Task<core::Result<uint64_t>> collect();
     net::Task<core::Result<void>> fetch(ArtifactRequest request, std::string sandbox);
+    void set_node_addresses(const std::vector<std::string>& addresses);
     net::Task<void> close();
 
  private:

@@ -119,6 +119,14 @@ def three_servers(world):
     wait_until(lambda: roles_of(world) == voters, 60, f"three voters: {roles_of(world)}")
 
 
+def no_fetch_from_nodes(world):
+    """What users name does not lead to the ports of other nodes."""
+    add(world, {"id": "/curious", "cmd": "sleep 600", "cpus": 0.1, "mem": 32, "constraints": [["hostname", "CLUSTER", "n1"]],
+                "uris": [f"http://{world['n2'].address}:80/file"]}, "--detach")
+    eventually(lambda: "it is the address of a node of this cluster" in cli(world, "app", "explain", "/curious").out, what="the refusal")
+    cli(world, "app", "remove", "/curious", "--force")
+
+
 def test_servers_run_tasks_and_replace_those_of_a_dead_host():
     with World("n1", "n2", "n3", tasks=True) as world:
         three_servers(world)
@@ -131,6 +139,7 @@ def test_servers_run_tasks_and_replace_those_of_a_dead_host():
             eventually(lambda host=world[name]: serves(host, {world[n].address for n in world.hosts}), what=f"routes of {name}")
         # From each host all tasks are reached, on whichever host they run.
         assert {http(world["n2"], "127.0.0.1", SERVICE_PORT)[1].split()[2] for _ in range(24)} == {"n1", "n2", "n3"}
+        no_fetch_from_nodes(world)
 
         lost = set(places["n3"])
         world["n3"].power_off()

@@ -187,6 +187,7 @@ void LocalTasks::look(const services::AppsModel& model, core::NodeId leader,
     model_ = &model;
     leader_ = leader;
     if (must_announce() && !std::exchange(announcing_, true)) scope_.spawn(announce());
+    tell_images();
     tell_edge();  // before the agent: what is to end gets no more requests
     if (agent_) agent_->look(model, definitions);
 }
@@ -289,6 +290,20 @@ net::Task<Result<void>> LocalTasks::announce_once() {
     CO_TRY_ASSIGN(const wire::CommandResult result, co_await environment_.propose(std::move(command)));
     if (result.code() != 0) co_return core::fail(static_cast<Errc>(result.code()), "{}", result.message());
     co_return Result<void>();
+}
+
+/// What users name must not lead to the ports of nodes.
+void LocalTasks::tell_images() {
+    if (images_ == nullptr) return;
+    std::vector<std::string> addresses;
+    for (const auto& [id, capacity] : model_->capacities) addresses.push_back(capacity.address());
+    for (const auto& [id, node] : model_->nodes) {
+        const std::string& address = node.address();
+        addresses.push_back(address.substr(0, address.rfind(':')));
+    }
+    if (addresses == node_addresses_) return;
+    node_addresses_ = std::move(addresses);
+    images_->set_node_addresses(node_addresses_);
 }
 
 // ---- the edge

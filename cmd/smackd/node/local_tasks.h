@@ -84,6 +84,7 @@ class LocalTasks {
     bool must_announce() const;
     net::Task<void> announce();
     net::Task<core::Result<void>> announce_once();
+    void tell_images();
     void tell_edge();
     void tell_edge_soon();
     void open_service_ports(const wire::EdgeTable& table);
@@ -105,8 +106,9 @@ class LocalTasks {
     std::unique_ptr<services::ImageSource> image_source_;
     std::unique_ptr<services::Agent> agent_;
     std::unique_ptr<EdgeProcess> edge_;
-    std::set<uint32_t> service_ports_;  // of the node, that tasks may reach
-    bool ends_ = false;                 // what runs here ends with this
+    std::vector<std::string> node_addresses_;  // that images_ knows of
+    std::set<uint32_t> service_ports_;         // of the node, that tasks may reach
+    bool ends_ = false;                        // what runs here ends with this
     bool setting_ports_ = false;
     bool announcing_ = false;
     bool telling_edge_ = false;

@@ -91,6 +91,13 @@ TEST_CASE("artifacts are planned from what people write") {
     CHECK(plan("http://h/a.jar")->archive == ArtifactPlan::Archive::kNone);
     CHECK(plan("http://h/.zip")->archive == ArtifactPlan::Archive::kNone);
     CHECK(plan("http://h/download?id=7", "lib/x.tar.gz")->archive == ArtifactPlan::Archive::kTar);
+    for (const char* name : {"a.tar.xz", "a.txz", "a.tar.bz2", "a.tbz2"}) {
+        const auto refused = plan(std::string("http://h/") + name);
+        REQUIRE(!refused);
+        CHECK(refused.error().message.contains("not unpacked"));
+        ArtifactRequest whole{.uri = std::string("http://h/") + name, .extract = false};
+        CHECK(plan_artifact(whole)->archive == ArtifactPlan::Archive::kNone);
+    }
     CHECK(plan("http://h/a", "lib/./x")->file_name == "lib/x");
     CHECK(plan("blob:sha256:" + kHex)->file_name == kHex);
     CHECK(plan("file:///etc/app.conf")->path == "/etc/app.conf");
