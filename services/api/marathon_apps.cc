@@ -5,6 +5,7 @@
 #include "core/marathon/path_id.h"
 #include "core/marathon/selector.h"
 #include "core/marathon/timestamp.h"
+#include "services/api/app_warnings.h"
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
 #include "services/api/marathon_deploy.h"
@@ -35,9 +36,10 @@ net::Task<Result<Checked<Json>>> body_json(Call& call) {
     co_return marathon::parse_body(call.body);
 }
 
-Response deployed_reply(int status, const Deployed& deployed) {
-    Response response =
-        marathon_reply(status, deployment_result_json(deployed.version_ms, deployed.deployment));
+Response deployed_reply(int status, const Deployed& deployed, const std::vector<std::string>& warnings = {}) {
+    Json json = deployment_result_json(deployed.version_ms, deployed.deployment);
+    add_warnings(json, warnings);
+    Response response = marathon_reply(status, json);
     response.headers.add("Marathon-Deployment-Id", deployed.deployment);
     return response;
 }
@@ -156,6 +158,7 @@ Answer create_app(Call& call) {
                     : app_info_json(*model, found->second.put, AppEmbed{.tasks = true});
     if (json["deployments"].as_array().empty())
         json.set("deployments", Json::array().push(Json::object().set("id", deployed->deployment)));
+    add_warnings(json, app_warnings(call, *model, found == model->apps.end() ? *app : found->second.put));
     Response response = marathon_reply(201, json);
     response.headers.add("Location", "/v2/apps" + id);
     response.headers.add("Marathon-Deployment-Id", deployed->deployment);
@@ -215,7 +218,11 @@ Answer put_app(Call& call) {
     };
     auto deployed = co_await deploy(call, std::move(edit), query_says(call.request, "force", false));
     if (!deployed) co_return std::move(deployed.error());
-    Response response = deployed_reply(existed ? 200 : 201, *deployed);
+    CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
+    std::vector<std::string> warnings;
+    if (const auto now = model->apps.find(id); now != model->apps.end())
+        warnings = app_warnings(call, *model, now->second.put);
+    Response response = deployed_reply(existed ? 200 : 201, *deployed, warnings);
     if (!existed) response.headers.add("Location", "/v2/apps" + id);
     co_return response;
 }

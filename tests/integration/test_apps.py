@@ -114,7 +114,11 @@ def test_a_failing_command_backs_off_and_says_why():
     assert failure["state"] == "TASK_FAILED", failure
     assert "7" in failure["message"], failure
     told = demo.cli("app", "explain", "/broken")
-    assert told.code == 0 and "last failure" in told.out, told
+    assert told.code == 0 and "last failure" in told.out and "it wrote last: no luck (" in told.out, told
+    assert demo.cli("task", "log", "--stderr", "/broken").out == "no luck\n"
+    late = demo.cli("app", "update", "/broken", definition(demo, "later", {
+        "cmd": "echo no luck either >&2; exit 8", "healthChecks": [{"protocol": "TCP", "port": 1}]}), "--force", "--timeout", "4")
+    assert late.code == 1 and "ended with exit code 8; it wrote last: no luck either (" in late.err, late
     demo.stop()
 
 

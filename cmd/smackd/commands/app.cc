@@ -19,6 +19,7 @@ using core::Json;
 constexpr useconds_t kProgressLookUs = 200'000;
 constexpr int kWaitDefaultS = 300;
 constexpr size_t kDefinitionBytesMax = 1024 * 1024;
+constexpr int64_t kLastWordsBytes = 500;
 
 const Positional kId{"ID", "the application's id, as /group/app"};
 const Positional kFile{"FILE", "its definition in JSON; - is standard input"};
@@ -89,10 +90,24 @@ std::string last_failure(const Json& app) {
     return failure.is_object() ? failure["message"].as_string() : std::string();
 }
 
-/// How to read what the task wrote that failed last.
-std::string failure_hint(const Json& app) {
-    if (!app["lastTaskFailure"].is_object()) return {};
-    return std::format("what it wrote: smackd task log --stderr {}", app["id"].as_string());
+/// The last line that the task which failed last wrote to its standard error, and how to read the rest; empty
+/// when it wrote nothing, as one that never ran.
+std::string last_words(ApiClient& client, const Json& app) {
+    const std::string& task = app["lastTaskFailure"]["taskId"].as_string();
+    if (task.empty()) return {};
+    const std::string base =
+        std::format("/smack/v1/tasks/{}/log/stderr?offset=", net::http::percent_encode(task));
+    auto piece = client.get(base + "0");
+    if (piece && (*piece)["end"].as_integer() > kLastWordsBytes)
+        piece = client.get(base + std::to_string((*piece)["end"].as_integer() - kLastWordsBytes));
+    if (!piece) return {};
+    std::string_view text = (*piece)["text"].as_string();
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    if (text.empty()) return {};
+    std::string line(text.substr(text.rfind('\n') + 1));
+    std::ranges::replace_if(line, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
+    return std::format("it wrote last: {} (all of it: smackd task log --stderr {})", line,
+                       app["id"].as_string());
 }
 
 bool is_running(const Json& deployments, const std::string& id) {
@@ -124,7 +139,7 @@ core::Result<void> await_deployment(Context& context, ApiClient& client, const s
     auto shown = client.get(path_of(app));
     std::string why = why_waiting(client, app);
     if (why.empty() && shown) why = last_failure((*shown)["app"]);
-    const std::string hint = shown ? failure_hint((*shown)["app"]) : std::string();
+    const std::string hint = shown ? last_words(client, (*shown)["app"]) : std::string();
     return core::fail(core::Errc::kTimeout, "{}: not done after {} s{}{}{}{}; it goes on: smackd app show {}",
                       app, limit_s, why.empty() ? "" : ": ", why, hint.empty() ? "" : "; ", hint, app);
 }
@@ -134,6 +149,8 @@ core::Result<void> finish(Context& context, ApiClient& client, const std::string
     std::string deployment = answer["deploymentId"].as_string();
     if (deployment.empty() && !answer["deployments"].as_array().empty())
         deployment = answer["deployments"].as_array().front()["id"].as_string();
+    for (const Json& warning : answer["warnings"].as_array())
+        context.output.say(std::format("note: {}", warning.as_string()));
     TRY(await_deployment(context, client, app, deployment));
     context.output.say(std::format("{} {}.", done, app));
     context.output.document(answer);
@@ -247,7 +264,9 @@ core::Result<void> app_explain(Context& context) {
     TRY_ASSIGN(const Json queue, client->get("/v2/queue"));
     context.output.say(std::format("{}: {}", absolute, progress_of(shown["app"])));
     if (const std::string failure = last_failure(shown["app"]); !failure.empty())
-        context.output.say(std::format("last failure: {}; {}", failure, failure_hint(shown["app"])));
+        context.output.say("last failure: " + failure);
+    if (const std::string words = last_words(*client, shown["app"]); !words.empty())
+        context.output.say(words);
     for (const Json& item : queue["queue"].as_array()) {
         if (item["app"]["id"].as_string() != absolute) continue;
         context.output.say(

@@ -63,6 +63,32 @@ TEST_CASE("an app is added, shown, changed and removed") {
     CHECK(of_message(gone) == "App '/a/web' does not exist");
 }
 
+TEST_CASE("what is hardly meant is accepted and told") {
+    ApiWorld world;
+    let_ann_in(world);
+    const std::string one = R"({"id": "/b/one", "cmd": "sleep 1", "labels": {"HAPROXY_GROUP": "internal"},
+        "ports": [10100], "requirePorts": false})";
+    const Answer plain = world.as("admin", "POST", "/v2/apps", one);
+    INFO(plain.body);
+    REQUIRE(plain.status == 201);
+    CHECK_FALSE(plain.json()["warnings"].is_array());
+    const std::string members =
+        R"("cmd": "sleep 1", "ports": [10100], "dependencies": ["/b/one", "/nowhere"], )"
+        R"("labels": {"HAPROXY_GROUP": "internal", "HAPROXY_0_BACKEND_HTTP_OPTIONS": "option foo"}})";
+    const Answer added = world.as("admin", "POST", "/v2/apps", R"({"id": "/b/two", )" + members);
+    INFO(added.body);
+    REQUIRE(added.status == 201);
+    const Json told = added.json()["warnings"];
+    REQUIRE(told.as_array().size() == 3);
+    CHECK(told.as_array()[0].as_string().starts_with("label HAPROXY_0_BACKEND_HTTP_OPTIONS "));
+    CHECK(told.as_array()[1].as_string() == "dependency /nowhere does not exist: it is not waited for");
+    CHECK(told.as_array()[2].as_string() ==
+          "service port 10100 is that of /b/one, too: requests go to either");
+    const Answer again = world.as("admin", "PUT", "/v2/apps/b/two?force=true", R"({"cmd": "sleep 2"})");
+    CHECK(again.json()["warnings"].as_array().size() == 3);
+    CHECK(world.as("ann", "PUT", "/v2/apps/a/three", "{" + members).status == 403);
+}
+
 TEST_CASE("a rollback brings a version back") {
     ApiWorld world;
     REQUIRE(world.as("admin", "POST", "/v2/apps", kWeb).status == 201);
