@@ -59,6 +59,10 @@ class Artifacts(World):
             raise harness.Skip(f"Maven's artifacts are not to be had: {problem[0][:200]}")
         assert answer.code == 0, f"{command}: {answer}"
 
+    def fetched(self):
+        """The paths that were asked for, in their order."""
+        return re.findall(r'"GET (\S+) HTTP', self["files"].process.log())
+
     def serve(self, command):
         files = self["files"]
         files.start(shlex.split(command))

@@ -102,12 +102,30 @@ def check_isolation(word):
     raise AssertionError(f"no JVM runs {word}")
 
 
+def check_lists(artifacts):
+    """The definitions name what Maven brings for the pom.xml beside them, all of it and nothing else."""
+    brought = {os.path.relpath(path, artifacts.folder) for path in glob.glob(f"{artifacts.folder}/maven/**/*.jar", recursive=True)}
+    named = set()
+    for name in ("kafka/kafka.json", "cassandra/cassandra.json"):
+        with open(os.path.join(EXAMPLES, name)) as file:
+            named |= set(re.findall(r"http://artifacts.example/(maven/[^#\"]+)", file.read()))
+    assert brought == named, brought ^ named
+
+
+def check_cache(artifacts):
+    """What two definitions have in common was fetched once."""
+    jars = [path for path in artifacts.fetched() if path.endswith(".jar")]
+    assert jars and len(jars) == len(set(jars)), sorted(jars)
+
+
 def test_kafka():
     with maven_desk() as desk:
         typed = desk.section("Kafka")
         log = only(typed, "task log")[0]
         assert "produced 10000\n" in log and "consumed 10000\n" in log and "the same\n" in log, log
         check_isolation("kafka.Kafka")
+        check_cache(desk.artifacts)
+        check_lists(desk.artifacts)
         figures("Kafka", healthy=f"{only(typed, 'kafka.json')[1]:.1f} s", produced=10000, consumed=10000,
                 client=f"{only(typed, 'client.json')[1] + only(typed, 'task log')[1]:.1f} s")
 
