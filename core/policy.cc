@@ -12,13 +12,14 @@ struct NamedAction {
     std::string_view name;
     Action action;
 };
-constexpr std::array<NamedAction, 6> kActions = {{{"view", Action::kView},
+constexpr std::array<NamedAction, 7> kActions = {{{"view", Action::kView},
                                                   {"launch", Action::kLaunch},
                                                   {"change", Action::kChange},
                                                   {"kill", Action::kKill},
                                                   {"exec", Action::kExec},
-                                                  {"admin", Action::kAdmin}}};
-constexpr uint8_t kAllActions = 63;
+                                                  {"admin", Action::kAdmin},
+                                                  {"host", Action::kHost}}};
+constexpr uint8_t kAllActions = 127;
 
 bool subject_matches(std::string_view rule_subject, const Subject& subject) {
     if (rule_subject == "user:*") return true;
@@ -33,7 +34,7 @@ Result<Action> parse_action(std::string_view text) {
     for (const NamedAction& named : kActions) {
         if (named.name == text) return named.action;
     }
-    return fail(Errc::kInvalid, "action '{}': must be one of view, launch, change, kill, exec, admin",
+    return fail(Errc::kInvalid, "action '{}': must be one of view, launch, change, kill, exec, admin, host",
                 text.substr(0, 64));
 }
 
@@ -42,6 +43,14 @@ std::string_view action_name(Action action) {
         if (named.action == action) return named.name;
     }
     return "unknown";
+}
+
+std::vector<std::string_view> action_names(uint8_t actions) {
+    std::vector<std::string_view> names;
+    for (const NamedAction& named : kActions) {
+        if ((actions & static_cast<uint8_t>(named.action)) != 0) names.push_back(named.name);
+    }
+    return names;
 }
 
 Result<void> Rule::check() const {
@@ -81,12 +90,13 @@ const Rule* find_grant(std::span<const Rule> rules, const Subject& subject, cons
 
 Result<void> authorize(std::span<const Rule> rules, const Subject& subject, const Request& request) {
     if (find_grant(rules, subject, request) != nullptr) return {};
+    const bool everywhere = request.tenant == "*";
     return fail(
         Errc::kDenied,
-        "no rule lets user '{}' {} {} of tenant {}; an admin can grant it with: smackd policy add --subject "
-        "user:{} --actions {} --tenant '{}' --path {}",
-        subject.user, action_name(request.action), request.path, request.tenant, subject.user,
-        action_name(request.action), request.tenant, request.path);
+        "no rule lets user '{0}' {1} {2}{3}; an admin can grant it with: smackd policy add NAME user:{0} "
+        "--allow {1}{4} --path {2}",
+        subject.user, action_name(request.action), request.path,
+        everywhere ? "" : " of tenant " + request.tenant, everywhere ? "" : " --tenant " + request.tenant);
 }
 
 }  // namespace smackd::core

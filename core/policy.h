@@ -20,12 +20,15 @@ enum class Action : uint8_t {
     kChange = 4,  ///< update, scale, restart
     kKill = 8,    ///< stop, remove
     kExec = 16,   ///< run something inside
-    kAdmin = 32,  ///< people, machines, rules, settings; includes all others
+    kAdmin = 32,  ///< people, machines, rules, settings, what has the node; includes all others
+    kHost = 64,   ///< tasks in the network of their node, beside `launch` and `change`
 };
 
-/// "view|launch|change|kill|exec|admin"; kInvalid lists them.
+/// "view|launch|change|kill|exec|admin|host"; kInvalid lists them.
 Result<Action> parse_action(std::string_view text);
 std::string_view action_name(Action action);
+/// The names of a set of actions (Rule::actions), in the order above.
+std::vector<std::string_view> action_names(uint8_t actions);
 
 struct Rule {
     std::string id;
@@ -54,7 +57,7 @@ struct Request {
 /// The rule that grants the request, or nullptr. Ties go to the first in `rules`.
 const Rule* find_grant(std::span<const Rule> rules, const Subject& subject, const Request& request);
 
-/// kDenied naming user, action and place when no rule grants the request.
+/// kDenied naming user, action and place when no rule grants the request, and the command that would.
 Result<void> authorize(std::span<const Rule> rules, const Subject& subject, const Request& request);
 
 /// True when `path` is `prefix` or below it on component borders ("/a" covers "/a/b", not "/ab").

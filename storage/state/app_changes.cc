@@ -1,13 +1,10 @@
 // Applications: definitions with their history, groups, deployments and back-off. Tasks are in
 // task_changes.cc.
-#include <algorithm>
-#include <set>
-
-#include "core/apps/routes.h"
 #include "core/marathon/app_json.h"
 #include "core/marathon/path_id.h"
 #include "core/names.h"
 #include "core/wire/serialize.h"
+#include "storage/state/app_claims.h"
 #include "storage/state/app_rows.h"
 #include "storage/state/authorization.h"
 #include "storage/state/changes.h"
@@ -26,46 +23,6 @@ Outcome<void> check_id(std::string_view field, const std::string& id) {
     return {};
 }
 
-/// What of the edge an app asks for, and nobody else may take from it: "port 19001", "host p1.dcos".
-std::set<std::string> claims_of(const wire::AppDefinition& app) {
-    std::set<std::string> claims;
-    for (const apps::Route& route : apps::routes_of(app).routes) {
-        if (route.service_port != 0) claims.insert(std::format("port {}", route.service_port));
-        for (const std::string& host : route.virtual_hosts) claims.insert("host " + host);
-    }
-    for (const wire::Port& port : app.ports()) {
-        if (port.service_port() != 0) claims.insert(std::format("port {}", port.service_port()));
-    }
-    return claims;
-}
-
-/// Whoever takes what another app has must be allowed to change that one too.
-Outcome<void> check_claims(Writer& writer, const std::string& app, const std::set<std::string>& claims) {
-    for (const std::string& claim : claims) {
-        TRY_ASSIGN(auto cursor, writer.state().query(
-                                    "SELECT app FROM app_claims WHERE claim = ? AND app <> ?", {claim, app}));
-        while (true) {
-            TRY_ASSIGN(const bool more, cursor.next());
-            if (!more) break;
-            const std::string owner(cursor.row().text(0));
-            const auto allowed = may_on_app(writer, Action::kChange, owner);
-            if (!allowed && !allowed.error().refused) return allowed;
-            if (!allowed)
-                return refuse(Errc::kDenied, "app '{}': {} belongs to '{}', which you may not change", app,
-                              claim, owner);
-        }
-    }
-    return {};
-}
-
-Outcome<void> write_claims(Writer& writer, const std::string& app, const std::set<std::string>& claims) {
-    sqlite::Database& state = writer.state();
-    TRY(state.run("DELETE FROM app_claims WHERE app = ?", {app}));
-    for (const std::string& claim : claims)
-        TRY(state.run("INSERT INTO app_claims VALUES(?, ?)", {claim, app}));
-    return {};
-}
-
 Outcome<void> write_version(Writer& writer, const wire::AppDefinition& app, const core::Bytes& bytes) {
     sqlite::Database& state = writer.state();
     TRY(state.run("INSERT OR REPLACE INTO app_versions VALUES(?, ?, ?)",
@@ -75,14 +32,6 @@ Outcome<void> write_version(Writer& writer, const wire::AppDefinition& app, cons
         "WHERE app = ?1 ORDER BY version_ms DESC LIMIT 1 OFFSET ?2)",
         {app.id(), kAppVersionsMax}));
     return {};
-}
-
-/// What reaches beyond its tenant: whoever has it has the node.
-bool reaches_the_node(const wire::AppDefinition& app) {
-    return app.container().privileged() ||
-           std::ranges::any_of(app.container().volumes(), [](const wire::Volume& volume) {
-               return volume.source_case() == wire::Volume::kHostPath && volume.host_path().starts_with('/');
-           });
 }
 
 Outcome<void> check_app(Writer& writer, const wire::AppDefinition& app, bool exists) {
@@ -111,17 +60,14 @@ Outcome<void> put_app(Writer& writer, const wire::PutApp& change) {
     TRY_ASSIGN(const auto before, app_version(writer, app.id()));
     const bool exists = before != 0;
     TRY(may_on_app(writer, exists ? Action::kChange : Action::kLaunch, app.id()));
-    // Nor may somebody without that right change what somebody with it has deployed.
-    if (reaches_the_node(app)) TRY(may_on_app(writer, Action::kAdmin, app.id()));
     TRY(check_app(writer, app, exists));
-    const std::set<std::string> claims = claims_of(app);
-    TRY(check_claims(writer, app.id(), claims));
+    TRY(check_reach(writer, app));
     const core::Bytes bytes = serialize(app);
     TRY(writer.state().run(
         "INSERT OR REPLACE INTO apps VALUES(?, ?, ?, ?, ?)",
         {app.id(), app.version_ms(), app.instances(), sqlite::Blob{bytes}, writer.next_revision()}));
     TRY(write_version(writer, app, bytes));
-    TRY(write_claims(writer, app.id(), claims));
+    TRY(write_claims(writer, app));
     TRY(writer.emit({.kind = "app", .key = app.id(), .row = bytes}));
     return {};
 }
@@ -133,7 +79,7 @@ Outcome<void> remove_app(Writer& writer, const wire::RemoveApp& change) {
     if (state.changes() == 0)
         return refuse(Errc::kNotFound, "App '{}' does not exist", change.id().substr(0, 128));
     TRY(state.run("DELETE FROM app_versions WHERE app = ?", {change.id()}));
-    TRY(write_claims(writer, change.id(), {}));
+    TRY(remove_claims(writer, change.id()));
     TRY(writer.emit({.kind = "app", .key = change.id(), .removed = true}));
     TRY(state.run("DELETE FROM app_backoffs WHERE app = ?", {change.id()}));
     if (state.changes() != 0) TRY(writer.emit({.kind = "backoff", .key = change.id(), .removed = true}));
@@ -164,7 +110,9 @@ Outcome<void> remove_deployment(Writer& writer, const wire::RemoveDeployment& ch
     if (!row) return refuse(Errc::kNotFound, "DeploymentPlan {} does not exist", change.id().substr(0, 64));
     TRY(may_on_all(writer, *row));
     TRY(writer.state().run("DELETE FROM deployments WHERE id = ?", {change.id()}));
-    TRY(writer.emit({.kind = "deployment", .key = change.id(), .removed = true}));
+    core::Bytes last;
+    if (writer.position().feature_level >= kLevelOfNames) last = serialize(*row);
+    TRY(writer.emit({.kind = "deployment", .key = change.id(), .removed = true, .row = std::move(last)}));
     return {};
 }
 

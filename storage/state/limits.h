@@ -7,11 +7,13 @@
 namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
-inline constexpr uint32_t kFeatureLevelMax = 5;
+inline constexpr uint32_t kFeatureLevelMax = 6;
 /// Applications and all that belongs to them.
 inline constexpr uint32_t kLevelOfApps = 4;
 /// Groups of a directory, and who is in them.
 inline constexpr uint32_t kLevelOfDirectoryGroups = 5;
+/// The right `host`, names and host ports among what an app has, and whose deployment it was that has ended.
+inline constexpr uint32_t kLevelOfNames = 6;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;

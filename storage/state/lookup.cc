@@ -98,10 +98,9 @@ core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::st
 
 std::string actions_to_text(uint8_t actions) {
     std::string text;
-    for (unsigned bit = 1; bit <= static_cast<unsigned>(core::Action::kAdmin); bit *= 2) {
-        if ((actions & bit) == 0) continue;
+    for (const std::string_view name : core::action_names(actions)) {
         if (!text.empty()) text += ',';
-        text += core::action_name(static_cast<core::Action>(bit));
+        text += name;
     }
     return text;
 }

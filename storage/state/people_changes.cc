@@ -155,10 +155,7 @@ Outcome<void> put_rule(Writer& writer, const wire::PutRule& change) {
     }
     wire::PutRule row = change;
     row.clear_actions();
-    for (unsigned bit = 1; bit <= static_cast<unsigned>(core::Action::kAdmin); bit *= 2) {
-        if ((rule.actions & bit) != 0)
-            row.add_actions(std::string(core::action_name(static_cast<core::Action>(bit))));
-    }
+    for (const std::string_view name : core::action_names(rule.actions)) row.add_actions(std::string(name));
     TRY(writer.emit({.kind = "rule",
                      .key = rule.id,
                      .row = serialize(row),

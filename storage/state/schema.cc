@@ -1,6 +1,7 @@
 #include "storage/state/schema.h"
 
 #include "core/assert.h"
+#include "storage/state/app_claims.h"
 #include "storage/state/limits.h"
 
 namespace smackd::storage::state {
@@ -178,6 +179,7 @@ core::Result<void> migrate(sqlite::Database& database, uint32_t level) {
     if (level == 2) return database.execute(kLevel2);
     if (level == kLevelOfApps) return database.execute(kLevel4);
     if (level == kLevelOfDirectoryGroups) return database.execute(kLevel5);
+    if (level == kLevelOfNames) return add_claims_of_names(database);
     return {};
 }
 

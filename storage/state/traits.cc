@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/policy.h"
 #include "storage/state/limits.h"
 
 namespace smackd::storage::state {
@@ -23,7 +24,9 @@ std::string token_key(const wire::RevokeTokens& tokens) {
 }
 
 ChangeTraits rule_traits(const wire::PutRule& rule) {
-    return {"put_rule", rule.id(), std::max(known(rule), rule.note().empty() ? 1U : 2U)};
+    const bool host = std::ranges::contains(rule.actions(), core::action_name(core::Action::kHost));
+    const uint32_t level = host ? kLevelOfNames : rule.note().empty() ? 1U : 2U;
+    return {"put_rule", rule.id(), std::max(known(rule), level)};
 }
 
 ChangeTraits node_traits(const wire::PutNode& node) {

@@ -77,8 +77,9 @@ std::vector<Command> policy_commands() {
          "allows a user or group some actions",
          "smackd policy add ops-view group:ops --allow view",
          {{"ID", "name of the rule"}, {"SUBJECT", "user:NAME, group:NAME or user:* (everybody signed in)"}},
-         with_server_options(
-             {{"--allow", "ACTION", "view, launch, change, kill, exec or admin", true}, kTenant, kPath}),
+         with_server_options({{"--allow", "ACTION", "view, launch, change, kill, exec, host or admin", true},
+                              kTenant,
+                              kPath}),
          policy_add},
         {"policy list", "lists the rules", "smackd policy list", {}, with_server_options(), policy_list},
         {"policy remove",
@@ -90,7 +91,7 @@ std::vector<Command> policy_commands() {
         {"policy check",
          "says whether a user may do something, and by which rule",
          "smackd policy check alice view --path /web",
-         {{"USER", "the user"}, {"ACTION", "view, launch, change, kill, exec or admin"}},
+         {{"USER", "the user"}, {"ACTION", "view, launch, change, kill, exec, host or admin"}},
          with_server_options({kTenant, kPath}),
          policy_check},
     };

@@ -46,7 +46,7 @@ TEST_CASE("an admin may, others are told what is missing") {
     wire::Command by_bob = as_user("bob");
     const auto refused = server.run(test::user(by_bob, "dave"));
     CHECK(test::code(refused) == Errc::kDenied);
-    CHECK(refused.message().contains("smackd policy add --subject user:bob --actions admin"));
+    CHECK(refused.message().contains("smackd policy add NAME user:bob --allow admin --path /"));
     wire::Command foreign = command(wire::Actor::USER, "alice@OTHER.COM");
     CHECK(outcome(server, test::user(foreign, "dave")) == Errc::kDenied);
     wire::Command task = command(wire::Actor::TASK, "t1");
