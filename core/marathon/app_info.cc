@@ -215,7 +215,7 @@ Json task_to_json(const Task& task, const AppDefinition* app, bool service_ports
     }
     json.set("slaveId", agent_id(task.node_id()))
         .set("state", task_state_name(task))
-        .set("role", task.role());
+        .set("role", task.role().empty() ? "*" : task.role());
     set_time(json, "stagedAt", task.staged_ms());
     set_time(json, "startedAt", status.started_ms());
     json.set("version", format_timestamp(task.app_version_ms()));
@@ -326,7 +326,9 @@ Json deployment_to_json(const Deployment& deployment) {
 Json queue_item_to_json(const AppDefinition& app, const apps::WhyNot& why, const wire::AppBackoff* backoff,
                         int64_t now_ms) {
     Json json = Json::object();
-    json.set("app", app_to_json(app)).set("count", why.missing).set("role", app.role());
+    json.set("app", app_to_json(app))
+        .set("count", why.missing)
+        .set("role", app.role().empty() ? "*" : app.role());
     const int64_t until_ms = backoff == nullptr ? 0 : backoff->until_ms();
     const int64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
     Json delay = Json::object();

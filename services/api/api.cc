@@ -118,13 +118,15 @@ Task<Response> answer(Call& call, const Route& route) {
 }
 
 Response no_route_reply(const Request& request, const RouteMatch& match) {
+    const bool marathon = route_path(request.path()).starts_with("/v2/");
     if (match.allow.empty()) {
-        return error_reply(
-            {Errc::kNotFound, std::format("no such path: {}", request.path().substr(0, 128)), 0});
+        const Error error{Errc::kNotFound, std::format("no such path: {}", request.path().substr(0, 128)), 0};
+        return marathon ? marathon_error_reply(error) : error_reply(error);
     }
-    Response response = error_reply(
-        {Errc::kInvalid, std::format("{} is not known here; known: {}", request.method, match.allow), 0},
-        kMethodNotAllowed);
+    const Error error{Errc::kInvalid,
+                      std::format("{} is not known here; known: {}", request.method, match.allow), 0};
+    Response response = marathon ? marathon_error_reply(error) : error_reply(error);
+    response.status = kMethodNotAllowed;
     response.headers.add("Allow", match.allow);
     return response;
 }

@@ -130,6 +130,8 @@ Result<wire::PutRule> rule_from_json(std::string_view id, const Json& body) {
     const auto actions = fields.texts("actions");
     rule.tenant = fields.text("tenant", "*");
     rule.path = fields.text("path", "/");
+    // "/team/*" is another way to write "/team": a rule covers what is below its path.
+    if (rule.path.ends_with("/*")) rule.path.resize(std::max<size_t>(1, rule.path.size() - 2));
     TRY(fields.finish());
     TRY(same_name("id", id, named));
     if (id.contains('/'))

@@ -115,7 +115,7 @@ Task<Result<std::shared_ptr<const StateView>>> check_still_welcome(Stream& strea
 Task<Result<void>> send_changes(Stream& stream, EventStream& events, std::vector<RecordPtr> records) {
     CO_TRY_ASSIGN(const auto view, co_await check_still_welcome(stream));
     for (const RecordPtr& record : records) {
-        if (!view->policy.sees(stream.caller.subject, record->kind, record->key, record->tenant)) continue;
+        if (!view->policy.sees(stream.caller.subject, *record)) continue;
         if (stream.wanted.marathon) {
             for (auto& event : marathon_events(*record)) {
                 const auto& names = stream.wanted.names;

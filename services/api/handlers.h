@@ -12,6 +12,9 @@ Answer ping(Call& call);
 Answer health(Call& call);
 Answer ready(Call& call);
 
+// routes.cc
+Answer list_routes(Call& call);
+
 // session.cc
 Answer login(Call& call);
 Answer acs_login(Call& call);
@@ -99,6 +102,16 @@ Answer remove_app(Call& call);
 Answer restart_app(Call& call);
 Answer list_app_versions(Call& call);
 Answer show_app_version(Call& call);
+
+// marathon_groups.cc
+Answer show_app_group(Call& call);
+Answer list_group_apps(Call& call);
+Answer list_group_versions(Call& call);
+Answer show_group_version(Call& call);
+Answer create_app_group(Call& call);
+Answer put_app_group(Call& call);
+Answer patch_app_group(Call& call);
+Answer remove_app_group(Call& call);
 
 // marathon_tasks.cc
 Answer list_tasks(Call& call);

@@ -44,6 +44,10 @@ Response deployed_reply(int status, const Deployed& deployed, const std::vector<
     return response;
 }
 
+int64_t now_ms(const Call& call) {
+    return call.api.environment.clock.wall().unix_ms;
+}
+
 /// ?cmd=, ?id=, ?label=: what a list is narrowed to.
 struct AppFilter {
     std::string cmd;
@@ -81,21 +85,25 @@ bool AppFilter::accepts(const wire::AppDefinition& app) const {
 
 Json apps_below(const Call& call, const AppsModel& model, const std::string& group, const AppFilter& filter) {
     Json list = Json::array();
+    const marathon::AppEmbed embed = app_embed_of(call.request);
     const std::string prefix = group == "/" ? "/" : group + "/";
     for (const auto& [id, row] : model.apps) {
         if (!id.starts_with(prefix) || !filter.accepts(row.put) || !call.may(Action::kView, id)) continue;
-        list.push(app_info_json(model, row.put, AppEmbed::of(call.request)));
+        list.push(app_info_json(model, row.put, embed, now_ms(call)));
     }
     return list;
 }
 
 /// One app of a body over what is there, or a new one.
-Checked<void> put_one(const AppsModel& model, WantedApps& wanted, const Json& json,
+Checked<void> put_one(const Call& call, const AppsModel& model, WantedApps& wanted, const Json& json,
                       const marathon::AppContext& context, bool partial) {
     std::string id = context.id;
     if (id.empty()) {
         auto resolved = marathon::resolve_app_id(json["id"].as_string());
         if (resolved) id = *resolved;
+    }
+    if (!id.empty()) {
+        if (auto may = allowed_to_put(call, id); !may) return may;
     }
     const auto current = model.apps.find(id);
     auto app = partial && current != model.apps.end()
@@ -128,8 +136,10 @@ Answer show_app(Call& call) {
     CO_TRY(call.require(Action::kView, id));
     const auto found = model->apps.find(id);
     if (found == model->apps.end()) co_return problem_reply(no_app(id));
+    marathon::AppEmbed embed = app_embed_of(call.request);
+    embed.tasks = embed.last_task_failure = embed.readiness = true;
     co_return marathon_reply(
-        200, Json::object().set("app", app_info_json(*model, found->second.put, AppEmbed::all())));
+        200, Json::object().set("app", app_info_json(*model, found->second.put, embed, now_ms(call))));
 }
 
 Answer create_app(Call& call) {
@@ -139,13 +149,11 @@ Answer create_app(Call& call) {
     auto app = marathon::app_from_json(*body, {});
     if (!app) co_return problem_reply(app.error());
     const std::string id = app->id();
+    CO_TRY(call.require(Action::kLaunch, id));
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
-        if (model.apps.contains(id)) {
-            if (!call.may(Action::kView, id))
-                return std::unexpected(Problem::of(403, std::format("no rule lets you launch '{}'", id)));
+        if (model.apps.contains(id))
             return std::unexpected(
                 Problem::of(kConflict, std::format("An app with id [{}] already exists.", id)));
-        }
         wanted.apps[id] = *app;
         return {};
     };
@@ -155,7 +163,7 @@ Answer create_app(Call& call) {
     const auto found = model->apps.find(id);
     Json json = found == model->apps.end()
                     ? marathon::app_to_json(*app)
-                    : app_info_json(*model, found->second.put, AppEmbed{.tasks = true});
+                    : app_info_json(*model, found->second.put, {.tasks = true}, now_ms(call));
     if (json["deployments"].as_array().empty())
         json.set("deployments", Json::array().push(Json::object().set("id", deployed->deployment)));
     add_warnings(json, app_warnings(call, *model, found == model->apps.end() ? *app : found->second.put));
@@ -175,7 +183,7 @@ Answer put_apps(Call& call) {
         co_return problem_reply(Problem::of(400, "Invalid JSON: must be an array of apps"));
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
         for (const Json& one : body->as_array()) {
-            if (auto put = put_one(model, wanted, one, {}, partial); !put) return put;
+            if (auto put = put_one(call, model, wanted, one, {}, partial); !put) return put;
         }
         for (const auto& [id, app] : wanted.apps) {
             if (patch && !model.apps.contains(id)) return std::unexpected(no_app(id));
@@ -191,7 +199,7 @@ Answer put_app(Call& call) {
     const std::string id = id_in_path(call.argument());
     const bool patch = call.request.method == "PATCH";
     const bool partial = patch || query_says(call.request, "partialUpdate", true);
-    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
+    if (!call.may(Action::kLaunch, id)) CO_TRY(call.require(Action::kChange, id));
     CO_TRY_ASSIGN(auto body, co_await body_json(call));
     if (!body) co_return problem_reply(body.error());
     auto rollback = marathon::rollback_of(*body);
@@ -211,7 +219,7 @@ Answer put_app(Call& call) {
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
         existed = model.apps.contains(id);
         if ((patch || target) && !existed) return std::unexpected(no_app(id));
-        if (!target) return put_one(model, wanted, *body, {.base = "/", .id = id}, partial);
+        if (!target) return put_one(call, model, wanted, *body, {.base = "/", .id = id}, partial);
         wanted.apps[id] = *target;
         wanted.rolled_back[id] = *target;
         return {};
@@ -229,10 +237,8 @@ Answer put_app(Call& call) {
 
 Answer remove_app(Call& call) {
     const std::string id = id_in_path(call.argument());
-    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kKill));
+    CO_TRY(call.require(Action::kKill, id));
     AppsEdit edit = [&](const AppsModel&, WantedApps& wanted) -> Checked<void> {
-        if (!call.may(Action::kView, id))
-            return std::unexpected(Problem::of(403, std::format("no rule lets you remove '{}'", id)));
         if (wanted.apps.erase(id) == 0) return std::unexpected(no_app(id));
         return {};
     };
@@ -243,10 +249,8 @@ Answer remove_app(Call& call) {
 
 Answer restart_app(Call& call) {
     const std::string id = id_in_path(call.argument());
-    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
+    CO_TRY(call.require(Action::kChange, id));
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
-        if (!call.may(Action::kView, id))
-            return std::unexpected(Problem::of(403, std::format("no rule lets you restart '{}'", id)));
         if (!model.apps.contains(id)) return std::unexpected(no_app(id));
         wanted.restarted.insert(id);
         return {};

@@ -40,15 +40,10 @@ apps::ServicePorts service_ports(const apps::Apps& apps) {
     for (const auto& [id, app] : apps) {
         for (const wire::Port& port : app.ports()) {
             if (port.service_port() != 0) taken.emplace(static_cast<uint16_t>(port.service_port()), id);
+            if (port.host_port() != 0) taken.emplace(static_cast<uint16_t>(port.host_port()), id);
         }
     }
     return taken;
-}
-
-Checked<void> allowed(const Call& call, Action action, const std::string& id) {
-    auto granted = call.require(action, id);
-    if (granted) return {};
-    return std::unexpected(Problem::of(kForbidden, granted.error().message));
 }
 
 /// Versions and service ports of everything that differs; leaves the rest as it is.
@@ -162,12 +157,27 @@ Checked<Plan> plan(const Call& call, const AppsModel& model, AppsEdit& edit, boo
     return made;
 }
 
+void record_denied(Call& call, const std::string& message) {
+    call.api.record_refusal(RefusalClass::kPolicy, call.principal(), call.request, call.connection,
+                            {Errc::kDenied, message, 0});
+}
+
 /// Whether somebody else changed the same rows meanwhile: apply's words for an unmet expectation.
 bool lost_the_race(const core::Error& error) {
     return error.code == Errc::kConflict && error.message.contains("read it again and decide anew");
 }
 
 }  // namespace
+
+Checked<void> allowed(const Call& call, Action action, const std::string& id) {
+    auto granted = call.require(action, id);
+    if (granted) return {};
+    return std::unexpected(Problem::of(kForbidden, granted.error().message));
+}
+
+Checked<void> allowed_to_put(const Call& call, const std::string& id) {
+    return call.may(Action::kLaunch, id) ? Checked<void>() : allowed(call, Action::kChange, id);
+}
 
 std::string new_uuid() {
     core::Bytes bytes = net::crypto::random_bytes(16);
@@ -184,19 +194,31 @@ net::Task<Outcome<Deployed>> deploy(Call& call, AppsEdit edit, bool force) {
         if (!model) co_return std::unexpected(marathon_error_reply(model.error()));
         auto made = plan(call, **model, edit, force);
         if (!made) {
-            if (made.error().status == kForbidden) {
-                call.api.record_refusal(RefusalClass::kPolicy, call.principal(), call.request,
-                                        call.connection, {Errc::kDenied, made.error().message, 0});
-            }
+            if (made.error().status == kForbidden) record_denied(call, made.error().message);
             co_return std::unexpected(problem_reply(made.error()));
         }
         if (made->command.changes().empty()) co_return made->deployed;
         auto done = co_await change(call, std::move(made->command),
                                     {.kind = "deployment", .key = made->deployed.deployment});
         if (done) co_return made->deployed;
+        if (done.error().code == Errc::kDenied) record_denied(call, done.error().message);
         if (!lost_the_race(done.error()) || attempt == kDeployAttempts)
             co_return std::unexpected(marathon_error_reply(done.error()));
     }
+}
+
+net::Task<Outcome<wire::Deployment>> plan_only(Call& call, AppsEdit edit, bool force) {
+    auto model = co_await call.api.apps.current();
+    if (!model) co_return std::unexpected(marathon_error_reply(model.error()));
+    auto made = plan(call, **model, edit, force);
+    if (!made) {
+        if (made.error().status == kForbidden) record_denied(call, made.error().message);
+        co_return std::unexpected(problem_reply(made.error()));
+    }
+    for (const wire::Change& change : made->command.changes()) {
+        if (change.has_put_deployment()) co_return change.put_deployment().deployment();
+    }
+    co_return wire::Deployment();
 }
 
 }  // namespace smackd::services

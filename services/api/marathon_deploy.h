@@ -34,9 +34,17 @@ struct Deployed {
 template <class T>
 using Outcome = std::expected<T, net::http::Response>;  ///< or the refusal, ready to be sent
 
-/// 403 names the missing right, 409 the deployments in the way (none with `force`), 422 what is wrong with
-/// the whole.
+/// 403 names the missing right.
+marathon::Checked<void> allowed(const Call& call, core::Action action, const std::string& id);
+/// The same for whoever may neither launch nor change the app: they are not told whether it exists.
+marathon::Checked<void> allowed_to_put(const Call& call, const std::string& id);
+
+/// 403 names the missing right and is recorded, 409 the deployments in the way (none with `force`), 422 what
+/// is wrong with the whole.
 net::Task<Outcome<Deployed>> deploy(Call& call, AppsEdit edit, bool force);
+
+/// The deployment that deploy() would begin, with its refusals; nothing changes.
+net::Task<Outcome<wire::Deployment>> plan_only(Call& call, AppsEdit edit, bool force);
 
 /// A UUID, version 4, not guessable.
 std::string new_uuid();

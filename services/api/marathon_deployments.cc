@@ -1,9 +1,8 @@
 // /v2/deployments, /v2/queue, /v2/info, /v2/leader: how far changes are, what waits and why, and who answers.
 #include <algorithm>
 
-#include "core/marathon/app_json.h"
+#include "core/marathon/app_info.h"
 #include "core/marathon/path_id.h"
-#include "core/marathon/timestamp.h"
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
 #include "services/api/marathon_deploy.h"
@@ -31,6 +30,22 @@ bool sees(const Call& call, const wire::Deployment& deployment) {
                                [&](const std::string& app) { return call.may(Action::kView, app); });
 }
 
+/// A deployment without the apps that the caller may not see.
+wire::Deployment seen_of(const Call& call, wire::Deployment deployment) {
+    const auto is_hidden = [&call](const std::string& app) { return !call.may(Action::kView, app); };
+    std::vector<std::string> apps(deployment.affected_apps().begin(), deployment.affected_apps().end());
+    if (std::erase_if(apps, is_hidden) == 0) return deployment;
+    deployment.mutable_affected_apps()->Assign(apps.begin(), apps.end());
+    for (wire::DeploymentStep& step : *deployment.mutable_steps()) {
+        wire::DeploymentStep seen;
+        for (const auto& entry : step.entries()) {
+            if (!is_hidden(entry.app_id())) *seen.add_entries() = entry;
+        }
+        step = std::move(seen);
+    }
+    return deployment;
+}
+
 /// What placement says now, asked of the same pure step that the leader asks; its actions are not carried
 /// out.
 std::map<std::string, apps::WhyNot> waiting(const Call& call, const AppsModel& model) {
@@ -43,45 +58,6 @@ std::map<std::string, apps::WhyNot> waiting(const Call& call, const AppsModel& m
         .waiting;
 }
 
-Json reject_summary(const apps::WhyNot& why) {
-    Json list = Json::array();
-    for (const auto& [reason, count] : why.counts) {
-        list.push(Json::object()
-                      .set("reason", apps::reason_name(reason))
-                      .set("declined", count)
-                      .set("processed", count));
-    }
-    return list;
-}
-
-Json queue_item(const AppsModel& model, const wire::AppDefinition& app, const apps::WhyNot& why,
-                int64_t now_ms) {
-    Json item;
-    item.set("app", marathon::app_to_json(app)).set("count", why.missing);
-    item.set("role", app.role().empty() ? "*" : app.role());
-    const auto backoff = model.backoffs.find(app.id());
-    const int64_t until = backoff == model.backoffs.end() ? 0 : backoff->second.put.until_ms();
-    const int64_t left = std::max<int64_t>(0, (until - now_ms + 999) / 1000);
-    item.set("delay", Json::object().set("timeLeftSeconds", left).set("overdue", left == 0));
-    item.set("since", marathon::format_timestamp(app.last_config_change_ms()));
-    uint32_t refused = 0;
-    for (const auto& [reason, count] : why.counts) refused += count;
-    Json summary;
-    summary.set("processedOffersCount", refused).set("unusedOffersCount", refused);
-    summary.set("rejectSummaryLastOffers", reject_summary(why))
-        .set("rejectSummaryLaunchAttempt", reject_summary(why));
-    item.set("processedOffersSummary", std::move(summary)).set("reason", why.text);
-    Json nodes = Json::array();
-    for (const apps::NodeReason& node : why.nodes) {
-        nodes.push(Json::object()
-                       .set("host", node.machine)
-                       .set("reason", apps::reason_name(node.reason))
-                       .set("text", node.text));
-    }
-    item.set("nodes", std::move(nodes));
-    return item;
-}
-
 }  // namespace
 
 Answer list_deployments(Call& call) {
@@ -90,7 +66,7 @@ Answer list_deployments(Call& call) {
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     Json list = Json::array();
     for (const auto& [id, row] : model->deployments) {
-        if (sees(call, row.put)) list.push(deployment_json(row.put));
+        if (sees(call, row.put)) list.push(marathon::deployment_to_json(seen_of(call, row.put)));
     }
     co_return marathon_reply(200, list);
 }
@@ -137,7 +113,10 @@ Answer list_queue(Call& call) {
     for (const auto& [id, why] : waiting(call, *model)) {
         const auto app = model->apps.find(id);
         if (app == model->apps.end() || !call.may(Action::kView, id)) continue;
-        list.push(queue_item(*model, app->second.put, why, call.api.environment.clock.wall().unix_ms));
+        const auto backoff = model->backoffs.find(id);
+        list.push(marathon::queue_item_to_json(
+            app->second.put, why, backoff == model->backoffs.end() ? nullptr : &backoff->second.put,
+            call.api.environment.clock.wall().unix_ms));
     }
     co_return marathon_reply(200, Json::object().set("queue", std::move(list)));
 }

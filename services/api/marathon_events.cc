@@ -1,10 +1,10 @@
 #include "services/api/marathon_events.h"
 
+#include "core/marathon/app_info.h"
 #include "core/marathon/app_json.h"
 #include "core/marathon/timestamp.h"
 #include "core/wire/app.pb.h"
 #include "core/wire/feed.pb.h"
-#include "storage/state/app_rows.h"
 
 namespace smackd::services {
 
@@ -20,10 +20,9 @@ Json ports_json(const wire::Task& task) {
 }
 
 Json status_json(const wire::Task& task) {
-    const std::string_view state = storage::state::task_state_name(task.status().state());
     Json json;
-    json.set("slaveId", std::to_string(task.node_id())).set("taskId", task.id());
-    json.set("taskStatus", state.empty() ? "TASK_STAGING" : state).set("message", task.status().message());
+    json.set("slaveId", marathon::agent_id(task.node_id())).set("taskId", task.id());
+    json.set("taskStatus", marathon::task_state_name(task)).set("message", task.status().message());
     json.set("appId", task.app_id()).set("host", task.machine());
     Json addresses = Json::array();
     if (!task.status().task_address().empty())

@@ -1,9 +1,10 @@
-// Apps, tasks and deployments as Marathon's clients read them, with what the model knows about them.
+// Marathon's answers: what core/marathon prints, with what the model knows of the rows.
 #pragma once
 
 #include <string>
 
 #include "core/json.h"
+#include "core/marathon/app_info.h"
 #include "core/marathon/problem.h"
 #include "net/http/message.h"
 #include "services/apps/model.h"
@@ -11,19 +12,12 @@
 namespace smackd::services {
 
 /// What a request asks to be added to an app (?embed=).
-struct AppEmbed {
-    bool tasks = false;
-    bool last_task_failure = false;
-    bool readiness = false;
+marathon::AppEmbed app_embed_of(const net::http::Request& request);
 
-    static AppEmbed all() { return {true, true, true}; }
-    static AppEmbed of(const net::http::Request& request);
-};
-
-core::Json app_info_json(const AppsModel& model, const wire::AppDefinition& app, const AppEmbed& embed);
+core::Json app_info_json(const AppsModel& model, const wire::AppDefinition& app,
+                         const marathon::AppEmbed& embed, int64_t now_ms);
 /// `with_service_ports`: as in /v2/tasks.
 core::Json task_json(const AppsModel& model, const wire::Task& task, bool with_service_ports = false);
-core::Json deployment_json(const wire::Deployment& deployment);
 /// {"version", "deploymentId"}.
 core::Json deployment_result_json(int64_t version_ms, const std::string& deployment_id);
 

@@ -47,21 +47,11 @@ Json tasks_json(const AppsModel& model, const std::vector<const wire::Task*>& ta
     return list;
 }
 
-/// "app_id<TAB>servicePort<TAB>host:port<TAB>..." a line each port: what old HAProxy bridges read.
+/// A line each port of an app: what old HAProxy bridges read.
 Response text_list(const Call& call, const AppsModel& model) {
     std::string text;
     for (const auto& [id, row] : model.apps) {
-        if (!call.may(Action::kView, id)) continue;
-        const auto tasks = tasks_of(call, model, id);
-        for (int index = 0; index < row.put.ports_size(); ++index) {
-            text +=
-                std::format("{}\t{}", marathon::id_with_underscores(id), row.put.ports(index).service_port());
-            for (const wire::Task* task : tasks) {
-                if (index < task->host_ports_size())
-                    text += std::format("\t{}:{}", task->machine(), task->host_ports(index));
-            }
-            text += '\n';
-        }
+        if (call.may(Action::kView, id)) text += marathon::tasks_as_text(row.put, model.living_tasks_of(id));
     }
     Response response;
     response.status = 200;
@@ -110,9 +100,12 @@ net::Task<Result<Response>> kill(Call& call, std::vector<std::string> ids, KillO
     for (const std::string& id : ids) {
         const auto found = model->tasks.find(id);
         if (found == model->tasks.end()) continue;
-        CO_TRY(call.require(Action::kKill, found->second.put.app_id()));
+        const std::string& app = found->second.put.app_id();
+        CO_TRY(call.require(Action::kKill, app));
+        // Asked before anything is ended: a refusal leaves all as it was.
+        if (options.scale) CO_TRY(call.require(Action::kChange, app));
         add_kill(command, *model, found->second.put, options);
-        ++by_app[found->second.put.app_id()];
+        ++by_app[app];
     }
     if (command.changes().empty()) co_return marathon_reply(200, answer);
     CO_TRY(co_await change(call, std::move(command), {.kind = "task", .key = ids.front()}));

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "core/marathon/path_id.h"
+#include "core/wire/app.pb.h"
+#include "core/wire/feed.pb.h"
 
 namespace smackd::services {
 
@@ -142,6 +144,18 @@ bool PolicyView::sees(const Subject& subject, std::string_view kind, std::string
     if (kind == "principal" || kind == "secret" || kind == "token") request.action = core::Action::kAdmin;
     if (may(subject, request)) return true;
     return request.action == core::Action::kView && concerns(subject, kind, key);
+}
+
+bool PolicyView::sees(const Subject& subject, const storage::feed::Record& record) const {
+    if (sees(subject, record.kind, record.key, record.tenant)) return true;
+    if (record.kind != "deployment") return false;
+    wire::FeedChange change;
+    wire::Deployment deployment;
+    if (!change.ParseFromString(record.encoded) || !deployment.ParseFromString(change.row())) return false;
+    return deployment.affected_apps_size() > 0 &&
+           std::ranges::all_of(deployment.affected_apps(), [&](const std::string& app) {
+               return may(subject, {.action = core::Action::kView, .tenant = "*", .path = app});
+           });
 }
 
 std::vector<std::string> PolicyView::groups_of(std::string_view user) const {

@@ -13,6 +13,7 @@
 #include "core/policy.h"
 #include "core/result.h"
 #include "core/wire/command.pb.h"
+#include "storage/feed/record.h"
 
 namespace smackd::services {
 
@@ -57,6 +58,9 @@ class PolicyView {
     /// name them). Principals, secrets and tokens: admins only.
     bool sees(const core::Subject& subject, std::string_view kind, std::string_view key,
               std::string_view tenant = {}) const;
+
+    /// The same for a change of the feed. A deployment is seen by whoever may view every app in it.
+    bool sees(const core::Subject& subject, const storage::feed::Record& record) const;
 
     /// Groups a user is in, by name or by the directory, sorted.
     std::vector<std::string> groups_of(std::string_view user) const;

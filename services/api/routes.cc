@@ -1,6 +1,7 @@
 #include "services/api/routes.h"
 
 #include "services/api/handlers.h"
+#include "services/api/reply.h"
 
 namespace smackd::services {
 namespace {
@@ -10,6 +11,7 @@ using enum RequestClass;
 using enum ErrorForm;
 namespace h = handlers;
 
+// Who may what on each is played by tests/integration/rights_table.py, which fails for a route without a row.
 constexpr Route kRoutes[] = {
     {"GET", "/ping", kAnonymous, kHealth, h::ping},
     {"GET", "/health", kAnonymous, kHealth, h::health},
@@ -24,6 +26,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/smack/v1/status", kUser, kRead, h::status},
     {"GET", "/smack/v1/nodes", kUser, kRead, h::list_nodes},
     {"GET", "/smack/v1/events", kUser, kEvents, h::events},
+    {"GET", "/smack/v1/routes", kUser, kRead, h::list_routes},
 
     {"GET", "/smack/v1/users", kUser, kRead, h::list_users},
     {"POST", "/smack/v1/users", kUser, kWrite, h::create_user},
@@ -92,6 +95,21 @@ constexpr Route kRoutes[] = {
     {"PUT", "/v2/apps/{id...}", kUser, kWrite, h::put_app, kMarathon},
     {"PATCH", "/v2/apps/{id...}", kUser, kWrite, h::put_app, kMarathon},
     {"DELETE", "/v2/apps/{id...}", kUser, kWrite, h::remove_app, kMarathon},
+    {"GET", "/v2/groups", kUser, kRead, h::show_app_group, kMarathon},
+    {"POST", "/v2/groups", kUser, kWrite, h::create_app_group, kMarathon},
+    {"PUT", "/v2/groups", kUser, kWrite, h::put_app_group, kMarathon},
+    {"DELETE", "/v2/groups", kUser, kWrite, h::remove_app_group, kMarathon},
+    {"GET", "/v2/groups/apps", kUser, kRead, h::list_group_apps, kMarathon},
+    {"GET", "/v2/groups/versions", kUser, kRead, h::list_group_versions, kMarathon},
+    {"GET", "/v2/groups/versions/{version}", kUser, kRead, h::show_group_version, kMarathon},
+    {"GET", "/v2/groups/{id...}/apps", kUser, kRead, h::list_group_apps, kMarathon},
+    {"GET", "/v2/groups/{id...}/versions", kUser, kRead, h::list_group_versions, kMarathon},
+    {"GET", "/v2/groups/{id...}/versions/{version}", kUser, kRead, h::show_group_version, kMarathon},
+    {"GET", "/v2/groups/{id...}", kUser, kRead, h::show_app_group, kMarathon},
+    {"POST", "/v2/groups/{id...}", kUser, kWrite, h::create_app_group, kMarathon},
+    {"PUT", "/v2/groups/{id...}", kUser, kWrite, h::put_app_group, kMarathon},
+    {"PATCH", "/v2/groups/{id...}", kUser, kWrite, h::patch_app_group, kMarathon},
+    {"DELETE", "/v2/groups/{id...}", kUser, kWrite, h::remove_app_group, kMarathon},
     {"GET", "/v2/tasks", kUser, kRead, h::list_tasks, kMarathon},
     {"POST", "/v2/tasks/delete", kUser, kWrite, h::delete_tasks, kMarathon},
     {"GET", "/v2/deployments", kUser, kRead, h::list_deployments, kMarathon},
@@ -117,5 +135,22 @@ std::string_view route_path(std::string_view path) {
     }
     return path;
 }
+
+namespace handlers {
+
+// What there is to call: the table above, as this server has it.
+Answer list_routes(Call& call) {
+    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
+    core::Json list = core::Json::array();
+    for (const Route& route : routes()) {
+        list.push(core::Json::object()
+                      .set("method", route.method)
+                      .set("path", route.pattern)
+                      .set("access", route.access == Access::kAnonymous ? "anonymous" : "user"));
+    }
+    co_return json_reply(200, core::Json::object().set("routes", std::move(list)));
+}
+
+}  // namespace handlers
 
 }  // namespace smackd::services

@@ -1,8 +1,11 @@
 // /smack/v1/rules, and the question what a rule would decide.
+#include <algorithm>
+
 #include "auth/identity.h"
 #include "core/names.h"
 #include "services/api/command_json.h"
 #include "services/api/resource.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services {
 namespace {
@@ -16,6 +19,8 @@ struct Rules {
     static const std::string& key(const Put& row) { return row.id(); }
     static auto from_json(std::string_view key, const core::Json& body) { return rule_from_json(key, body); }
     static void put(wire::Command& command, Put row) {
+        if (std::ranges::contains(row.actions(), core::action_name(core::Action::kHost)))
+            command.set_feature_level(storage::state::kLevelOfNames);
         *command.add_changes()->mutable_put_rule() = std::move(row);
     }
     static void remove(wire::Command& command, const std::string& key) {

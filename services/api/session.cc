@@ -153,10 +153,7 @@ Answer whoami(Call& call) {
     Json grants = Json::array();
     for (const core::Rule* rule : call.view->policy.grants(call.subject())) {
         Json actions = Json::array();
-        for (uint8_t bit = 1; bit <= static_cast<uint8_t>(core::Action::kAdmin);
-             bit = static_cast<uint8_t>(bit * 2)) {
-            if ((rule->actions & bit) != 0) actions.push(core::action_name(static_cast<core::Action>(bit)));
-        }
+        for (const std::string_view name : core::action_names(rule->actions)) actions.push(name);
         grants.push(Json::object()
                         .set("rule", rule->id)
                         .set("actions", std::move(actions))

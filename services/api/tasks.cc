@@ -68,6 +68,7 @@ Answer list_dns(Call& call) {
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     Json names = Json::array();
     for (const auto& [name, addresses] : model->names) {
+        if (!call.sees("setting", std::string(kNameSettingPrefix) + name)) continue;
         Json list = Json::array();
         for (const std::string& address : addresses) list.push(address);
         names.push(Json::object().set("name", name).set("addresses", std::move(list)));

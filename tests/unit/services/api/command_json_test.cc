@@ -74,6 +74,12 @@ TEST_CASE("a rule needs a subject and known actions") {
     REQUIRE(rule);
     CHECK(services::to_json(*rule) ==
           parse(R"({"id":"r1","subject":"group:ops","actions":["view","kill"],"tenant":"*","path":"/"})"));
+    for (const auto& [path, meant] : {std::pair{"/team/*", "/team"}, {"/team", "/team"}, {"/*", "/"}}) {
+        const auto below = services::rule_from_json(
+            "r1", parse(std::string(R"({"subject":"user:*","actions":["view"],"path":")") + path + "\"}"));
+        REQUIRE(below);
+        CHECK(below->path() == meant);
+    }
     CHECK(message_of(services::rule_from_json("r1", parse(R"({"actions":["view"]})"))) ==
           "subject: is required");
     CHECK(message_of(services::rule_from_json("r1", parse(R"({"subject":"user:*","actions":[]})")))

@@ -13,13 +13,13 @@ namespace {
 
 constexpr const char* kWeb = R"({"id": "/a/web", "cmd": "sleep 1", "instances": 2})";
 
-/// ann may view, launch, change and kill below /a, and nothing else.
+/// ann may view, launch, change and kill below /a, in the network of the node, too, and nothing else.
 void let_ann_in(ApiWorld& world) {
     REQUIRE(world.as("admin", "PUT", "/smack/v1/users/ann", "{}").status == 200);
     REQUIRE(
         world
             .as("admin", "PUT", "/smack/v1/rules/ann",
-                R"({"subject":"user:ann","actions":["view","launch","change","kill"],"tenant":"*","path":"/a"})")
+                R"({"subject":"user:ann","actions":["view","launch","change","kill","host"],"tenant":"*","path":"/a"})")
             .status == 200);
 }
 
