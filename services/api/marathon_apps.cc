@@ -94,9 +94,20 @@ Json apps_below(const Call& call, const AppsModel& model, const std::string& gro
     return list;
 }
 
+/// How a body changes an app that is there, and whether it may make a new one.
+struct PutMode {
+    bool partial = true;
+    bool must_exist = false;
+
+    static PutMode of(const net::http::Request& request) {
+        const bool patch = request.method == "PATCH";
+        return {.partial = patch || query_says(request, "partialUpdate", true), .must_exist = patch};
+    }
+};
+
 /// One app of a body over what is there, or a new one.
 Checked<void> put_one(const Call& call, const AppsModel& model, WantedApps& wanted, const Json& json,
-                      const marathon::AppContext& context, bool partial) {
+                      const marathon::AppContext& context, PutMode mode) {
     std::string id = context.id;
     if (id.empty()) {
         auto resolved = marathon::resolve_app_id(json["id"].as_string());
@@ -106,7 +117,8 @@ Checked<void> put_one(const Call& call, const AppsModel& model, WantedApps& want
         if (auto may = allowed_to_put(call, id); !may) return may;
     }
     const auto current = model.apps.find(id);
-    auto app = partial && current != model.apps.end()
+    if (mode.must_exist && !id.empty() && current == model.apps.end()) return std::unexpected(no_app(id));
+    auto app = mode.partial && current != model.apps.end()
                    ? marathon::updated_app(current->second.put, json, context)
                    : marathon::app_from_json(json, context);
     if (!app) return std::unexpected(std::move(app.error()));
@@ -175,18 +187,14 @@ Answer create_app(Call& call) {
 
 Answer put_apps(Call& call) {
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kChange));
-    const bool patch = call.request.method == "PATCH";
-    const bool partial = patch || query_says(call.request, "partialUpdate", true);
+    const PutMode mode = PutMode::of(call.request);
     CO_TRY_ASSIGN(auto body, co_await body_json(call));
     if (!body) co_return problem_reply(body.error());
     if (!body->is_array())
         co_return problem_reply(Problem::of(400, "Invalid JSON: must be an array of apps"));
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
         for (const Json& one : body->as_array()) {
-            if (auto put = put_one(call, model, wanted, one, {}, partial); !put) return put;
-        }
-        for (const auto& [id, app] : wanted.apps) {
-            if (patch && !model.apps.contains(id)) return std::unexpected(no_app(id));
+            if (auto put = put_one(call, model, wanted, one, {}, mode); !put) return put;
         }
         return {};
     };
@@ -197,8 +205,7 @@ Answer put_apps(Call& call) {
 
 Answer put_app(Call& call) {
     const std::string id = id_in_path(call.argument());
-    const bool patch = call.request.method == "PATCH";
-    const bool partial = patch || query_says(call.request, "partialUpdate", true);
+    const PutMode mode = PutMode::of(call.request);
     if (!call.may(Action::kLaunch, id)) CO_TRY(call.require(Action::kChange, id));
     CO_TRY_ASSIGN(auto body, co_await body_json(call));
     if (!body) co_return problem_reply(body.error());
@@ -218,8 +225,8 @@ Answer put_app(Call& call) {
     bool existed = false;
     AppsEdit edit = [&](const AppsModel& model, WantedApps& wanted) -> Checked<void> {
         existed = model.apps.contains(id);
-        if ((patch || target) && !existed) return std::unexpected(no_app(id));
-        if (!target) return put_one(call, model, wanted, *body, {.base = "/", .id = id}, partial);
+        if (target && !existed) return std::unexpected(no_app(id));
+        if (!target) return put_one(call, model, wanted, *body, {.base = "/", .id = id}, mode);
         wanted.apps[id] = *target;
         wanted.rolled_back[id] = *target;
         return {};
