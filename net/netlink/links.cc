@@ -86,19 +86,25 @@ Result<void> Links::make_bridge(const std::string& name, uint32_t mtu, core::Byt
     return done(message, "bridge " + name, EEXIST);
 }
 
-Result<void> Links::make_veth(const std::string& name, int bridge, const std::string& peer,
-                              int peer_namespace, uint32_t mtu, core::BytesView hardware) {
+Result<void> Links::make_veth(const std::string& name, core::BytesView hardware, const std::string& peer,
+                              core::BytesView peer_hardware, int peer_namespace, uint32_t mtu) {
     Message message(RTM_NEWLINK, kMake);
-    message.header(device(0, IFF_UP)).text(IFLA_IFNAME, name).u32(IFLA_MASTER, static_cast<uint32_t>(bridge));
+    message.header(device(0, IFF_UP)).text(IFLA_IFNAME, name).attribute(IFLA_ADDRESS, hardware);
     if (mtu != 0) message.u32(IFLA_MTU, mtu);
     message.begin(IFLA_LINKINFO).text(IFLA_INFO_KIND, "veth").begin(IFLA_INFO_DATA).begin(VETH_INFO_PEER);
     message.header(device(0))
         .text(IFLA_IFNAME, peer)
-        .attribute(IFLA_ADDRESS, hardware)
+        .attribute(IFLA_ADDRESS, peer_hardware)
         .u32(IFLA_NET_NS_FD, static_cast<uint32_t>(peer_namespace));
     if (mtu != 0) message.u32(IFLA_MTU, mtu);
     message.end().end().end();
     return done(message, "veth " + name);
+}
+
+Result<void> Links::set_master(int index, int master) {
+    Message message(RTM_NEWLINK, NLM_F_ACK);
+    message.header(device(index)).u32(IFLA_MASTER, static_cast<uint32_t>(master));
+    return done(message, std::format("master of device {}", index));
 }
 
 Result<void> Links::remove(const std::string& name) {
@@ -126,6 +132,22 @@ Result<void> Links::add_address(int index, uint32_t address, uint32_t prefix_len
         message.attribute(IFA_BROADCAST, address_bytes(address | host_bits));
     }
     return done(message, std::format("address of device {}", index), EEXIST);
+}
+
+Result<void> Links::add_host_route(int index, uint32_t address, uint32_t source) {
+    Message message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+    rtmsg header{};
+    header.rtm_family = AF_INET;
+    header.rtm_dst_len = 32;
+    header.rtm_table = RT_TABLE_MAIN;
+    header.rtm_protocol = RTPROT_STATIC;
+    header.rtm_scope = RT_SCOPE_LINK;
+    header.rtm_type = RTN_UNICAST;
+    message.header(header)
+        .attribute(RTA_DST, address_bytes(address))
+        .attribute(RTA_PREFSRC, address_bytes(source))
+        .u32(RTA_OIF, static_cast<uint32_t>(index));
+    return done(message, std::format("route by device {}", index));
 }
 
 Result<void> Links::add_default_route(uint32_t gateway) {

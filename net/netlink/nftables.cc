@@ -53,6 +53,7 @@ constexpr uint32_t kLocalAddress = 2;  // RTN_LOCAL
 constexpr uint32_t kTypeAddress = 7;
 constexpr uint32_t kTypeProtocol = 12;
 constexpr uint32_t kTypePort = 13;
+constexpr uint32_t kTypeMark = 19;
 constexpr uint32_t join(uint32_t first, uint32_t second) {
     return first << 6U | second;
 }
@@ -83,6 +84,10 @@ nfgenmsg family_header(uint8_t family, uint16_t resource = 0) {
     header.version = NFNETLINK_V0;
     header.res_id = htons(resource);
     return header;
+}
+
+core::Bytes marked_element(uint32_t address, uint32_t mark) {
+    return Attributes().nest(NFTA_SET_ELEM_KEY, value_of(network_u32(address) + host_u32(mark))).bytes();
 }
 
 core::Bytes port_key(const PortMapping& mapping) {
@@ -128,6 +133,13 @@ Rule& Rule::output_device(const std::string& name, bool is) {
     return device(NFT_META_OIFNAME, name, is);
 }
 
+Rule& Rule::input_devices(const std::string& prefix, bool is) {
+    return load_meta(NFT_META_IIFNAME, NFT_REG_1).compare(prefix, is);
+}
+Rule& Rule::output_devices(const std::string& prefix, bool is) {
+    return load_meta(NFT_META_OIFNAME, NFT_REG_1).compare(prefix, is);
+}
+
 Rule& Rule::ipv4() {
     return load_meta(NFT_META_NFPROTO, kFirst).compare(core::Bytes(1, NFPROTO_IPV4), true);
 }
@@ -169,6 +181,29 @@ Rule& Rule::destination_in_set(const std::string& set) {
 }
 Rule& Rule::destination_port_in_set(const std::string& set) {
     return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, kFirst).look_up(set);
+}
+
+Rule& Rule::mark_is(uint32_t offset, const std::string& map, uint32_t mark) {
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offset, 4, kFirst);
+    add("lookup",
+        Attributes().text(NFTA_LOOKUP_SET, map).u32(NFTA_LOOKUP_SREG, kFirst).u32(NFTA_LOOKUP_DREG, kFirst));
+    return compare(host_u32(mark), true);
+}
+Rule& Rule::source_mark_is(const std::string& map, uint32_t mark) {
+    return mark_is(kIpv4Source, map, mark);
+}
+Rule& Rule::destination_mark_is(const std::string& map, uint32_t mark) {
+    return mark_is(kIpv4Destination, map, mark);
+}
+
+Rule& Rule::destination_with_source_mark_in(const std::string& map, const std::string& set) {
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Destination, 4, kFirst);
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Source, 4, kSecond);
+    add("lookup", Attributes()
+                      .text(NFTA_LOOKUP_SET, map)
+                      .u32(NFTA_LOOKUP_SREG, kSecond)
+                      .u32(NFTA_LOOKUP_DREG, kSecond));
+    return look_up(set);
 }
 
 Rule& Rule::destination_is_local() {
@@ -291,6 +326,16 @@ Batch& Batch::add_port_map(const std::string& name) {
     return *this;
 }
 
+Batch& Batch::add_mark_map(const std::string& name) {
+    add_set(name, NFT_SET_MAP, kTypeAddress, 4, kTypeMark, 4);
+    return *this;
+}
+
+Batch& Batch::add_marked_set(const std::string& name) {
+    add_set(name, 0, join(kTypeAddress, kTypeMark), 8, 0, 0);
+    return *this;
+}
+
 Batch& Batch::add_prefix_set(const std::string& name,
                              const std::vector<std::pair<uint32_t, uint32_t>>& first_and_last) {
     add_set(name, NFT_SET_INTERVAL, kTypeAddress, 4, 0, 0);
@@ -355,6 +400,30 @@ Batch& Batch::map_port(const std::string& map, const PortMapping& mapping) {
 Batch& Batch::unmap_port(const std::string& map, const PortMapping& mapping) {
     const Attributes element = Attributes().nest(NFTA_SET_ELEM_KEY, value_of(port_key(mapping)));
     add_elements(map, NFT_MSG_DELSETELEM, NLM_F_ACK, {element.bytes()});
+    return *this;
+}
+
+Batch& Batch::map_address(const std::string& map, uint32_t address, uint32_t mark) {
+    const Attributes element = Attributes()
+                                   .nest(NFTA_SET_ELEM_KEY, value_of(network_u32(address)))
+                                   .nest(NFTA_SET_ELEM_DATA, value_of(host_u32(mark)));
+    add_elements(map, NFT_MSG_NEWSETELEM, kMake, {element.bytes()});
+    return *this;
+}
+
+Batch& Batch::unmap_address(const std::string& map, uint32_t address) {
+    const Attributes element = Attributes().nest(NFTA_SET_ELEM_KEY, value_of(network_u32(address)));
+    add_elements(map, NFT_MSG_DELSETELEM, NLM_F_ACK, {element.bytes()});
+    return *this;
+}
+
+Batch& Batch::add_marked(const std::string& set, uint32_t address, uint32_t mark) {
+    add_elements(set, NFT_MSG_NEWSETELEM, kMake, {marked_element(address, mark)});
+    return *this;
+}
+
+Batch& Batch::remove_marked(const std::string& set, uint32_t address, uint32_t mark) {
+    add_elements(set, NFT_MSG_DELSETELEM, NLM_F_ACK, {marked_element(address, mark)});
     return *this;
 }
 

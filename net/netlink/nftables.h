@@ -22,6 +22,9 @@ class Rule {
     Rule& ipv4();  ///< the packet is IPv4
     Rule& input_device(const std::string& name, bool is = true);
     Rule& output_device(const std::string& name, bool is = true);
+    /// Any device whose name begins so.
+    Rule& input_devices(const std::string& prefix, bool is = true);
+    Rule& output_devices(const std::string& prefix, bool is = true);
     Rule& protocol(uint8_t number);         ///< 6 TCP, 17 UDP
     Rule& destination_port(uint16_t port);  ///< after protocol()
     /// After ipv4(). Addresses in host byte order.
@@ -30,6 +33,11 @@ class Rule {
     Rule& destination_in_set(const std::string& set);
     Rule& destination_port_in_set(const std::string& set);  ///< after protocol()
     Rule& destination_is_local();                           ///< any address of this machine
+    /// After ipv4(), each: what a map of add_mark_map() has for the address.
+    Rule& source_mark_is(const std::string& map, uint32_t mark);
+    Rule& destination_mark_is(const std::string& map, uint32_t mark);
+    /// The destination with the mark that `map` has for the source is in `set` (Batch::add_marked_set).
+    Rule& destination_with_source_mark_in(const std::string& map, const std::string& set);
     Rule& established();  ///< of a connection that is known, or related to one
     Rule& translated();   ///< its destination was changed by a map
     Rule& accept();
@@ -48,6 +56,7 @@ class Rule {
     Rule& compare(core::BytesView value, bool equal);
     Rule& in_prefix(uint32_t offset, uint32_t address, uint32_t prefix_length, bool is);
     Rule& look_up(const std::string& set);
+    Rule& mark_is(uint32_t offset, const std::string& map, uint32_t mark);
     Rule& verdict(uint32_t code);
 
     std::vector<std::pair<std::string, core::Bytes>> expressions_;
@@ -74,7 +83,13 @@ class Batch {
     Batch& add_prefix_set(const std::string& name,
                           const std::vector<std::pair<uint32_t, uint32_t>>& first_and_last);
     Batch& add_port_set(const std::string& name, const std::vector<uint16_t>& ports);
+    Batch& add_mark_map(const std::string& name);    ///< address -> mark
+    Batch& add_marked_set(const std::string& name);  ///< address and mark
     Batch& flush_set(const std::string& name);
+    Batch& map_address(const std::string& map, uint32_t address, uint32_t mark);
+    Batch& unmap_address(const std::string& map, uint32_t address);
+    Batch& add_marked(const std::string& set, uint32_t address, uint32_t mark);
+    Batch& remove_marked(const std::string& set, uint32_t address, uint32_t mark);
     Batch& add_prefixes(const std::string& set,
                         const std::vector<std::pair<uint32_t, uint32_t>>& first_and_last);
     Batch& add_ports(const std::string& set, const std::vector<uint16_t>& ports);

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 
 #include "core/bytes.h"
 #include "net/crypto/hash.h"
 #include "net/netlink/links.h"
 #include "services/agent/small_file.h"
 #include "services/agent/sweep.h"
+#include "services/agent/task_link.h"
 #include "services/agent/task_network.h"
 
 namespace smackd::agent {
@@ -45,6 +47,21 @@ uint32_t outer_mtu() {
     return 0;
 }
 
+// What the daemon said last counts, then what a task was started with.
+std::vector<std::pair<uint32_t, std::string>> tenants_of(const wire::LauncherSetup& setup,
+                                                         const std::vector<wire::ShimPlan>& living) {
+    std::map<uint32_t, std::string> all;
+    for (const wire::ShimPlan& plan : living) {
+        if (const auto address = parse_ipv4(plan.spec().network().address()))
+            all[*address] = plan.spec().tenant();
+    }
+    for (const wire::TaskTenant& one : setup.tenants()) {
+        const auto address = parse_ipv4(one.address());
+        if (address && all.contains(*address)) all[*address] = one.tenant();
+    }
+    return {all.begin(), all.end()};
+}
+
 }  // namespace
 
 Result<Bridge> Bridge::set_up(const wire::LauncherSetup& setup, const std::vector<wire::ShimPlan>& living) {
@@ -56,13 +73,15 @@ Result<Bridge> Bridge::set_up(const wire::LauncherSetup& setup, const std::vecto
     Bridge bridge;
     bridge.rules_.table = bridge_table(setup.name());
     bridge.rules_.device = "smk" + setup.name();
+    bridge.rules_.task_devices = task_devices(setup.name());
     bridge.rules_.subnet = *subnet;
     bridge.rules_.gateway = subnet->address + 1;
     bridge.rules_.blocked.assign(setup.blocked().begin(), setup.blocked().end());
     bridge.rules_.node_ports.assign(setup.node_ports_tcp().begin(), setup.node_ports_tcp().end());
     std::vector<wire::ShimPlan> publishing = living;
     std::erase_if(publishing, has_ended);
-    TRY_ASSIGN(const Batch table, table_batch(bridge.rules_, publishing));
+    TRY_ASSIGN(Batch table, table_batch(bridge.rules_, publishing));
+    bridge.tenants_.replace(tenants_of(setup, living), table);
     // The rules before the device: no packet passes it unfiltered.
     TRY(commit(table, "nft table"));
     // One that has ended meanwhile took its ports out of the old table; those that end from now on do so in
@@ -79,13 +98,8 @@ Result<void> Bridge::make_device() {
     TRY_ASSIGN(Links links, Links::open());
     TRY(links.make_bridge(rules_.device, outer_mtu(), hardware_address(rules_.gateway)));
     TRY_ASSIGN(const Link link, links.find(rules_.device));
-    const std::string settings = "/proc/sys/net/ipv4/conf/" + rules_.device;
-    // No IPv6 on the bridge: its link-local addresses would be a way around the rules for 127.0.0.1 and the
-    // subnet.
+    // No IPv6 either: its addresses would be a way around the rules for the node.
     (void)write_small_file("/proc/sys/net/ipv6/conf/" + rules_.device + "/disable_ipv6", "1");
-    // For the host at 127.0.0.1 to published ports; tasks are kept out by the raw chain.
-    if (const int error = write_small_file(settings + "/route_localnet", "1"))
-        return fail_errno(error, settings + "/route_localnet");
     if (const int error = write_small_file("/proc/sys/net/ipv4/ip_forward", "1"))
         return fail_errno(error, "net.ipv4.ip_forward");
     TRY(links.set_up(link.index));
@@ -96,12 +110,18 @@ Result<void> Bridge::sweep_devices(const std::string& name, const std::vector<wi
     TRY_ASSIGN(Links links, Links::open());
     TRY_ASSIGN(const std::vector<Link> all, links.list());
     for (const Link& link : all) {
-        if (!link.name.starts_with("v" + name + "x")) continue;
-        const bool used = std::ranges::any_of(living, [&](const wire::ShimPlan& plan) {
+        if (!link.name.starts_with(rules_.task_devices)) continue;
+        const auto used = std::ranges::find_if(living, [&](const wire::ShimPlan& plan) {
             const auto address = parse_ipv4(plan.spec().network().address());
             return address && task_device(name, *address) == link.name;
         });
-        if (used) continue;
+        if (used != living.end()) {
+            // A builder before this one may have led to it otherwise.
+            auto led =
+                lead_to_task(links, link.name, *parse_ipv4(used->spec().network().address()), rules_.gateway);
+            if (!led && links.find(link.name)) return led;  // else it has just ended
+            continue;
+        }
         TRY(links.remove(link.name));
         swept_.push_back("device " + link.name);
     }
@@ -115,6 +135,33 @@ Result<void> Bridge::set_blocked(const wire::LauncherBlocked& blocked) {
     TRY_ASSIGN(const Batch batch, blocked_batch(changed));
     TRY(commit(batch, "nft sets"));
     rules_ = std::move(changed);
+    return {};
+}
+
+Result<void> Bridge::add_task(const wire::TaskSpec& spec) {
+    const auto address = parse_ipv4(spec.network().address());
+    if (!address) return fail(Errc::kInvalid, "network.address: '{}'", spec.network().address());
+    TenantTable changed = tenants_;
+    Batch batch(rules_.table);
+    changed.set(*address, spec.tenant(), batch);
+    if (batch.empty()) return {};
+    TRY(commit(batch, "nft tenants"));
+    tenants_ = std::move(changed);
+    return {};
+}
+
+Result<void> Bridge::set_tenants(const google::protobuf::RepeatedPtrField<wire::TaskTenant>& tenants) {
+    std::vector<std::pair<uint32_t, std::string>> all;
+    for (const wire::TaskTenant& one : tenants) {
+        const auto address = parse_ipv4(one.address());
+        if (!address) return fail(Errc::kInvalid, "tenants: '{}' is no IPv4 address", one.address());
+        all.emplace_back(*address, one.tenant());
+    }
+    TenantTable changed = tenants_;
+    Batch batch(rules_.table);
+    changed.replace(all, batch);
+    TRY(commit(batch, "nft tenants"));
+    tenants_ = std::move(changed);
     return {};
 }
 

@@ -21,6 +21,10 @@ class Bridge {
                                        const std::vector<wire::ShimPlan>& living);
 
     core::Result<void> set_blocked(const wire::LauncherBlocked& blocked);
+    /// Before the task has its address.
+    core::Result<void> add_task(const wire::TaskSpec& spec);
+    /// Of all tasks.
+    core::Result<void> set_tenants(const google::protobuf::RepeatedPtrField<wire::TaskTenant>& tenants);
     std::string gateway() const { return format_ipv4(rules_.gateway); }
     const std::string& device() const { return rules_.device; }
     uint32_t prefix_length() const { return rules_.subnet.length; }
@@ -32,6 +36,7 @@ class Bridge {
     core::Result<void> sweep_devices(const std::string& name, const std::vector<wire::ShimPlan>& living);
 
     BridgeRules rules_;
+    TenantTable tenants_;
     std::vector<std::string> swept_;
 };
 

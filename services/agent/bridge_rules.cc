@@ -27,18 +27,18 @@ constexpr const char* kAlibabaMetadata = "100.100.100.200";
 constexpr uint32_t kLoopback = 127U << 24U;
 
 void add_filters(Batch& batch, const BridgeRules& rules) {
-    const std::string& bridge = rules.device;
+    const std::string& tasks = rules.task_devices;
     batch.add_chain("raw", "filter", Hook::kPrerouting, kRaw);
     // route_localnet, which lets the host reach published ports at 127.0.0.1, would let tasks reach the
     // host's loopback.
-    batch.add_rule("raw", Rule().input_device(bridge).ipv4().destination_in(kLoopback, 8).drop());
+    batch.add_rule("raw", Rule().input_devices(tasks).ipv4().destination_in(kLoopback, 8).drop());
     batch.add_rule("raw", Rule()
-                              .input_device(bridge)
+                              .input_devices(tasks)
                               .ipv4()
                               .source_in(rules.subnet.address, rules.subnet.length, false)
                               .drop());  // somebody else's address
     batch.add_chain("input", "filter", Hook::kInput, kFilter);
-    batch.add_rule("input", Rule().input_device(bridge, false).accept());
+    batch.add_rule("input", Rule().input_devices(tasks, false).accept());
     batch.add_rule("input", Rule().established().accept());
     for (const uint8_t protocol : {uint8_t{IPPROTO_UDP}, uint8_t{IPPROTO_TCP}}) {
         batch.add_rule("input", Rule()
@@ -51,10 +51,19 @@ void add_filters(Batch& batch, const BridgeRules& rules) {
     batch.add_rule("input", Rule().protocol(IPPROTO_TCP).destination_port_in_set(kNodePortSet).accept());
     batch.add_rule("input", Rule().drop());
     batch.add_chain("forward", "filter", Hook::kForward, kFilter);
-    batch.add_rule("forward", Rule().input_device(bridge).ipv4().destination_in_set(kBlockedSet).drop());
+    batch.add_rule("forward", Rule().input_devices(tasks).ipv4().destination_in_set(kBlockedSet).drop());
     batch.add_rule("forward", Rule().established().accept());
-    batch.add_rule("forward", Rule().output_device(bridge, false).accept());
-    batch.add_rule("forward", Rule().input_device(bridge).accept());  // from task to task
+    batch.add_rule("forward", Rule().output_devices(tasks, false).accept());
+    // From task to task.
+    batch.add_rule("forward",
+                   Rule().input_devices(tasks).ipv4().source_mark_is(kTenantMap, kCommonTenant).accept());
+    batch.add_rule(
+        "forward",
+        Rule().input_devices(tasks).ipv4().destination_mark_is(kTenantMap, kCommonTenant).accept());
+    batch.add_rule(
+        "forward",
+        Rule().input_devices(tasks).ipv4().destination_with_source_mark_in(kTenantMap, kMemberSet).accept());
+    batch.add_rule("forward", Rule().input_devices(tasks).drop());
     batch.add_rule("forward", Rule().translated().accept());
     batch.add_rule("forward", Rule().drop());
 }
@@ -70,14 +79,17 @@ void add_translation(Batch& batch, const BridgeRules& rules) {
     batch.add_rule("source", Rule()
                                  .ipv4()
                                  .source_in(subnet.address, subnet.length)
-                                 .output_device(rules.device, false)
+                                 .output_devices(rules.task_devices, false)
                                  .masquerade());
     // A task that calls a published port of its own node, and the host at its loopback: the answer must come
     // back here.
     for (const auto& [address, length] : {std::pair{subnet.address, subnet.length}, {kLoopback, 8U}}) {
-        batch.add_rule(
-            "source",
-            Rule().ipv4().output_device(rules.device).source_in(address, length).translated().masquerade());
+        batch.add_rule("source", Rule()
+                                     .ipv4()
+                                     .output_devices(rules.task_devices)
+                                     .source_in(address, length)
+                                     .translated()
+                                     .masquerade());
     }
 }
 
@@ -123,6 +135,7 @@ Result<Batch> table_batch(const BridgeRules& rules, const std::vector<wire::Shim
     // Added first, as removing one that is not there would fail; packets meet the old table or the new one.
     batch.add_table().remove_table().add_table();
     batch.add_port_map(kPortMap).add_prefix_set(kBlockedSet, ranges).add_port_set(kNodePortSet, ports);
+    batch.add_mark_map(kTenantMap).add_marked_set(kMemberSet);
     add_filters(batch, rules);
     add_translation(batch, rules);
     for (const wire::ShimPlan& plan : living) {
@@ -143,6 +156,36 @@ Result<Batch> blocked_batch(const BridgeRules& rules) {
     return batch;
 }
 
+uint32_t TenantTable::number_of(const std::string& tenant) {
+    if (tenant.empty()) return kCommonTenant;
+    const auto next = static_cast<uint32_t>(numbers_.size()) + kCommonTenant + 1;
+    return numbers_.try_emplace(tenant, next).first->second;
+}
+
+void TenantTable::add(uint32_t address, uint32_t number, Batch& batch) {
+    addresses_[address] = number;
+    batch.map_address(kTenantMap, address, number);
+    if (number != kCommonTenant) batch.add_marked(kMemberSet, address, number);
+}
+
+void TenantTable::set(uint32_t address, const std::string& tenant, Batch& batch) {
+    const uint32_t number = number_of(tenant);
+    if (const auto known = addresses_.find(address); known != addresses_.end()) {
+        if (known->second == number) return;
+        batch.unmap_address(kTenantMap, address);
+        if (known->second != kCommonTenant) batch.remove_marked(kMemberSet, address, known->second);
+    }
+    add(address, number, batch);
+}
+
+void TenantTable::replace(const std::vector<std::pair<uint32_t, std::string>>& all, Batch& batch) {
+    batch.flush_set(kTenantMap).flush_set(kMemberSet);
+    addresses_.clear();
+    for (const auto& [address, tenant] : all) {
+        if (!addresses_.contains(address)) add(address, number_of(tenant), batch);
+    }
+}
+
 std::string hardware_address(uint32_t address) {
     std::string bytes = {0x02, 0x53};
     for (int shift = 24; shift >= 0; shift -= 8)
@@ -154,8 +197,12 @@ std::string bridge_table(const std::string& name) {
     return "smackd_" + name;
 }
 
+std::string task_devices(const std::string& name) {
+    return std::format("v{}x", name);
+}
+
 std::string task_device(const std::string& name, uint32_t address) {
-    return std::format("v{}x{:04x}", name, address & 0xffffU);  // 14 bytes of 15
+    return std::format("{}{:04x}", task_devices(name), address & 0xffffU);  // 14 bytes of 15
 }
 
 net::netlink::PortMapping port_mapping(const wire::PublishedPort& port, uint32_t address) {

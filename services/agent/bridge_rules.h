@@ -1,12 +1,14 @@
 // The nft table of the node's bridge: who may talk to whom, and published ports. Pure: rules, not their
 // making.
 //
-// From a task: other tasks, the world (masqueraded), DNS and the named ports of the node; not the node's
-// other ports, not its loopback, not blocked addresses (cloud metadata among them). To a task: only published
-// ports and answers.
+// From a task: tasks of its tenant and common ones, the world (masqueraded), DNS and the named ports of the
+// node; not the node's other ports, not its loopback, not blocked addresses (cloud metadata among them), not
+// tasks of other tenants, at their published ports neither. To a task: only published ports and answers.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -19,14 +21,36 @@ namespace smackd::agent {
 inline constexpr const char* kPortMap = "published";
 inline constexpr const char* kBlockedSet = "blocked";
 inline constexpr const char* kNodePortSet = "node_ports";
+inline constexpr const char* kTenantMap = "tenants";  ///< address of a task -> number of its tenant
+inline constexpr const char* kMemberSet = "members";  ///< address of a tenant's task, and that number
+/// Tenants are numbers here, which mean something on this node only. An address without a number reaches
+/// nobody.
+inline constexpr uint32_t kCommonTenant = 1;
 
 struct BridgeRules {
-    std::string table{};   ///< "smackd_NAME"
-    std::string device{};  ///< "smkNAME"
+    std::string table{};         ///< "smackd_NAME"
+    std::string device{};        ///< "smkNAME"
+    std::string task_devices{};  ///< task_devices(NAME)
     Ipv4Prefix subnet{};
     uint32_t gateway = 0;
     std::vector<std::string> blocked{};  ///< prefixes
     std::vector<uint32_t> node_ports{};
+};
+
+/// Which task addresses are whose: the numbers of tenants on one node.
+class TenantTable {
+ public:
+    /// Replaces what is known of the address. `tenant` empty: common.
+    void set(uint32_t address, const std::string& tenant, net::netlink::Batch& batch);
+    /// Replaces everything.
+    void replace(const std::vector<std::pair<uint32_t, std::string>>& all, net::netlink::Batch& batch);
+
+ private:
+    uint32_t number_of(const std::string& tenant);
+    void add(uint32_t address, uint32_t number, net::netlink::Batch& batch);
+
+    std::map<std::string, uint32_t> numbers_;
+    std::map<uint32_t, uint32_t> addresses_;
 };
 
 /// kInvalid names what is no prefix or port. Prefixes that touch or overlap become one; the metadata
@@ -47,6 +71,8 @@ core::Result<net::netlink::Batch> table_batch(const BridgeRules& rules,
 core::Result<net::netlink::Batch> blocked_batch(const BridgeRules& rules);
 
 std::string bridge_table(const std::string& name);
+/// What names of task_device() begin with.
+std::string task_devices(const std::string& name);
 /// The host's end of a task's pair of devices.
 std::string task_device(const std::string& name, uint32_t address);
 net::netlink::PortMapping port_mapping(const wire::PublishedPort& port, uint32_t address);

@@ -52,8 +52,11 @@ uint64_t number_in(std::string_view text, std::string_view key) {
     return 0;
 }
 
+// Whatever the umask: on older kernels a task's own ids walk down to its group when v2's tree is mounted for
+// it.
 bool make_directory(const std::string& path) {
-    return ::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST;
+    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return false;
+    return ::chmod(path.c_str(), 0755) == 0;
 }
 
 std::vector<std::string> subdirectories(const std::string& path) {

@@ -158,6 +158,9 @@ void Launcher::answer(const wire::LauncherRequest& request) {
         case wire::LauncherRequest::kBlocked:
             if (bridge_) done = bridge_->set_blocked(request.blocked());
             break;
+        case wire::LauncherRequest::kTenants:
+            if (bridge_) done = bridge_->set_tenants(request.tenants().tenants());
+            break;
         case wire::LauncherRequest::WHAT_NOT_SET:
             done = fail(Errc::kUnsupported, "the launcher does not know this request");
             break;
@@ -203,6 +206,8 @@ Result<int> Launcher::launch(wire::ShimPlan plan) {
     const Descriptor log(
         ::openat(task.directory.get(), "shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (!log) return fail_errno(errno, "shim.log");
+    if (bridge_ && plan.spec().network().mode() == wire::TaskNetwork::BRIDGE)
+        TRY(bridge_->add_task(plan.spec()));
     const ShimSpawn spawn(task, socket.get(), log.get());
     std::string name = "smackd";
     std::string word = "shim";

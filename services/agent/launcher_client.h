@@ -33,6 +33,7 @@ class LauncherClient {
         *setup_.mutable_blocked() = blocked.prefixes();
         *setup_.mutable_node_ports_tcp() = blocked.node_ports_tcp();
     }
+    void set_tenants(const wire::LauncherTenants& tenants) { *setup_.mutable_tenants() = tenants.tenants(); }
     int pid() const { return pid_; }
     net::Task<void> close();
 

@@ -56,6 +56,8 @@ Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
 Stepped<Descriptor> overlay_by_path(const std::vector<Descriptor>& lowers, const OverlayLayers& layers) {
     if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
         return fail_step(kOverlayStep, "mount namespace");
+    if (::mkdir(layers.staging.c_str(), 0700) != 0 && errno != EEXIST)
+        return fail_step(kOverlayStep, layers.staging);
     if (::mount("tmpfs", layers.staging.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=0700") != 0)
         return fail_step(kOverlayStep, layers.staging);
     std::string lower;

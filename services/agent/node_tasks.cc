@@ -498,6 +498,28 @@ net::Task<Result<void>> NodeTasks::set_blocked(std::vector<std::string> prefixes
     co_return Result<void>();
 }
 
+net::Task<Result<void>> NodeTasks::set_tenants(std::map<std::string, std::string> tenants) {
+    wire::LauncherRequest request;
+    wire::LauncherTenants& all = *request.mutable_tenants();  // may be empty
+    for (auto& [id, task] : tasks_) {
+        if (task->plan.spec().network().mode() != wire::TaskNetwork::BRIDGE) continue;
+        const auto known = tenants.find(id);
+        task->plan.mutable_spec()->set_tenant(known == tenants.end() ? "" : known->second);
+        wire::TaskTenant& one = *all.add_tenants();
+        one.set_address(task->plan.spec().network().address());
+        one.set_tenant(task->plan.spec().tenant());
+    }
+    launcher_->set_tenants(all);
+    auto answer = co_await launcher_->ask(std::move(request));
+    if (!answer) co_return core::pass(std::move(answer));
+    co_return Result<void>();
+}
+
+std::string NodeTasks::subnet() const {
+    const auto gateway = parse_ipv4(gateway_);
+    return gateway ? std::format("{}/{}", format_ipv4(*gateway - 1), prefix_length_) : "";
+}
+
 net::Task<void> NodeTasks::close() {
     scope_.cancel();
     for (auto& [id, task] : tasks_) {

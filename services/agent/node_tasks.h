@@ -38,6 +38,8 @@ class NodeTasks final : public TaskRunner {
     const std::string& gateway() const override { return gateway_; }
     net::Task<core::Result<void>> set_blocked(std::vector<std::string> prefixes,
                                               std::vector<uint32_t> node_ports_tcp) override;
+    net::Task<core::Result<void>> set_tenants(std::map<std::string, std::string> tenants) override;
+    std::string subnet() const override;
     net::Task<void> close() override;
 
  private:

@@ -245,7 +245,7 @@ Stepped<Descriptor> make_root(const wire::TaskSpec& spec, const RootContext& con
     layers.upper = context.task_directory + "/upper";
     layers.work = context.task_directory + "/work";
     layers.staging = context.task_directory + "/staging";
-    for (const std::string& path : {layers.upper, layers.work, layers.staging}) {
+    for (const std::string& path : {layers.upper, layers.work}) {
         if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_step("overlay root", path);
     }
     // The merged root is the upper's: it belongs to the task's root.
@@ -357,7 +357,7 @@ Stepped<Descriptor> attach_root(const RootContext& context, int root_mount) {
     const char* step = "root";
     // Nothing that is mounted here from now on shows on the host.
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail_step(step, "/");
-    const std::string at = context.task_directory + "/root";
+    const std::string& at = context.task_directory;
     TRY(attach_mount(step, root_mount, AT_FDCWD, at));
     Descriptor root(::open(at.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root) return fail_step(step, at);

@@ -63,7 +63,7 @@ RootPlan plan_root(const wire::TaskSpec& spec, const RootContext& context);
 Stepped<std::vector<Descriptor>> make_mounts(const wire::TaskSpec& spec, const RootContext& context,
                                              const RootPlan& plan, int user_namespace);
 
-/// In the task's process, still with the host's ids: puts the root over TASK_DIRECTORY/root of its own mount
+/// In the task's process, still with the host's ids: puts the root over TASK_DIRECTORY of its own mount
 /// namespace and returns it.
 Stepped<Descriptor> attach_root(const RootContext& context, int root_mount);
 /// Then, as root of its user namespace: everything else. The working directory is the new root afterwards,

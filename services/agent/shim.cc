@@ -18,6 +18,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "core/wire/serialize.h"
 #include "net/crypto/random.h"
@@ -102,6 +103,7 @@ class Shim {
 
     void ended();
     void tell(wire::TaskEvent event, bool durable);
+    void release_ports();
     void clean_up();
 
     wire::ShimPlan plan_;
@@ -156,9 +158,6 @@ int Shim::run() {
 }
 
 Stepped<void> Shim::prepare_files() {
-    for (const char* name : {"root"}) {
-        if (::mkdirat(kShimDirectory, name, 0700) != 0) return fail_step("task directory", name);
-    }
     for (const wire::TaskVolume& volume : spec().volumes()) {
         if (volume.create() && ::mkdir(volume.host_path().c_str(), 0755) != 0 && errno != EEXIST)
             return fail_step("volume", volume.host_path());
@@ -470,6 +469,7 @@ void Shim::ended() {
     if (!stopping_ && exited.usage().out_of_memory_kills() > 0) exited.set_reason(TaskExited::OUT_OF_MEMORY);
     exited.set_message(describe(exited));
     loop_.forget(task_.pidfd.get());
+    release_ports();  // whoever hears of the end may start another task on them at once
     tell(std::move(event), true);
     loop_.stop();
 }
@@ -480,13 +480,20 @@ void Shim::tell(wire::TaskEvent event, bool durable) {
     event.set_uuid(net::crypto::random_bytes(16));
     event.set_time_ms(net::SystemClock().wall().unix_ms);
     // A full disk must not lose it: what is in the way of the last event is taken away and it is tried again.
-    while (!write_event(kShimDirectory, event, durable)) {
+    while (!write_event(kShimDirectory, event, false)) {
         remove_tree(kShimDirectory, "upper");
         ::usleep(200'000);
     }
     wire::ShimAnswer answer;
-    *answer.mutable_event() = std::move(event);
+    *answer.mutable_event() = event;
     for (Client& client : clients_) client.connection->send(answer);
+    // For the machine that fails before anybody has heard of it; who listens need not wait for the disk.
+    if (durable) (void)write_event(kShimDirectory, event, true);
+}
+
+void Shim::release_ports() {
+    if (std::exchange(network_.published, false)) unpublish(plan_);
+    network_.reserved.clear();
 }
 
 void Shim::clean_up() {
@@ -495,14 +502,12 @@ void Shim::clean_up() {
         client.connection->flush(kLastWords);
     }
     clients_.clear();
-    if (network_.published) unpublish(plan_);
-    network_.reserved.clear();  // now, not at the end of this process: the next task may have the port
+    release_ports();
     for (int tries = 0; cgroups_ && tries < kRemoveGroupTries && !cgroups_->remove(group()); tries++) {
         cgroups_->kill(group());
         ::usleep(kRemoveGroupPauseUs);  // the kernel lets go of a dead process's group a little later
     }
-    for (const char* name : {"upper", "work", "staging", "root", kSocketFile})
-        remove_tree(kShimDirectory, name);
+    for (const char* name : {"upper", "work", "staging", kSocketFile}) remove_tree(kShimDirectory, name);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ core::Result<std::string> choose_subnet(const std::string& name) {
     while (!text.empty()) {
         const std::string line = text.substr(0, text.find('\n') + 1);
         text.erase(0, line.empty() ? text.size() : line.size());
-        if (!line.starts_with("smk" + name + "\t")) others += line;
+        if (!line.starts_with("smk" + name + "\t") && !line.starts_with("v" + name + "x")) others += line;
     }
     TRY_ASSIGN(const Ipv4Prefix subnet, free_subnet(name, parse_routes(others)));
     return format_ipv4(subnet.address) + "/24";

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <format>
 #include <optional>
 
@@ -16,6 +17,7 @@
 #include "services/agent/bridge_rules.h"
 #include "services/agent/ipv4.h"
 #include "services/agent/small_file.h"
+#include "services/agent/task_link.h"
 
 namespace smackd::agent {
 namespace {
@@ -75,19 +77,22 @@ Stepped<Descriptor> make_namespace() {
     return made;
 }
 
+// 0: unknown, the kernel's default.
+uint32_t mtu_of(const std::string& device) {
+    const auto text = read_small_file("/sys/class/net/" + device + "/mtu");
+    return text ? static_cast<uint32_t>(std::strtoul(text->c_str(), nullptr, 10)) : 0;
+}
+
 Stepped<void> connect_to_bridge(const wire::ShimPlan& plan, int network_namespace, uint32_t address) {
     const char* step = "veth";
     const auto gateway = parse_ipv4(plan.gateway());
     if (!gateway || plan.bridge().empty())
         return fail_step_with(step, 0, "this node has no bridge for tasks");
     TRY_ASSIGN(Links links, in_step(step, Links::open()));
-    TRY_ASSIGN(const Link bridge, in_step(step, links.find(plan.bridge())));
     const std::string device = task_device(plan.name(), address);
-    TRY(in_step(step, links.make_veth(device, bridge.index, kDevice, network_namespace, bridge.mtu,
-                                      hardware_address(address))));
-    // A task that calls its own published port is answered through the port it called from.
-    const std::string hairpin = "/sys/class/net/" + device + "/brport/hairpin_mode";
-    if (const int error = write_small_file(hairpin, "1")) return fail_step_with(step, error, hairpin);
+    TRY(in_step(step, links.make_veth(device, hardware_address(*gateway), kDevice, hardware_address(address),
+                                      network_namespace, mtu_of(plan.bridge()))));
+    TRY(in_step(step, lead_to_task(links, device, address, *gateway)));
     TRY_ASSIGN(const InNamespace inside, InNamespace::enter(network_namespace));
     TRY_ASSIGN(Links task_links, in_step(step, Links::open()));
     TRY_ASSIGN(const Link eth0, in_step(step, task_links.find(kDevice)));

@@ -5,6 +5,7 @@
 // removes orphans, and goes on.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -109,6 +110,12 @@ class TaskRunner {
     /// Replaces what tasks on the bridge never reach, and which ports of the node they do.
     virtual net::Task<core::Result<void>> set_blocked(std::vector<std::string> prefixes,
                                                       std::vector<uint32_t> node_ports_tcp) = 0;
+
+    /// Whose tasks are which (task id -> tenant, empty: common), of all that run; others are common.
+    /// Connections that are there go on.
+    virtual net::Task<core::Result<void>> set_tenants(std::map<std::string, std::string> tenants) = 0;
+    /// "10.88.3.0/24" of the bridge; empty without one.
+    virtual std::string subnet() const = 0;
 
     /// Lets go of everything; tasks go on. Idempotent.
     virtual net::Task<void> close() = 0;

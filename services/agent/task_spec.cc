@@ -26,6 +26,7 @@ constexpr int kHostsMax = 256;
 constexpr size_t kPathBytesMax = 4000;
 constexpr size_t kHostNameBytesMax = 63;
 constexpr uint64_t kMemoryBytesMin = 4 << 20;
+constexpr size_t kTenantBytesMax = 128;
 constexpr uint32_t kSignalMax = 64;
 
 // Places in a task that are the kernel's or ours.
@@ -193,6 +194,8 @@ Result<void> check_task_spec(const wire::TaskSpec& spec) {
     for (const std::string& name : spec.added_capabilities()) {
         if (!capability_bit(name)) return fail(Errc::kInvalid, "added_capabilities: '{}' is not known", name);
     }
+    if (spec.tenant().size() > kTenantBytesMax)
+        return fail(Errc::kInvalid, "tenant: at most {} bytes", kTenantBytesMax);
     if (spec.user().size() > 128 || has_nul(spec.user()) || spec.user().contains('\n'))
         return fail(Errc::kInvalid, "user: at most 128 bytes");
     return {};

@@ -377,8 +377,8 @@ def fetch(address, port, source=None):
 HELLO = "import socket\ns = socket.create_server(('0.0.0.0', 80), reuse_port=False)\nprint('up', flush=True)\nwhile True:\n  c, a = s.accept(); c.sendall(f'NAME {a[0]}'.encode()); c.close()"
 
 
-def server(tasks, name, **network):
-    tasks.launch(name, ["python3", "-c", HELLO.replace("NAME", name)], network={"mode": "bridge", **network})
+def server(tasks, name, tenant="", **network):
+    tasks.launch(name, ["python3", "-c", HELLO.replace("NAME", name)], tenant=tenant, network={"mode": "bridge", **network})
     event = tasks.started(name)
     wait_until(lambda: "up" in tasks.text(name), 20, f"{name} to listen")
     return event

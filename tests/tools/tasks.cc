@@ -63,6 +63,7 @@ wire::TaskSpec read_spec(const Json& json) {
         spec.mutable_environment()->rbegin()->set_value(value.as_string());
     }
     spec.set_user(json["user"].as_string());
+    spec.set_tenant(json["tenant"].as_string());
     spec.set_working_directory(json["working_directory"].as_string());
     for (const Json& layer : json["rootfs"].as_array()) spec.add_rootfs(layer.as_string());
     spec.set_read_only_root(json["read_only_root"].as_bool());
@@ -211,6 +212,11 @@ class Driver {
             for (const Json& port : order["ports"].as_array())
                 ports.push_back(static_cast<uint32_t>(port.as_integer()));
             co_return co_await done(runner_->set_blocked(std::move(prefixes), std::move(ports)));
+        }
+        if (what == "tenants") {
+            std::map<std::string, std::string> tenants;
+            for (const auto& [id, tenant] : order["tenants"].as_object()) tenants[id] = tenant.as_string();
+            co_return co_await done(runner_->set_tenants(std::move(tenants)));
         }
         if (what == "exec") co_return co_await exec(order);
         co_return look(what, task, order);
