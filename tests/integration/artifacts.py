@@ -41,14 +41,14 @@ class Artifacts(World):
         """The document's paths and names as they are in this test."""
         return command.replace("/srv/artifacts", self.folder).replace("files:8080", f"{self['files'].address}:8080")
 
-    def prepare(self, *programs):
-        """Types what the machine does, of which only commands of `programs`, and leaves its server running."""
+    def prepare(self, *words):
+        """Types what the machine does, of which only commands with one of the words, and leaves its server running."""
         for host, command in commands_of(README, "What they fetch"):
             if host != "files":
                 continue
             if command.endswith(" &"):
                 self.serve(self.here(command[:-2]))
-            elif command.split()[0] in programs:
+            elif any(word in command for word in words):
                 self.type(self.here(command))
 
     def type(self, command):

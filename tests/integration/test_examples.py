@@ -16,10 +16,10 @@ EXAMPLES = os.path.dirname(README)
 
 
 @contextlib.contextmanager
-def desk_with(*programs):
-    """A desk at a new demo, and the server of artifacts with what the `programs` of the document put there."""
+def desk_with(*words):
+    """A desk at a new demo, and the server of artifacts with what the document's commands with those words put there."""
     with Artifacts() as artifacts:
-        artifacts.prepare("mkdir", *programs)
+        artifacts.prepare("mkdir", *words)
         demo = Demo().start()
         yield Desk(demo, artifacts)
         demo.stop()
@@ -45,7 +45,7 @@ def test_every_definition_is_typed():
 
 
 def test_script_site_and_pair():
-    with desk_with("tar") as desk:
+    with desk_with("tar -C") as desk:
         typed = desk.section("Python")
         assert "hello number 1 from greeter." in only(typed, "curl")[0], typed
         assert running(desk.demo, "/greeter", 2)
@@ -72,7 +72,7 @@ def shop_before_and_after_a_restart(desk):
 
 def test_jar():
     need_java()
-    with desk_with("javac", "jar") as desk:
+    with desk_with("javac", "jar cfe") as desk:
         typed = desk.section("JAR")
         told = only(typed, "curl")[0]
         heap = int(re.search(r"heap of at most (\d+) MiB", told)[1])
@@ -80,11 +80,11 @@ def test_jar():
         figures("JAR", healthy=f"{only(typed, 'app add')[1]:.1f} s", heap=f"{heap} MiB")
 
 
-def maven_desk():
+def maven_desk(folder):
     need_java()
     harness.install({"mvn": "maven"})
     harness.need_tool("mvn")
-    return desk_with("mvn")
+    return desk_with(f"mvn -q -B -f examples/{folder}/pom.xml")
 
 
 def check_isolation(word):
@@ -102,13 +102,11 @@ def check_isolation(word):
     raise AssertionError(f"no JVM runs {word}")
 
 
-def check_lists(artifacts):
-    """The definitions name what Maven brings for the pom.xml beside them, all of it and nothing else."""
+def check_list(artifacts, definition):
+    """It names what Maven brings for the pom.xml beside it, all of it and nothing else."""
     brought = {os.path.relpath(path, artifacts.folder) for path in glob.glob(f"{artifacts.folder}/maven/**/*.jar", recursive=True)}
-    named = set()
-    for name in ("kafka/kafka.json", "cassandra/cassandra.json"):
-        with open(os.path.join(EXAMPLES, name)) as file:
-            named |= set(re.findall(r"http://artifacts.example/(maven/[^#\"]+)", file.read()))
+    with open(os.path.join(EXAMPLES, definition)) as file:
+        named = set(re.findall(r"http://artifacts.example/(maven/[^#\"]+)", file.read()))
     assert brought == named, brought ^ named
 
 
@@ -119,22 +117,23 @@ def check_cache(artifacts):
 
 
 def test_kafka():
-    with maven_desk() as desk:
+    with maven_desk("kafka") as desk:
         typed = desk.section("Kafka")
         log = only(typed, "task log")[0]
         assert "produced 10000\n" in log and "consumed 10000\n" in log and "the same\n" in log, log
         check_isolation("kafka.Kafka")
         check_cache(desk.artifacts)
-        check_lists(desk.artifacts)
+        check_list(desk.artifacts, "kafka/kafka.json")
         figures("Kafka", healthy=f"{only(typed, 'kafka.json')[1]:.1f} s", produced=10000, consumed=10000,
                 client=f"{only(typed, 'client.json')[1] + only(typed, 'task log')[1]:.1f} s")
 
 
 def test_cassandra():
-    with maven_desk() as desk:
+    with maven_desk("cassandra") as desk:
         typed = desk.section("Cassandra")
         log = only(typed, "task log")[0]
         assert "inserted 100\n" in log and "selected 100\n" in log, log
         check_isolation("org.apache.cassandra.service.CassandraDaemon")
+        check_list(desk.artifacts, "cassandra/cassandra.json")
         figures("Cassandra", healthy=f"{only(typed, 'cassandra.json')[1]:.1f} s", inserted=100, selected=100,
                 client=f"{only(typed, 'client.json')[1] + only(typed, 'task log')[1]:.1f} s")
