@@ -3,6 +3,7 @@
 
     tests/bench/run.py [--seconds N] [--only PART,...]     parts: writes reads feed api idle
                                                       join failover detection replication agents nodes
+                                                      starts shims apps edge
 
 Everything runs on loopback; loads are bounded in count and time. Figures are medians of three rounds where a round
 is short; ratios are more reliable than absolutes on a shared machine, which is why the raw disk is measured before
@@ -22,10 +23,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../integration")]
 
+import app_starts  # noqa: E402
 import cluster  # noqa: E402
 import cluster_figures  # noqa: E402
 import etcd_peer  # noqa: E402
 import harness  # noqa: E402
+import task_starts  # noqa: E402
 
 BENCHES = os.environ.get("SMACKD_BENCHES", os.path.join(harness.ROOT, "build/release/bench"))
 CLIENTS = (1, 16, 256)
@@ -237,8 +240,33 @@ def bench_idle(_seconds, _benchmark):
           f"CPU {100 * cpu / IDLE_S:.2f} % of one core, {written / IDLE_S:.0f} bytes written a second")
 
 
+def bench_starts(_seconds, _benchmark):
+    print("\n## Starts of isolated tasks through the launcher, beside crun and runc: same root, filter, user namespace and limits\n")
+    assert task_starts.run(200), "something is left behind"
+
+
+def bench_shims(_seconds, _benchmark):
+    print("\n## A task's shim: exec'ed by the launcher (as it is) or forked from a small process\n")
+    row("shim", "start p50 ms", "p99 ms", "memory of its own, KiB")
+    row(*["---"] * 4)
+    directory = os.path.join(harness.temporary_directory("shims"), "agent")
+    done = subprocess.run([f"{BENCHES}/shim_kinds", harness.SMACKD, directory, "30"], check=True, capture_output=True, text=True, timeout=300)
+    for line in done.stdout.splitlines():
+        row(*line.split())
+
+
+def bench_apps(_seconds, _benchmark):
+    print("\n## Applications through the API of one node\n")
+    assert app_starts.run(30, 500), "something is left behind"
+
+
+def bench_edge(_seconds, _benchmark):
+    """Ingress beside HAProxy and nginx, DNS beside Knot and NSD; the harness prints its own tables."""
+    subprocess.run([sys.executable, os.path.join(HERE, "edge.py")], check=True)
+
+
 PARTS = {"writes": bench_writes, "reads": bench_reads, "feed": bench_feed, "api": bench_api, "idle": bench_idle,
-         **cluster_figures.CLUSTER_PARTS}
+         **cluster_figures.CLUSTER_PARTS, "starts": bench_starts, "shims": bench_shims, "apps": bench_apps, "edge": bench_edge}
 
 
 def main():
