@@ -18,7 +18,8 @@ struct Rule {
     Maker make;
 };
 
-constexpr std::string_view kNameSettings = "dns/";  // an operator's names, which everybody may ask for
+constexpr std::string_view kNameSettings = "dns/";       // an operator's names, which everybody may ask for
+constexpr std::string_view kTenantSettings = "tenant/";  // whose tasks to keep apart
 constexpr std::string_view kRouteLabels = "HAPROXY_";
 
 RowForAgents made(std::string_view kind, const StateRow& row, BytesView bytes, bool removed) {
@@ -35,8 +36,9 @@ Rows as_it_is(const StateRow& row) {
     return {made(row.kind, row, row.row, row.removed)};
 }
 
-Rows name_setting(const StateRow& row) {
-    return row.key.starts_with(kNameSettings) ? as_it_is(row) : Rows();
+Rows setting_rows(const StateRow& row) {
+    const bool shown = row.key.starts_with(kNameSettings) || row.key.starts_with(kTenantSettings);
+    return shown ? as_it_is(row) : Rows();
 }
 
 /// Whether requests may have gone to it: then others know of it.
@@ -123,7 +125,7 @@ Rows app_rows(const StateRow& row) {
 // the capacities come the nodes' addresses.
 constexpr Rule kRules[] = {
     {"cluster", as_it_is},  {"level", as_it_is},       {"machine", as_it_is}, {"node", as_it_is},
-    {"capacity", as_it_is}, {"setting", name_setting}, {"app", app_rows},     {"task", task_rows},
+    {"capacity", as_it_is}, {"setting", setting_rows}, {"app", app_rows},     {"task", task_rows},
 };
 
 }  // namespace

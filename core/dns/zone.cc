@@ -1,7 +1,6 @@
 #include "core/dns/zone.h"
 
 #include <algorithm>
-#include <limits>
 #include <tuple>
 
 namespace smackd::core::dns {
@@ -85,7 +84,7 @@ TenantId TenantNumbers::of(std::string_view name) {
     if (found != numbers_.end()) return found->second;
     // Numbers run out far above what a cluster has; the last one is then shared, and its tenants see each
     // other.
-    const size_t next = std::min<size_t>(numbers_.size() + 1, std::numeric_limits<TenantId>::max());
+    const size_t next = std::min<size_t>(numbers_.size() + 1, kStranger - 1);
     return numbers_.emplace(std::string(name), static_cast<TenantId>(next)).first->second;
 }
 
@@ -98,7 +97,7 @@ void Zone::set_source(std::string_view owner_name, std::vector<IpAddress> addres
         }
         source_owners_.erase(found);
     }
-    if (tenant == kEverybody || addresses.empty()) return;
+    if (addresses.empty()) return;
     for (const IpAddress& address : addresses) {
         Source& source = sources_[address];
         source.tenant = tenant;
@@ -108,9 +107,10 @@ void Zone::set_source(std::string_view owner_name, std::vector<IpAddress> addres
 }
 
 TenantId Zone::tenant_of(const IpAddress& source) const {
-    if (sources_.empty()) return kEverybody;
-    auto found = sources_.find(source);
-    return found == sources_.end() ? kEverybody : found->second.tenant;
+    if (const auto found = sources_.find(source); found != sources_.end()) return found->second.tenant;
+    const bool task =
+        std::ranges::any_of(task_networks, [&](const auto& net) { return net.contains(source); });
+    return task ? kStranger : kEverybody;
 }
 
 }  // namespace smackd::core::dns

@@ -15,6 +15,8 @@ namespace smackd::core::dns {
 
 using TenantId = uint16_t;
 inline constexpr TenantId kEverybody = 0;  ///< of a record: all may see it; of an asker: sees all
+/// Of an asker: a task that is not known (yet). Sees only what is everybody's.
+inline constexpr TenantId kStranger = 0xffff;
 
 struct Record {
     uint16_t type = 0;
@@ -67,14 +69,15 @@ class Zone {
 
     const Node* find(BytesView name) const;
 
-    /// From which addresses a tenant's tasks ask. `tenant` kEverybody removes.
+    /// From which addresses a tenant's tasks ask, or common ones (kEverybody). No addresses remove it.
     void set_source(std::string_view owner, std::vector<IpAddress> addresses, TenantId tenant);
-    /// kEverybody for addresses that are no task's.
+    /// Of addresses that are no task's: kStranger within `task_networks`, else kEverybody.
     TenantId tenant_of(const IpAddress& source) const;
 
     Authority authority;
     std::vector<SuffixAlias> aliases;
     bool recursion = false;  ///< other names are forwarded
+    std::vector<IpNetwork> task_networks;
 
     size_t names() const { return nodes_.size(); }
 

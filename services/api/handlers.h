@@ -92,6 +92,11 @@ Answer list_dns(Call& call);
 Answer put_dns(Call& call);
 Answer remove_dns(Call& call);
 
+// tenants.cc
+Answer list_tenants(Call& call);
+Answer put_tenant(Call& call);
+Answer remove_tenant(Call& call);
+
 // marathon_apps.cc
 Answer list_apps(Call& call);
 Answer show_app(Call& call);

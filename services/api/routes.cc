@@ -79,6 +79,9 @@ constexpr Route kRoutes[] = {
     {"GET", "/smack/v1/dns", kUser, kRead, h::list_dns},
     {"PUT", "/smack/v1/dns/{name}", kUser, kWrite, h::put_dns},
     {"DELETE", "/smack/v1/dns/{name}", kUser, kWrite, h::remove_dns},
+    {"GET", "/smack/v1/tenants", kUser, kRead, h::list_tenants},
+    {"PUT", "/smack/v1/tenants/{name}", kUser, kWrite, h::put_tenant},
+    {"DELETE", "/smack/v1/tenants/{name}", kUser, kWrite, h::remove_tenant},
 
     // Marathon's; also below /marathon and /service/marathon. Their errors have Marathon's form.
     {"GET", "/v2/apps", kUser, kRead, h::list_apps, kMarathon},

@@ -10,6 +10,7 @@
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
 #include "services/api/reply.h"
+#include "services/apps/tenant_rows.h"
 
 namespace smackd::services::handlers {
 
@@ -68,7 +69,7 @@ Answer list_dns(Call& call) {
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     Json names = Json::array();
     for (const auto& [name, addresses] : model->names) {
-        if (!call.sees("setting", std::string(kNameSettingPrefix) + name)) continue;
+        if (is_tenant_key(name) || !call.sees("setting", std::string(kNameSettingPrefix) + name)) continue;
         Json list = Json::array();
         for (const std::string& address : addresses) list.push(address);
         names.push(Json::object().set("name", name).set("addresses", std::move(list)));

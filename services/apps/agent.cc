@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "core/agent_view.h"
+#include "core/marathon/path_id.h"
 #include "services/apps/task_spec.h"
+#include "services/apps/tenant_rows.h"
 #include "storage/state/limits.h"
 
 namespace smackd::services {
@@ -15,6 +17,13 @@ using core::Errc;
 using core::Result;
 
 /// A task of this node, from its first sight until it is forgotten.
+struct Agent::Round {
+    explicit Round(net::Loop& loop) : done(loop) {}
+    size_t under_way = 0;
+    bool failed = false;
+    net::Event done;
+};
+
 struct Agent::Local {
     explicit Local(net::Loop& loop) : work(loop) {}
     wire::Task row;
@@ -80,12 +89,35 @@ net::Task<void> Agent::close() {
 }
 
 void Agent::look(const AppsModel& model, const Definitions& definitions) {
+    if (apps::Tenants tenants = tenants_of(model); !looked_ || !(tenants_ == tenants)) {
+        tenants_ = std::move(tenants);
+        if (!std::exchange(telling_tenants_, true)) scope_.spawn(tell_tenants());
+    }
     for (const auto& [id, row] : model.tasks) {
         if (row.put.node_id() == parts_.self.value)
             look_at(row.put, definition_of(row.put, model, definitions));
     }
     drop_strangers(model);
     looked_ = true;
+}
+
+/// Of tasks that run already; those to come are started with theirs.
+net::Task<void> Agent::tell_tenants() {
+    while (!scope_.cancelled()) {
+        const apps::Tenants told = tenants_;
+        std::map<std::string, std::string> by_task;
+        for (const wire::LocalTask& task : parts_.runner.list()) {
+            if (const auto app = marathon::app_of_task(task.task_id()))
+                by_task[task.task_id()] = told.of(*app);
+        }
+        auto done = co_await parts_.runner.set_tenants(std::move(by_task));
+        if (done && told == tenants_) break;
+        if (done) continue;
+        parts_.logger.warning("keeping tenants apart", {{"error", done.error().message}});
+        auto slept = co_await net::sleep(parts_.loop, kTellRetry);
+        if (!slept) break;
+    }
+    telling_tenants_ = false;
 }
 
 std::map<std::string, wire::TaskStatus> Agent::statuses() const {
@@ -315,6 +347,7 @@ net::Task<Result<void>> Agent::launch(LocalPtr local) {
 net::Task<Result<void>> Agent::hand_over(LocalPtr local, wire::TaskSpec spec) {
     const core::Instant end = parts_.clock.now() + kForgetLimit;
     while (true) {
+        spec.set_tenant(tenants_.of(local->row.app_id()));
         auto launched = co_await parts_.runner.launch(wire::TaskSpec(spec));
         const bool too_early = !launched && launched.error().code == Errc::kConflict && local->again;
         if (!too_early || parts_.clock.now() > end) co_return launched;
@@ -388,25 +421,38 @@ void Agent::tell(const LocalPtr& local) {
     if (parts_.changed) parts_.changed();
 }
 
+/// Some of what is to be told, each task once: they are committed together.
+std::vector<std::string> Agent::due_now() {
+    std::vector<std::string> due;
+    while (!dirty_.empty() && due.size() < kTellingMax) {
+        std::string id = std::move(dirty_.extract(dirty_.begin()).value());
+        if (tasks_.contains(id)) due.push_back(std::move(id));
+    }
+    return due;
+}
+
+net::Task<void> Agent::tell_in(std::shared_ptr<Round> round, std::string id) {
+    auto told = co_await tell_one(tasks_.at(id));
+    if (!told) {
+        round->failed = true;
+        dirty_.insert(id);
+    }
+    if (--round->under_way == 0) round->done.set();
+}
+
 net::Task<void> Agent::tell_all() {
     while (!scope_.cancelled()) {
         untold_.reset();
-        const std::set<std::string> due = std::exchange(dirty_, {});
-        bool failed = false;
-        for (const std::string& id : due) {
-            const auto found = tasks_.find(id);
-            if (found == tasks_.end()) continue;
-            auto told = co_await tell_one(found->second);
-            if (scope_.cancelled()) co_return;
-            if (!told) {
-                failed = true;
-                dirty_.insert(id);
-            }
-        }
+        auto round = std::make_shared<Round>(parts_.loop);
+        std::vector<std::string> due = due_now();
+        round->under_way = due.size();
+        for (std::string& id : due) scope_.spawn(tell_in(round, std::move(id)));
         core::Result<void> woken;
-        if (failed) {
+        if (!due.empty()) woken = co_await round->done.wait();
+        if (!woken) co_return;
+        if (round->failed) {
             woken = co_await net::sleep(parts_.loop, kTellRetry);
-        } else {
+        } else if (dirty_.empty()) {
             woken = co_await untold_.wait();
         }
         if (!woken) co_return;

@@ -14,7 +14,9 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "core/apps/tenants.h"
 #include "core/callback.h"
 #include "core/clock.h"
 #include "core/logger.h"
@@ -28,6 +30,7 @@
 namespace smackd::services {
 
 inline constexpr size_t kPreparingMax = 8;  ///< images and artifacts fetched at once
+inline constexpr size_t kTellingMax = 64;   ///< statuses on their way to the state at once
 /// Of an app: a command that is run in each of its tasks, by /bin/sh, before SIGTERM.
 inline constexpr std::string_view kPreStopLabel = "SMACKD_PRE_STOP";
 inline constexpr core::Duration kPreStopLimit = core::seconds(30);
@@ -79,6 +82,7 @@ class Agent {
     struct Local;
 
  private:
+    struct Round;
     using LocalPtr = std::shared_ptr<Local>;
 
     void look_at(const wire::Task& row, const wire::AppDefinition* definition);
@@ -88,6 +92,7 @@ class Agent {
     net::Task<void> run_again(LocalPtr local, uint64_t sequence);
     void end(const LocalPtr& local);
     void drop_strangers(const AppsModel& model);
+    net::Task<void> tell_tenants();
     net::Task<void> prepare(LocalPtr local);
     net::Task<core::Result<void>> launch(LocalPtr local);
     net::Task<core::Result<void>> hand_over(LocalPtr local, wire::TaskSpec spec);
@@ -103,6 +108,8 @@ class Agent {
     void set_state(const LocalPtr& local, wire::TaskStatus status);
     void fail(const LocalPtr& local, wire::TaskState state, std::string reason, std::string message);
     void tell(const LocalPtr& local);
+    std::vector<std::string> due_now();
+    net::Task<void> tell_in(std::shared_ptr<Round> round, std::string id);
     net::Task<void> tell_all();
     net::Task<core::Result<bool>> tell_one(LocalPtr local);
 
@@ -114,6 +121,8 @@ class Agent {
     std::map<std::string, wire::TaskEvent> early_;  // last events of tasks that the model has not shown yet
     std::set<std::string> dirty_;                   // to be told
     std::set<std::string> strangers_;               // being ended
+    apps::Tenants tenants_;
+    bool telling_tenants_ = false;
     bool looked_ = false;
 };
 

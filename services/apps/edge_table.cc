@@ -5,6 +5,7 @@
 
 #include "core/apps/routes.h"
 #include "core/marathon/path_id.h"
+#include "services/apps/tenant_rows.h"
 
 namespace smackd::services {
 namespace {
@@ -33,10 +34,10 @@ void fill_port(wire::EdgePort& port, const apps::Route& route) {
     port.set_least_connections(route.balance == "leastconn");
 }
 
-wire::EdgeApp app_of(const wire::AppDefinition& app) {
+wire::EdgeApp app_of(const wire::AppDefinition& app, const std::string& tenant) {
     wire::EdgeApp edge;
     edge.set_id(app.id());
-    edge.set_tenant(app.tenant());
+    edge.set_tenant(tenant);
     const apps::Routes routes = apps::routes_of(app);
     for (int index = 0; index < app.ports_size(); ++index) {
         wire::EdgePort* port = edge.add_ports();
@@ -87,17 +88,19 @@ void fill_ports(wire::EdgeTask& edge, const wire::Task& task, const wire::AppDef
     }
 }
 
-wire::EdgeTask task_of(const wire::Task& task, const wire::AppDefinition& app, core::NodeId self) {
+wire::EdgeTask task_of(const wire::Task& task, const wire::AppDefinition& app, const std::string& tenant,
+                       core::NodeId self) {
     wire::EdgeTask edge;
     edge.set_id(task.id());
     edge.set_app(app.id());
-    edge.set_tenant(app.tenant());
+    edge.set_tenant(tenant);
     edge.set_framework(std::string(kFramework));
     edge.set_name(marathon::id_reversed(app.id()));
     edge.set_agent(std::format("node-{}", task.node_id()));
     edge.add_host_addresses(task.host_address());
     // Addresses of tasks mean something on their own node only.
     const bool here = task.node_id() == self.value;
+    if (here && !task.status().task_address().empty()) edge.add_sources(task.status().task_address());
     if (here && app.networks_size() > 0 && app.networks(0).mode() == wire::NETWORK_CONTAINER &&
         !task.status().task_address().empty())
         edge.add_addresses(task.status().task_address());
@@ -153,20 +156,23 @@ wire::EdgeTable edge_table(const AppsModel& model, const EdgeFacts& facts) {
     table.set_revision(model.revision.number);
     *table.mutable_settings() = facts.settings;
     fill_hosts(*table.mutable_settings(), model, facts.leader);
-    for (const auto& [id, row] : model.apps) *table.add_apps() = app_of(row.put);
+    const apps::Tenants tenants = tenants_of(model);
+    for (const auto& [id, row] : model.apps) *table.add_apps() = app_of(row.put, tenants.of(id));
     for (const auto& [id, row] : model.tasks) {
         const auto app = model.apps.find(row.put.app_id());
         if (app == model.apps.end() || apps::has_ended(row.put)) continue;
+        const std::string& tenant = tenants.of(row.put.app_id());
         const auto known = facts.statuses.find(id);
         if (known == facts.statuses.end()) {
-            *table.add_tasks() = task_of(row.put, app->second.put, facts.self);
+            *table.add_tasks() = task_of(row.put, app->second.put, tenant, facts.self);
             continue;
         }
         wire::Task task = row.put;
         *task.mutable_status() = known->second;
-        if (!apps::has_ended(task)) *table.add_tasks() = task_of(task, app->second.put, facts.self);
+        if (!apps::has_ended(task)) *table.add_tasks() = task_of(task, app->second.put, tenant, facts.self);
     }
     for (const auto& [name, addresses] : model.names) {
+        if (is_tenant_key(name)) continue;
         wire::EdgeName* edge = table.add_names();
         edge->set_name(name);
         for (const std::string& address : addresses) edge->add_addresses(address);

@@ -5,6 +5,7 @@
 
 #include "core/marathon/path_id.h"
 #include "core/wire/feed.pb.h"
+#include "services/apps/tenant_rows.h"
 
 namespace smackd::services {
 
@@ -57,9 +58,11 @@ Result<void> put(std::map<Key, Message>& table, const Key& key, const wire::Feed
     return {};
 }
 
+/// Static DNS names and tenants: settings that are lists.
 void set_name(AppsModel& model, const std::string& setting, std::string_view value) {
-    if (!setting.starts_with(kNameSettingPrefix)) return;
-    const std::string name = setting.substr(kNameSettingPrefix.size());
+    const bool tenant = is_tenant_key(setting);
+    if (!tenant && !setting.starts_with(kNameSettingPrefix)) return;
+    const std::string name = tenant ? setting : setting.substr(kNameSettingPrefix.size());
     std::vector<std::string> addresses;
     while (!value.empty()) {
         const size_t comma = value.find(',');

@@ -82,8 +82,10 @@ ZoneChange Control::change_of(const wire::EdgeTask& task) const {
         .owner = task_owner(task.id()), .records = {}, .sources = {}, .tenant = tenant_of(task)};
     change.records = dns::records_of(task, dns::NameRules::of(state_.settings()), change.tenant);
     // Its own addresses only: whoever asks from the host's may be anybody.
-    for (const std::string& text : task.addresses()) {
-        if (auto address = core::IpAddress::parse(text)) change.sources.push_back(*address);
+    for (const auto* texts : {&task.addresses(), &task.sources()}) {
+        for (const std::string& text : *texts) {
+            if (auto address = core::IpAddress::parse(text)) change.sources.push_back(*address);
+        }
     }
     return change;
 }
@@ -106,6 +108,14 @@ void Control::rebuild_zone(std::vector<std::string>& problems) {
     zone->authority = dns::authority(rules, state_.revision());
     zone->aliases = dns::aliases(rules);
     zone->set("settings", dns::records_of(settings, rules, problems));
+    for (const std::string& text : settings.task_networks()) {
+        auto network = core::IpNetwork::parse(text);
+        if (network) {
+            zone->task_networks.push_back(*network);
+        } else {
+            problems.push_back("settings.task_networks: " + network.error().message);
+        }
+    }
     for (const auto& [id, task] : state_.tasks()) apply_change(*zone, change_of(task));
     for (const auto& [text, name] : state_.names()) apply_change(*zone, change_of(name, problems));
 

@@ -150,6 +150,7 @@ Result<void> read_task(const Json& json, wire::EdgeTask& task) {
                         {"agent", text([&](const std::string& v) { task.set_agent(v); })},
                         {"host_addresses", texts(task.mutable_host_addresses())},
                         {"addresses", texts(task.mutable_addresses())},
+                        {"sources", texts(task.mutable_sources())},
                         {"running", flag([&](bool v) { task.set_running(v); })},
                         {"health", health},
                         {"draining", flag([&](bool v) { task.set_draining(v); })},
@@ -223,7 +224,8 @@ Result<void> read_settings(const Json& json, wire::EdgeSettings& settings) {
                         {"token_issuer", text([&](const std::string& v) { settings.set_token_issuer(v); })},
                         {"dns_rate_per_source", set(&S::set_dns_rate_per_source)},
                         {"connections_per_source", set(&S::set_connections_per_source)},
-                        {"drain_s", set(&S::set_drain_s)}});
+                        {"drain_s", set(&S::set_drain_s)},
+                        {"task_networks", texts(settings.mutable_task_networks())}});
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "core/policy.h"
 
+#include <algorithm>
 #include <format>
+#include <iterator>
 
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
@@ -69,9 +71,34 @@ core::Result<void> policy_check(Context& context) {
     return {};
 }
 
-}  // namespace
+core::Result<void> tenant_add(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    const std::string name = context.arguments.value("NAME");
+    core::Json body = core::Json::object().set("paths", list_of(context.arguments.all("PATH")));
+    TRY_ASSIGN(core::Json answer, client->call("PUT", resource("tenants", name), std::move(body)));
+    context.output.say(std::format("Tasks of tenant {} are kept apart from other tenants'.", name));
+    context.output.document(answer);
+    return {};
+}
 
-std::vector<Command> policy_commands() {
+core::Result<void> tenant_list(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    TRY_ASSIGN(core::Json answer, client->get("/smack/v1/tenants"));
+    context.output.table("tenants", answer["tenants"], {{"NAME", "name"}, {"PATHS", "paths"}},
+                         "No tenants: all tasks reach each other.");
+    return {};
+}
+
+core::Result<void> tenant_remove(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    const std::string name = context.arguments.value("NAME");
+    TRY(client->call("DELETE", resource("tenants", name), std::nullopt));
+    context.output.say(std::format("Tenant {} is no more; its tasks are common.", name));
+    context.output.document(core::Json::object().set("removed", name));
+    return {};
+}
+
+std::vector<Command> policy_rule_commands() {
     return {
         {"policy add",
          "allows a user or group some actions",
@@ -95,6 +122,32 @@ std::vector<Command> policy_commands() {
          with_server_options({kTenant, kPath}),
          policy_check},
     };
+}
+
+std::vector<Command> tenant_commands() {
+    return {
+        {"tenant add",
+         "keeps the tasks below some paths apart from other tenants', on the network and in DNS",
+         "smackd tenant add team-a /team-a",
+         {{"NAME", "name of the tenant"}, {"PATH", "path of its apps and groups", true, true}},
+         with_server_options(),
+         tenant_add},
+        {"tenant list", "lists the tenants", "smackd tenant list", {}, with_server_options(), tenant_list},
+        {"tenant remove",
+         "lets a tenant's tasks and all others reach each other again",
+         "smackd tenant remove team-a",
+         {{"NAME", "name of the tenant"}},
+         with_server_options(),
+         tenant_remove},
+    };
+}
+
+}  // namespace
+
+std::vector<Command> policy_commands() {
+    std::vector<Command> commands = policy_rule_commands();
+    std::ranges::copy(tenant_commands(), std::back_inserter(commands));
+    return commands;
 }
 
 }  // namespace smackd::cmd

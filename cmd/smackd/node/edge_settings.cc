@@ -122,6 +122,7 @@ wire::EdgeSettings edge_settings(const EdgeSetup& setup, const EdgePlace& place,
     add_groups(settings, setup, place, public_nodes(model, place.self));
     for (const std::string& host : setup.api_hosts) settings.add_api_hosts(host);
     settings.set_token_issuer(setup.token_issuer);
+    if (!place.task_network.empty()) settings.add_task_networks(place.task_network);
     // A browser sends the dashboard's cookie to every port of the host.
     for (std::string_view cookie : {auth::kSessionCookie, auth::kSecureSessionCookie})
         settings.add_api_cookies(std::string(cookie));

@@ -26,8 +26,9 @@ std::vector<std::string> system_name_servers();
 /// Where the node is; what is unknown is empty.
 struct EdgePlace {
     core::NodeId self;
-    std::string address;  ///< that others reach it at
-    std::string gateway;  ///< of the bridge of its tasks
+    std::string address;         ///< that others reach it at
+    std::string gateway;         ///< of the bridge of its tasks
+    std::string task_network{};  ///< of that bridge, a CIDR
 };
 
 /// The usual listeners: DNS at port 53 of `address`, 127.0.0.1 and the gateway; ingress at ports 80 and 443

@@ -322,8 +322,10 @@ void LocalTasks::tell_edge() {
     options_.edge.name_servers = system_name_servers();
     services::EdgeFacts facts;
     facts.self = core::NodeId{options_.identity.node_id};
-    facts.settings = edge_settings(options_.edge,
-                                   {facts.self, host_address(), runner_ ? runner_->gateway() : ""}, *model_);
+    facts.settings = edge_settings(
+        options_.edge,
+        {facts.self, host_address(), runner_ ? runner_->gateway() : "", runner_ ? runner_->subnet() : ""},
+        *model_);
     facts.leader = leader_;
     if (agent_) facts.statuses = agent_->statuses();
     wire::EdgeTable table = services::edge_table(*model_, facts);

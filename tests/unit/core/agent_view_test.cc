@@ -74,6 +74,7 @@ TEST_CASE("no agent sees people, rules, secrets, or a kind that nobody has thoug
     }
     // Of the settings, an operator's names.
     CHECK(for_agents({"setting", "dns/p1.dcos", "row", false, 7}).size() == 1);
+    CHECK(for_agents({"setting", "tenant/team-a", "row", false, 7}).size() == 1);
 }
 
 TEST_CASE("a task is seen whole by its node alone, others see where it is while it runs") {

@@ -221,6 +221,27 @@ TEST_CASE("tasks see their own tenant's names and everybody's, and of others not
     CHECK(world.ask("leader.mesos", kTypeA, b).sections[0].size() == 1);
 }
 
+TEST_CASE(
+    "who asks is known by the address: a tenant's task, a common one, a task that is not known yet, others") {
+    World world;
+    TenantNumbers tenants;
+    const TenantId a = tenants.of("a");
+    const auto address = [](const char* text) { return *IpAddress::parse(text); };
+    CHECK(world.zone.tenant_of(address("10.64.0.2")) == kEverybody);
+    world.zone.task_networks.push_back(*IpNetwork::parse("10.64.0.0/24"));
+    world.zone.set_source("task 1", {address("10.64.0.2")}, a);
+    world.zone.set_source("task 2", {address("10.64.0.3")}, kEverybody);
+    CHECK(world.zone.tenant_of(address("10.64.0.2")) == a);
+    CHECK(world.zone.tenant_of(address("10.64.0.3")) == kEverybody);
+    CHECK(world.zone.tenant_of(address("10.64.0.4")) == kStranger);
+    CHECK(world.zone.tenant_of(address("127.0.0.1")) == kEverybody);
+    world.add(task("abc", "web.a", "172.16.0.5", 1), a);
+    CHECK(world.ask("web.a.marathon.mesos", kTypeA, kStranger).rcode == kNameError);
+    CHECK(world.ask("leader.mesos", kTypeA, kStranger).sections[0].size() == 1);
+    world.zone.set_source("task 1", {}, kEverybody);
+    CHECK(world.zone.tenant_of(address("10.64.0.2")) == kStranger);
+}
+
 TEST_CASE("static names are zones of their own; the rest is forwarded") {
     World world;
     wire::EdgeName name;

@@ -78,5 +78,18 @@ TEST_CASE("a task that is to end drains") {
     CHECK(world.told().ports(0).backend() == "10.64.0.2:80");  // what is in hand for it is still known by it
 }
 
+TEST_CASE("a task is its tenant's, and asks from its own address") {
+    World world;
+    CHECK(world.told().tenant().empty());
+    CHECK(world.told().sources(0) == "10.64.0.2");
+    CHECK(world.told().addresses().empty());  // of a bridge: names mean the host
+    world.model.names["tenant/team"] = {"/other", "/web"};
+    CHECK(world.told().tenant() == "team");
+    const wire::EdgeTable elsewhere =
+        edge_table(world.model, {.self = core::NodeId{2}, .settings = {}, .leader = {}});
+    CHECK(elsewhere.tasks(0).tenant() == "team");
+    CHECK(elsewhere.tasks(0).sources().empty());
+}
+
 }  // namespace
 }  // namespace smackd::services
