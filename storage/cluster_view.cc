@@ -16,8 +16,8 @@ core::cluster::RaftRole raft_role(ServerRole role) {
 std::vector<core::cluster::RaftServer> raft_servers(const ReplicaStatus& status) {
     std::vector<core::cluster::RaftServer> servers;
     for (const Server& server : status.servers)
-        servers.push_back(
-            {server.id, raft_role(server.role), std::ranges::contains(status.silent, server.id)});
+        servers.push_back({server.id, raft_role(server.role), std::ranges::contains(status.silent, server.id),
+                           server.address});
     return servers;
 }
 

@@ -23,6 +23,7 @@
 #include <toml++/toml.hpp>
 
 #include "cmd/smackd/nearest.h"
+#include "core/duration_text.h"
 #include "core/ip_address.h"
 #include "core/names.h"
 
@@ -161,15 +162,6 @@ core::Result<void> set_listeners(Config& config, const Values& values) {
     return {};
 }
 
-struct Unit {
-    std::string_view suffix;
-    core::seconds length;
-};
-constexpr Unit kUnits[] = {{"s", core::seconds(1)},
-                           {"m", std::chrono::minutes(1)},
-                           {"h", std::chrono::hours(1)},
-                           {"d", std::chrono::hours(24)}};
-constexpr core::seconds kBackupEveryMax = std::chrono::hours(24 * 366);
 constexpr uint32_t kBackupKeepMax = 10'000;
 
 core::Result<uint32_t> whole_number(std::string_view text) {
@@ -186,15 +178,10 @@ core::Result<void> set_backup_every(Config& config, const Values& values) {
         config.backup.every = {};
         return {};
     }
-    for (const Unit& unit : kUnits) {
-        if (!text.ends_with(unit.suffix)) continue;
-        auto number = whole_number(std::string_view(text).substr(0, text.size() - unit.suffix.size()));
-        if (!number || *number == 0 || *number > kBackupEveryMax / unit.length) break;
-        config.backup.every = *number * unit.length;
-        return {};
-    }
-    return core::fail(core::Errc::kInvalid,
-                      "'{}' is no duration of 1s to 366d (as \"90m\", \"24h\", \"7d\"), nor \"never\"", text);
+    auto every = core::parse_duration(text);
+    if (!every) return core::fail(core::Errc::kInvalid, "{}, nor \"never\"", every.error().message);
+    config.backup.every = *every;
+    return {};
 }
 
 core::Result<void> set_backup_keep(Config& config, const Values& values) {

@@ -276,7 +276,9 @@ void AppPlan::replace_old() {
     const KillTask::Why why = target_.rolling ? KillTask::Why::kReplaced : KillTask::Why::kDrained;
     const std::vector<const Task*> tasks = old_;
     for (const Task* task : tasks) {
-        if (!is_ready(*task, app_)) kill(old_, task, why);
+        const Node* node = round_.placement.find(core::NodeId{task->node_id()});
+        const bool over = node != nullptr && node->drain_is_over;
+        if (over || !is_ready(*task, app_)) kill(old_, task, over ? KillTask::Why::kDrained : why);
     }
     const Limits limit = limits();
     const uint32_t ready_new = ready_count(staying_);

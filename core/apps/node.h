@@ -44,8 +44,13 @@ struct Node {
     std::vector<PortRange> fixed_ports = {{1024, 65535}};  ///< for ports that apps ask for by number
     Liveness liveness = Liveness::kAlive;
     int64_t liveness_since_ms = 0;
-    bool draining = false;     ///< no new tasks; its tasks are replaced elsewhere, then killed
-    bool host_network = true;  ///< policy: host mode is allowed here
+    bool draining = false;         ///< no new tasks; its tasks are replaced elsewhere, then killed
+    bool drain_is_over = false;    ///< past the drain's deadline: what is there still is killed
+    int64_t drain_changes_ms = 0;  ///< when one of the two will change by itself; 0: not
+    bool host_network = true;      ///< policy: host mode is allowed here
 };
+
+/// What `drain` makes of its node at `now_ms`.
+void set_drain(Node& node, const wire::DrainNode& drain, int64_t now_ms);
 
 }  // namespace smackd::apps

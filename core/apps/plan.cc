@@ -82,7 +82,10 @@ class Decider {
 
 void Decider::look_at_nodes() {
     uint32_t unreachable = 0;
-    for (const Node& node : view_.nodes) unreachable += node.liveness == Liveness::kUnreachable;
+    for (const Node& node : view_.nodes) {
+        unreachable += node.liveness == Liveness::kUnreachable;
+        if (node.drain_changes_ms != 0) round_.wake_at(node.drain_changes_ms);
+    }
     const auto nodes = static_cast<uint32_t>(view_.nodes.size());
     round_.hold_replacement = unreachable > nodes * round_.parameters.unreachable_share_max;
     if (round_.hold_replacement) decision_.actions.push_back(HoldReplacement{unreachable, nodes});

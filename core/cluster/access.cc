@@ -98,7 +98,8 @@ AccessChange Access::follow(std::shared_ptr<const Registry> own) {
 }
 
 bool Access::heeds(const Registry& told) const {
-    if (!registry_ || told.revision() < registry_->revision()) return false;
+    if (!registry_) return true;
+    if (told.revision() < registry_->revision()) return false;
     if (told.revision() > registry_->revision()) return true;
     return std::ranges::any_of(told.admitted(),
                                [this](const AdmittedNode& node) { return !registry_->check(node.id); });
@@ -114,17 +115,32 @@ std::optional<Registry> Access::tell() const {
     for (const RaftServer& server : raft_.servers) {
         const bool needed =
             needs_refused_ && server.role == RaftRole::kVoter && !SMACK_BUG("access_tells_refusals");
-        if (needed) registry.let_in(server.id, {});
+        if (needed) registry.let_in(server.id, server.address);
     }
     return registry;
 }
 
+std::vector<AdmittedNode> Access::known_servers() const {
+    std::vector<AdmittedNode> servers;
+    if (!registry_) {
+        for (const RaftServer& server : raft_.servers)
+            servers.push_back({server.id, {}, server.address, true});
+        return servers;
+    }
+    const bool blank = raft_.servers.empty() && !SMACK_BUG("access_asks_admitted_only");
+    for (const wire::PutNode& node : registry_->nodes()) {
+        const NodeId id{node.node_id()};
+        if (is_server(node) && (blank || registry_->check(id)))
+            servers.push_back({id, node.machine(), node.address(), true});
+    }
+    return servers;
+}
+
 std::optional<AdmittedNode> Access::ask(size_t turn) const {
-    if (!registry_ || SMACK_BUG("access_never_asks")) return std::nullopt;
-    std::vector<AdmittedNode> servers = registry_->admitted();
-    std::erase_if(servers, [this](const AdmittedNode& node) {
-        return !node.server || node.id == self_ || node.address.empty();
-    });
+    if (SMACK_BUG("access_never_asks")) return std::nullopt;
+    std::vector<AdmittedNode> servers = known_servers();
+    std::erase_if(servers,
+                  [this](const AdmittedNode& node) { return node.id == self_ || node.address.empty(); });
     if (servers.empty()) return std::nullopt;
     return servers[turn % servers.size()];
 }

@@ -6,7 +6,8 @@
 // them. So they are heard until the leader has taken them out, one by one.
 //
 // A server that was away may refuse whoever leads now: its state is of before. It asks others whom it lets in
-// for the registry as they have it, and goes by that until its own is newer. For when it knows nobody any
+// (those of its configuration, when its state has no registry yet) for the registry as they have it, and goes
+// by that until its own is newer. For when it knows nobody any
 // more, it lets in whom it cannot know yet: a server's certificate of this cluster with an id above all that
 // it has heard of, or with a generation above the one that it knows.
 #pragma once
@@ -71,6 +72,9 @@ class Access {
  private:
     AccessChange change(std::shared_ptr<const Registry> registry, RaftStanding raft);
     bool is_voter(NodeId node) const;
+    /// Whom to ask. One to which nothing has come yet asks those as well whom it refuses: it may have joined
+    /// when who leads now was suspended, and all others of then may be gone. It has nothing to lose.
+    std::vector<AdmittedNode> known_servers() const;
     bool in_configuration(NodeId node) const;
     Result<AdmittedNode> judge(const CertifiedNode& node);
     std::set<NodeId> connected() const;

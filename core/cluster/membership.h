@@ -27,7 +27,8 @@ enum class RaftRole : uint8_t {
 struct RaftServer {
     NodeId id;
     RaftRole role = RaftRole::kSpare;
-    bool silent = false;  ///< the leader has not heard of it for long
+    bool silent = false;       ///< the leader has not heard of it for long
+    std::string address = {};  ///< HOST:PORT; may be empty
 
     bool operator==(const RaftServer&) const = default;
 };

@@ -79,7 +79,8 @@ Result<AdmittedNode> Registry::admit(const CertifiedNode& node) const {
     TRY_ASSIGN(AdmittedNode admitted, check(node.id));
     const wire::PutNode& row = nodes_.at(node.id).node;
     if (node.generation != row.generation()) {
-        return fail(Errc::kDenied, "the certificate of node {} is of generation {}, the node of {}",
+        return fail(Errc::kDenied,
+                    "the certificate of node {} is of generation {}, the node of {}: it must join again",
                     node.id.value, node.generation, row.generation());
     }
     return admitted;

@@ -121,6 +121,19 @@ Result<wire::PutMachine> machine_from_json(std::string_view name, const Json& bo
     return machine;
 }
 
+Result<wire::DrainNode> drain_from_json(const Json& body) {
+    constexpr int64_t kSecondsMax = storage::state::kDrainMsMax / 1000;
+    Fields fields(body);
+    wire::DrainNode drain;
+    drain.set_start_ms(fields.integer("start_ms", 0, 0, std::numeric_limits<int64_t>::max()));
+    drain.set_deadline_ms(fields.integer("deadline_s", 0, 0, kSecondsMax) * 1000);
+    drain.set_length_ms(fields.integer("length_s", 0, 0, kSecondsMax) * 1000);
+    drain.set_note(fields.text("note"));
+    TRY(fields.finish());
+    TRY(core::check_text("note", drain.note(), storage::state::kTextBytesMax));
+    return drain;
+}
+
 Result<wire::PutRule> rule_from_json(std::string_view id, const Json& body) {
     Fields fields(body);
     const std::string named = fields.text("id");

@@ -20,6 +20,8 @@ core::Result<wire::PutGroup> group_from_json(std::string_view name, const core::
 core::Result<wire::PutDirectoryGroup> directory_group_from_json(std::string_view sid, const core::Json& body);
 /// {"roles": ["server"|"agent"|"public"], "attributes": {..}, "state": "allowed"|"suspended", "generation"}
 core::Result<wire::PutMachine> machine_from_json(std::string_view name, const core::Json& body);
+/// {"start_ms": 0, "deadline_s": 0, "length_s": 0, "note"}; the node's id is the caller's to set.
+core::Result<wire::DrainNode> drain_from_json(const core::Json& body);
 /// {"subject", "actions": [..], "tenant": "*", "path": "/"}
 core::Result<wire::PutRule> rule_from_json(std::string_view id, const core::Json& body);
 

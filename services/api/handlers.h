@@ -23,7 +23,6 @@ Answer whoami(Call& call);
 
 // status.cc
 Answer status(Call& call);
-Answer list_nodes(Call& call);
 
 // users.cc
 Answer list_users(Call& call);
@@ -58,7 +57,12 @@ Answer remove_machine(Call& call);
 Answer machine_keytab(Call& call);
 Answer machine_bundle(Call& call);
 Answer list_pending_machines(Call& call);
+
+// nodes.cc
+Answer list_nodes(Call& call);
 Answer remove_node(Call& call);
+Answer drain_node(Call& call);
+Answer undrain_node(Call& call);
 
 // rules.cc
 Answer list_rules(Call& call);

@@ -1,6 +1,4 @@
 // /smack/v1/machines: the registry, and with the embedded realm the machines' principals.
-#include <charconv>
-
 #include "services/api/command_json.h"
 #include "services/api/principals.h"
 #include "services/api/resource.h"
@@ -161,20 +159,6 @@ Answer list_pending_machines(Call& call) {
         array.push(std::move(json));
     }
     co_return json_reply(200, Json::object().set("machines", std::move(array)));
-}
-
-Answer remove_node(Call& call) {
-    CO_TRY(call.require(core::Action::kAdmin));
-    const std::string& text = call.argument();
-    uint64_t id = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-    if (error != std::errc() || end != text.data() + text.size() || id == 0)
-        co_return core::fail(core::Errc::kInvalid, "node '{}': must be a node's number", text.substr(0, 64));
-    wire::Command command = make_command(call);
-    command.add_changes()->mutable_remove_node()->set_node_id(id);
-    CO_TRY_ASSIGN(const core::Revision revision,
-                  co_await change(call, std::move(command), {.kind = "node", .key = text}));
-    co_return changed_reply(200, revision);
 }
 
 }  // namespace handlers

@@ -57,6 +57,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/smack/v1/machines/{name}/bundle", kUser, kWrite, h::machine_bundle},
     {"GET", "/smack/v1/pending-machines", kUser, kRead, h::list_pending_machines},
     {"DELETE", "/smack/v1/nodes/{id}", kUser, kWrite, h::remove_node},
+    {"PUT", "/smack/v1/nodes/{id}/drain", kUser, kWrite, h::drain_node},
+    {"DELETE", "/smack/v1/nodes/{id}/drain", kUser, kWrite, h::undrain_node},
 
     {"GET", "/smack/v1/rules", kUser, kRead, h::list_rules},
     {"POST", "/smack/v1/rules", kUser, kWrite, h::create_rule},

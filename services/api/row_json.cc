@@ -116,6 +116,13 @@ Json to_json(const wire::PutNode& node) {
     return json;
 }
 
+Json to_json(const wire::DrainNode& drain) {
+    Json json;
+    json.set("start_ms", drain.start_ms()).set("deadline_s", drain.deadline_ms() / 1000);
+    json.set("length_s", drain.length_ms() / 1000).set("note", drain.note());
+    return json.set("principal", drain.principal());
+}
+
 Json to_json(const wire::AppDefinition& app) {
     return marathon::app_to_json(app);
 }
@@ -148,6 +155,7 @@ Json row_to_json(std::string_view kind, core::BytesView row) {
     if (kind == "rule") return parsed_to_json<wire::PutRule>(row);
     if (kind == "setting") return parsed_to_json<wire::PutSetting>(row);
     if (kind == "node") return parsed_to_json<wire::PutNode>(row);
+    if (kind == "drain") return parsed_to_json<wire::DrainNode>(row);
     if (kind == "app") return parsed_to_json<wire::AppDefinition>(row);
     if (kind == "task") return parsed_to_json<wire::Task>(row);
     if (kind == "deployment") return parsed_to_json<wire::Deployment>(row);

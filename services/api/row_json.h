@@ -21,6 +21,7 @@ core::Json to_json(const wire::PutMachine& machine);
 core::Json to_json(const wire::PutRule& rule);
 core::Json to_json(const wire::PutSetting& setting);
 core::Json to_json(const wire::PutNode& node);
+core::Json to_json(const wire::DrainNode& drain);
 core::Json to_json(const wire::AppDefinition& app);
 core::Json to_json(const wire::Task& task);
 core::Json to_json(const wire::Deployment& deployment);

@@ -1,4 +1,4 @@
-// /smack/v1/status and /smack/v1/nodes: the cluster and this server's place in it.
+// /smack/v1/status: the cluster and this server's place in it.
 #include <algorithm>
 
 #include "services/api/handlers.h"
@@ -171,25 +171,6 @@ Answer status(Call& call) {
     json.set("servers", servers_json(call, nodes, replica)).set("alarms", alarms_json(replica, found));
     json.set("backup", backup_json(call, found.backup));
     co_return read_reply(call, nodes.revision, std::move(json));
-}
-
-Answer list_nodes(Call& call) {
-    CO_TRY(call.require(core::Action::kView));
-    CO_TRY(co_await await_freshness(call));
-    CO_TRY_ASSIGN(const NodesRead nodes, co_await read<NodesRead>(call, &read_nodes));
-    const LivenessDoor* door = call.api.environment.liveness;
-    const std::vector<LiveMember> members = door == nullptr ? std::vector<LiveMember>() : door->members();
-    Json array = Json::array();
-    for (const auto& node : nodes.value) {
-        Json row = versioned_json(node, nodes.revision);
-        const auto member = std::ranges::find(members, core::NodeId{node.put.node_id()}, &LiveMember::id);
-        const bool known = member != members.end();
-        row.set("liveness", known ? std::string(member->state) : "unknown");
-        if (known)
-            row.set("liveness_s", int64_t{std::chrono::duration_cast<core::seconds>(member->since).count()});
-        array.push(std::move(row));
-    }
-    co_return read_reply(call, nodes.revision, Json::object().set("nodes", std::move(array)));
 }
 
 }  // namespace smackd::services::handlers

@@ -111,6 +111,8 @@ Result<AppsModel> AppsModel::load(storage::state::View& view) {
     fill(model.tasks, std::move(tasks), [](const auto& task) { return task.id(); });
     TRY_ASSIGN(auto capacities, view.capacities());
     for (auto& row : capacities) model.capacities[row.put.node_id()] = std::move(row.put);
+    TRY_ASSIGN(auto drains, view.drains());
+    for (auto& row : drains) model.drains[row.put.node_id()] = std::move(row.put);
     TRY_ASSIGN(auto nodes, view.nodes());
     for (auto& row : nodes) model.nodes[row.put.node_id()] = std::move(row.put);
     TRY_ASSIGN(auto settings, view.settings());
@@ -135,8 +137,8 @@ std::vector<const wire::Task*> AppsModel::living_tasks_of(const std::string& app
 }
 
 std::vector<std::string> AppsModel::kinds() {
-    return {"app",  "app_group", "backoff", "deployment", "task", "capacity",
-            "node", "machine",   "setting", "epoch",      "level"};
+    return {"app",   "app_group", "backoff", "deployment", "task",  "capacity",
+            "drain", "node",      "machine", "setting",    "epoch", "level"};
 }
 
 Result<void> AppsModel::apply(const storage::feed::Record& record) {
@@ -152,6 +154,7 @@ Result<void> AppsModel::apply(const storage::feed::Record& record) {
     if (record.kind == "deployment") return put(deployments, change);
     if (record.kind == "task") return put(tasks, change);
     if (record.kind == "capacity") return put(capacities, number(record.key), change);
+    if (record.kind == "drain") return put(drains, number(record.key), change);
     if (record.kind == "setting") {
         TRY_ASSIGN(const auto setting, parse<wire::PutSetting>(change));
         set_name(*this, setting.name(), change.removed() ? "" : setting.value());
@@ -181,6 +184,8 @@ apps::View plan_view(const AppsModel& model, const std::vector<LiveMember>& memb
             for (const auto& [name, value] : machine->second.attributes()) node.attributes[name] = value;
         }
         add_capacity(node, capacity->second);
+        if (const auto drain = model.drains.find(id); drain != model.drains.end())
+            apps::set_drain(node, drain->second, now_ms);
         const auto member = std::ranges::find(members, core::NodeId{id}, &LiveMember::id);
         if (node.id != self) {
             node.liveness = member == members.end() ? apps::Liveness::kSuspect : liveness_of(*member);

@@ -28,6 +28,7 @@ struct AppsModel {
     Table<wire::Deployment> deployments;
     Table<wire::Task> tasks;
     std::map<uint64_t, wire::NodeCapacity> capacities;
+    std::map<uint64_t, wire::DrainNode> drains;
     std::map<uint64_t, wire::PutNode> nodes;
     std::map<std::string, wire::PutMachine> machines;
     std::map<std::string, std::vector<std::string>> names;  ///< static DNS names: name -> addresses

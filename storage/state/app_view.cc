@@ -105,4 +105,21 @@ core::Result<Rows<wire::NodeCapacity>> View::capacities() {
         database_->query("SELECT capacity, version FROM capacities ORDER BY node_id"));
 }
 
+core::Result<std::map<uint64_t, uint64_t>> View::task_counts() {
+    std::map<uint64_t, uint64_t> counts;
+    if (point_.feature_level < kLevelOfApps) return counts;
+    TRY_ASSIGN(auto rows,
+               database_->query("SELECT node_id, count(*) FROM tasks WHERE ended = 0 GROUP BY node_id"));
+    while (true) {
+        TRY_ASSIGN(const bool found, rows.next());
+        if (!found) return counts;
+        counts[rows.row().number(0)] = rows.row().number(1);
+    }
+}
+
+core::Result<Rows<wire::DrainNode>> View::drains() {
+    if (point_.feature_level < kLevelOfDrains) return Rows<wire::DrainNode>();
+    return collect<wire::DrainNode>(database_->query("SELECT drain, version FROM drains ORDER BY node_id"));
+}
+
 }  // namespace smackd::storage::state

@@ -25,6 +25,10 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
             return remove_node(writer, change.remove_node());
         case Body::kAdmitNode:
             return admit_node(writer, change.admit_node());
+        case Body::kDrainNode:
+            return drain_node(writer, change.drain_node());
+        case Body::kUndrainNode:
+            return undrain_node(writer, change.undrain_node());
         case Body::kPutUser:
             return put_user(writer, change.put_user());
         case Body::kRemoveUser:

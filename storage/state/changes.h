@@ -21,6 +21,10 @@ Outcome<void> remove_machine(Writer& writer, const wire::RemoveMachine& change);
 Outcome<void> put_node(Writer& writer, const wire::PutNode& change);
 Outcome<void> remove_node(Writer& writer, const wire::RemoveNode& change);
 Outcome<void> admit_node(Writer& writer, const wire::AdmitNode& change);
+Outcome<void> drain_node(Writer& writer, const wire::DrainNode& change);
+Outcome<void> undrain_node(Writer& writer, const wire::UndrainNode& change);
+/// What is said of a node beside its own row goes with it.
+Outcome<void> forget_node(Writer& writer, uint64_t node_id);
 
 Outcome<void> put_user(Writer& writer, const wire::PutUser& change);
 Outcome<void> remove_user(Writer& writer, const wire::RemoveUser& change);

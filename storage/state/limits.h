@@ -7,13 +7,15 @@
 namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
-inline constexpr uint32_t kFeatureLevelMax = 6;
+inline constexpr uint32_t kFeatureLevelMax = 7;
 /// Applications and all that belongs to them.
 inline constexpr uint32_t kLevelOfApps = 4;
 /// Groups of a directory, and who is in them.
 inline constexpr uint32_t kLevelOfDirectoryGroups = 5;
 /// The right `host`, names and host ports among what an app has, and whose deployment it was that has ended.
 inline constexpr uint32_t kLevelOfNames = 6;
+/// Nodes are drained.
+inline constexpr uint32_t kLevelOfDrains = 7;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;
@@ -26,6 +28,7 @@ inline constexpr int64_t kUnprovedRenewalMs = 72 * 3600 * 1000LL;
 /// The longest life of a node's certificate, with what clocks may differ.
 inline constexpr int64_t kNodeCertificateLifeMaxMs = 25 * 3600 * 1000LL;
 inline constexpr size_t kAttributeBytesMax = 512;
+inline constexpr int64_t kDrainMsMax = 366 * 24 * 3600 * 1000LL;
 inline constexpr int kRulesMax = 10'000;
 inline constexpr size_t kTextBytesMax = 1024;
 inline constexpr size_t kSettingBytesMax = 64 * 1024;

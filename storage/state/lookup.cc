@@ -30,6 +30,7 @@ constexpr std::array<KindQuery, 20> kVersions = {{
     {"deployment", "SELECT version FROM deployments WHERE id = ?", kLevelOfApps},
     {"task", "SELECT version FROM tasks WHERE id = ?", kLevelOfApps},
     {"capacity", "SELECT version FROM capacities WHERE node_id = CAST(? AS INTEGER)", kLevelOfApps},
+    {"drain", "SELECT version FROM drains WHERE node_id = CAST(? AS INTEGER)", kLevelOfDrains},
     {"directory_group", "SELECT version FROM directory_groups WHERE sid = ?", kLevelOfDirectoryGroups},
     {"directory_user", "SELECT version FROM directory_users WHERE name = ?", kLevelOfDirectoryGroups},
 }};

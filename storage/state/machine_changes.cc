@@ -160,6 +160,7 @@ Outcome<void> put_node(Writer& writer, const wire::PutNode& change) {
 Outcome<void> remove_node(Writer& writer, const wire::RemoveNode& change) {
     TRY(writer.state().run("DELETE FROM nodes WHERE node_id = ?", {change.node_id()}));
     if (writer.state().changes() == 0) return refuse(Errc::kNotFound, "no node {}", change.node_id());
+    TRY(forget_node(writer, change.node_id()));
     TRY(writer.emit({.kind = "node", .key = std::to_string(change.node_id()), .removed = true}));
     return {};
 }

@@ -5,6 +5,7 @@
 // stale: ask the feed hub (min_revision) or a barrier first where that matters.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -96,6 +97,10 @@ class View {
     core::Result<Rows<wire::Task>> tasks_of(std::string_view app);
     core::Result<MaybeRow<wire::Task>> task(std::string_view id);
     core::Result<Rows<wire::NodeCapacity>> capacities();
+    /// How many tasks that have not ended each node has; nodes without any are not in it.
+    core::Result<std::map<uint64_t, uint64_t>> task_counts();
+    /// Nothing below feature level 7.
+    core::Result<Rows<wire::DrainNode>> drains();
     /// Names with their versions; what they hold is in StateReader::principal and ::secret.
     core::Result<std::vector<std::pair<std::string, uint64_t>>> principals();
     core::Result<std::vector<std::pair<std::string, uint64_t>>> secrets();

@@ -151,6 +151,11 @@ CREATE TABLE directory_members(
 ) WITHOUT ROWID;
 )sql";
 
+// Level 7: nodes are drained.
+constexpr const char* kLevel7 = R"sql(
+CREATE TABLE drains(node_id INTEGER PRIMARY KEY, drain BLOB NOT NULL, version INTEGER NOT NULL);
+)sql";
+
 core::Result<void> create(sqlite::Database& database, const char* tables) {
     TRY_ASSIGN(const int64_t found,
                database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'position'"));
@@ -180,6 +185,7 @@ core::Result<void> migrate(sqlite::Database& database, uint32_t level) {
     if (level == kLevelOfApps) return database.execute(kLevel4);
     if (level == kLevelOfDirectoryGroups) return database.execute(kLevel5);
     if (level == kLevelOfNames) return add_claims_of_names(database);
+    if (level == kLevelOfDrains) return database.execute(kLevel7);
     return {};
 }
 
@@ -216,6 +222,7 @@ const std::vector<TableQuery>& state_tables() {
         {"directory_groups", "SELECT * FROM directory_groups ORDER BY sid", 5},
         {"directory_users", "SELECT * FROM directory_users ORDER BY name", 5},
         {"directory_members", "SELECT * FROM directory_members ORDER BY user_name, sid", 5},
+        {"drains", "SELECT * FROM drains ORDER BY node_id", kLevelOfDrains},
     };
     return tables;
 }

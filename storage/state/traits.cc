@@ -96,6 +96,12 @@ ChangeTraits body_traits(const wire::Change& change) {
         case Body::kAdmitNode:
             return {"admit_node", std::to_string(change.admit_node().node_id()),
                     std::max(known(change.admit_node()), 2U)};
+        case Body::kDrainNode:
+            return {"drain_node", std::to_string(change.drain_node().node_id()),
+                    std::max(known(change.drain_node()), kLevelOfDrains)};
+        case Body::kUndrainNode:
+            return {"undrain_node", std::to_string(change.undrain_node().node_id()),
+                    std::max(known(change.undrain_node()), kLevelOfDrains)};
         case Body::kPutUser:
             return {"put_user", change.put_user().name(), known(change.put_user())};
         case Body::kRemoveUser:

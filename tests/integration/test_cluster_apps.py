@@ -1,5 +1,6 @@
 """Applications on a cluster: real tasks on several hosts, named and routed from each of them, and hosts that die."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ import sqlite3
 
 from harness import SMACKD, wait_until
 from test_apps import eventually
-from test_join import cli, cli_json, join_by_bundle, roles_of, start, start_first
+from test_join import admin, cli, cli_json, join_by_bundle, roles_of, start, start_first
 from world import World
 
 SERVICE_PORT = 10080
@@ -157,6 +158,63 @@ def test_servers_run_tasks_and_replace_those_of_a_dead_host():
         add_up = lambda: sum(len(ids) for ids in running(world, "/web").values()) == 6
         eventually(add_up, 60, "six tasks with n3 back")
         eventually(lambda: serves(world["n3"], {world[host].address for host in running(world, "/web")}), what="routes of n3")
+
+
+ASK_ON = """
+import socket, sys, time
+address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+end, asked, failed = time.monotonic() + seconds, 0, []
+while time.monotonic() < end:
+    asked += 1
+    try:
+        with socket.create_connection((address, port), timeout=5) as connection:
+            connection.sendall(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+            data = b""
+            while piece := connection.recv(65536):
+                data += piece
+        if not data.startswith(b"HTTP/1.1 200"):
+            failed.append(repr(data[:60]))
+    except OSError as problem:
+        failed.append(str(problem))
+    time.sleep(0.01)
+print(asked, len(failed), failed[:3])
+"""
+
+
+def test_a_drained_node_is_emptied_and_nobody_notices():
+    with World("n1", "n2", "n3", tasks=True) as world:
+        three_servers(world)
+        wait_for_room(world, 3)
+        add(world, web(6), "--timeout", "120")
+        eventually(lambda: serves(world["n1"], {world[n].address for n in world.hosts}), what="routes of n1")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            asking = pool.submit(world["n1"].python, ASK_ON, "127.0.0.1", str(SERVICE_PORT), "15")
+            said = cli(world, "node", "drain", "n3", "--note", "new disk", "--timeout", "2m")
+            assert said.code == 0 and "Drained node" in said.out, said
+            asked, failed, what = asking.result(60).out.split(maxsplit=2)
+        assert int(asked) > 100 and int(failed) == 0, (asked, failed, what)
+        places = running(world, "/web")
+        assert "n3" not in places and sum(map(len, places.values())) == 6, places
+        n3 = next(node for node in cli_json(world, "node", "list")["nodes"] if node["machine"] == "n3")
+        assert n3["tasks"] == 0 and n3["drain"]["note"] == "new disk", n3
+        assert "drained (new disk)" in cli(world, "node", "list").out
+        # It gets nothing new until it is undrained.
+        add(world, {"id": "/there", "cmd": "sleep 600", "cpus": 0.1, "mem": 32, "constraints": [["hostname", "CLUSTER", "n3"]]},
+            "--detach")
+        eventually(lambda: "is being drained" in cli(world, "app", "explain", "/there").out, what="the reason")
+        assert cli(world, "node", "undrain", "n3").code == 0
+        eventually(lambda: list(running(world, "/there")) == ["n3"], what="a task on n3")
+        # With a deadline that is past, what finds no other node is killed all the same.
+        said = cli(world, "node", "drain", "n3", "--deadline", "1s", "--timeout", "60s")
+        assert said.code == 0, said
+        assert running(world, "/there") == {}
+        # Wrong words change nothing.
+        for words, text in ((["drain", "n9"], "no node 'n9'; see: smackd node list"),
+                            (["drain", "n2", "--deadline", "soon"], "--deadline: 'soon' is no duration"),
+                            (["undrain", "n2"], "node 2 is not drained")):
+            said = world["n1"].run([SMACKD, "node", *words], admin(world, "n1"))
+            assert said.code != 0 and text in said.err, (words, said)
+        assert cli(world, "node", "undrain", "n3").code == 0
 
 
 def test_a_node_that_cannot_run_tasks_says_why():

@@ -50,6 +50,7 @@ def test_operate_a_cluster():
             operator.wait_alive("n1", "n2", "n3", "a1")
 
             removed(operator)
+            typist.type_section(OPERATE, "Emptying a machine for work on it")
             typist.type_section(OPERATE, "Looking")
             typist.type_section(OPERATE, "Stopping and starting")
             operator.wait_voters("n1", "n2", "n3")

@@ -208,7 +208,10 @@ void Administrator::tend_installed(Machine& machine, Machine& leader) {
     const auto row = registry.nodes.find(machine.installation->id);
     const bool ours = row != registry.nodes.end() && row->second.machine == machine.name &&
                       (row->second.key.empty() || row->second.key == machine.installation->key);
-    const bool renews = ours && row->second.generation != registry.machines.at(machine.name).generation;
+    // Also when it did join again and the answer was lost: the certificate it has is of before.
+    const bool outdated = ours && row->second.generation != machine.installation->generation;
+    const bool renews =
+        outdated || (ours && row->second.generation != registry.machines.at(machine.name).generation);
     // What a bootstrap made has no key in the registry and cannot prove that it is that node.
     const bool keyless = renews && row->second.key.empty();
     const bool of_before = ours && std::max<uint64_t>(row->second.epoch, 1) != site_.checker.epoch();

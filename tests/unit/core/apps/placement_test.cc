@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <set>
+#include <tuple>
 
 #include "tests/unit/core/apps/cluster.h"
 
@@ -313,6 +314,41 @@ TEST_CASE("a node that is drained loses its tasks one by one, each after its sub
         CHECK(cluster.running("/a") >= 6);
     }
     CHECK(cluster.per_machine("/a") == Counts{{"n2", 6}});
+}
+
+TEST_CASE("past the drain's deadline what is there still is stopped, wherever its substitute may go") {
+    Cluster cluster;
+    cluster.add_node("n1", 4);
+    cluster.put(small(3));
+    REQUIRE(cluster.settle() > 0);
+    cluster.nodes[0].draining = true;
+    cluster.run(10);
+    CHECK(cluster.running("/a") == 3);  // there is no other node
+    cluster.nodes[0].drain_is_over = true;
+    cluster.run(3);
+    CHECK(cluster.running("/a") == 0);
+}
+
+TEST_CASE("a drain begins, has a deadline and ends by its times, and says when to look again") {
+    wire::DrainNode drain;
+    drain.set_start_ms(1000);
+    const auto at = [&](int64_t now_ms) {
+        Node node;
+        set_drain(node, drain, now_ms);
+        return std::tuple(node.draining, node.drain_is_over, node.drain_changes_ms);
+    };
+    CHECK(at(999) == std::tuple(false, false, 1000));
+    CHECK(at(1000) == std::tuple(true, false, 0));
+    drain.set_deadline_ms(50);
+    CHECK(at(1049) == std::tuple(true, false, 1050));
+    CHECK(at(1050) == std::tuple(true, true, 0));
+    drain.set_length_ms(20);  // before the deadline
+    CHECK(at(1019) == std::tuple(true, false, 1020));
+    CHECK(at(1020) == std::tuple(false, false, 0));
+    drain.set_length_ms(70);
+    CHECK(at(1049) == std::tuple(true, false, 1050));
+    CHECK(at(1060) == std::tuple(true, true, 1070));
+    CHECK(at(1070) == std::tuple(false, false, 0));
 }
 
 TEST_CASE("a task with volumes comes back where they are, as the same instance") {

@@ -142,6 +142,10 @@ TEST_CASE(
     REQUIRE(access.ask(0));
     CHECK(access.ask(0)->id.value == 2);
     CHECK(access.ask(1)->id.value == 2);
+    access.follow(RaftStanding{});  // nothing has come yet: those whom it refuses are asked, too
+    CHECK(access.ask(0)->id.value == 1);
+    CHECK(access.ask(1)->id.value == 2);
+    access.follow(voters({1, 2, 3}));
     Registry::Rows newer = rows(3);
     newer.revision = {1, 9};
     const auto told = Registry::decode(Registry(newer).to_wire().SerializeAsString(), "c");
@@ -185,10 +189,25 @@ TEST_CASE("a needed voter that has no row any more is heard, but neither dialled
     follow(leader, registry(state), voters({1}));
     Access blank(NodeId{3});
     blank.follow(registry(state));
-    CHECK(blank.hear(std::make_shared<const Registry>(*leader.tell())).dial.empty());
+    CHECK(blank.hear(std::make_shared<const Registry>(*leader.tell())).dial.empty());  // no address is known
     CHECK(blank.check(server(1)));
     CHECK(blank.ask(0)->id.value == 2);
     CHECK(blank.ask(1)->id.value == 2);
+}
+
+TEST_CASE("a server that has a configuration and no registry asks the servers of that") {
+    Access access(NodeId{3});
+    CHECK_FALSE(access.ask(0));
+    RaftStanding raft = voters({1, 2, 3});
+    raft.servers[1].address = "m2:5055";
+    access.follow(raft);
+    CHECK_FALSE(access.check(server(4)));
+    REQUIRE(access.ask(0));
+    CHECK(access.ask(0)->address == "m2:5055");
+    const auto told = registry(rows(4));
+    REQUIRE(access.heeds(*told));
+    access.hear(told);
+    CHECK(access.check(server(4)));
 }
 
 TEST_CASE("a registry comes over the wire as it is, and from this cluster alone") {

@@ -48,8 +48,8 @@ struct Cluster {
         }
         return 0;
     }
-    /// Proposes on `id` and waits for the answer.
-    core::Result<wire::CommandResult> put(uint64_t id, const std::string& name, const std::string& value) {
+    using Answer = std::shared_ptr<std::optional<core::Result<core::Bytes>>>;
+    Answer propose(uint64_t id, const std::string& name, const std::string& value) {
         wire::Command command;
         command.mutable_actor()->set_kind(wire::Actor::SYSTEM);
         command.add_changes()->mutable_put_setting()->set_name(name);
@@ -58,6 +58,11 @@ struct Cluster {
         processes[id]->replica().propose(
             command.SerializeAsString(),
             [answer](core::Result<core::Bytes> result) { *answer = std::move(result); });
+        return answer;
+    }
+    /// Proposes on `id` and waits for the answer.
+    core::Result<wire::CommandResult> put(uint64_t id, const std::string& name, const std::string& value) {
+        const Answer answer = propose(id, name, value);
         for (int i = 0; i < 400 && !*answer; ++i) run(core::milliseconds{10});
         if (!*answer) return core::fail(core::Errc::kTimeout, "no answer");
         if (!**answer) return core::pass(std::move(**answer));
@@ -288,6 +293,38 @@ TEST_CASE("replica: a newcomer whose power fails in its first moments starts aga
         cluster[2].crash(true);
         REQUIRE(cluster[2].boot().has_value());
         cluster.run(core::seconds{2});
+        CHECK(cluster[2].state().revision() == cluster[1].state().revision());
+    }
+}
+
+TEST_CASE("replica: a sole voter that lost what its standby holds already begins a new term") {
+    const auto value = [](sim::Process& process) -> std::string {
+        auto view = process.reader().view();
+        REQUIRE(view.has_value());
+        const auto row = view->setting("a");
+        REQUIRE(row.has_value());
+        return *row ? (*row)->put.value() : "";
+    };
+    for (int cut = 0; cut < 40; ++cut) {
+        CAPTURE(cut);
+        Cluster cluster(1);
+        REQUIRE(cluster.leader() == 1);
+        sim::ProcessOptions options;
+        options.id = 2;
+        cluster.processes[2] = std::make_unique<sim::Process>(cluster.world, cluster.network, options);
+        REQUIRE(cluster[2].boot().has_value());
+        cluster[1].replica().add_server({.id = {2}, .address = "n2:1", .role = storage::ServerRole::kStandby},
+                                        [](core::Result<void>) {});
+        cluster.run(core::seconds{2});
+        cluster.propose(1, "a", "of before the power failure");
+        cluster.run(std::chrono::microseconds{100 * cut});
+        cluster[1].crash(true);
+        cluster.run(core::milliseconds{100});
+        REQUIRE(cluster[1].boot().has_value());
+        REQUIRE(cluster.leader() == 1);
+        REQUIRE(cluster.put(1, "a", "of after it").has_value());
+        cluster.run(core::seconds{2});
+        CHECK(value(cluster[2]) == "of after it");
         CHECK(cluster[2].state().revision() == cluster[1].state().revision());
     }
 }

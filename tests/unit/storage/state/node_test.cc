@@ -1,6 +1,8 @@
 // Admission of nodes: what apply grants, whoever proposed it.
 #include <catch2/catch_test_macros.hpp>
 
+#include "storage/state/limits.h"
+#include "storage/state/reader.h"
 #include "tests/unit/storage/state/machine.h"
 
 namespace smackd::storage::state {
@@ -140,6 +142,52 @@ TEST_CASE("before feature level 2 nobody is admitted, and afterwards no machine 
     server.ok(raise);
     wire::Command own = command(wire::Actor::MACHINE, "smack/n2@EXAMPLE.COM");
     CHECK(outcome(server, test::node(own, 7, "n2")) == Errc::kDenied);
+}
+
+wire::Command drain(uint64_t node, int64_t deadline_ms = 0, int64_t time_ms = kNowMs) {
+    wire::Command made = command();
+    made.set_feature_level(kLevelOfDrains);
+    made.set_time_ms(time_ms);
+    wire::DrainNode& row = *made.add_changes()->mutable_drain_node();
+    row.set_node_id(node);
+    row.set_deadline_ms(deadline_ms);
+    return made;
+}
+
+wire::Command undrain(uint64_t node) {
+    wire::Command made = command();
+    made.set_feature_level(kLevelOfDrains);
+    made.add_changes()->mutable_undrain_node()->set_node_id(node);
+    return made;
+}
+
+TEST_CASE("a node is drained from the command's time on, until it is undrained or removed") {
+    Server server;
+    set_up(server);
+    CHECK(outcome(server, drain(1)) == Errc::kUnsupported);  // at level 2
+    wire::Command raise = command();
+    raise.add_changes()->mutable_raise_feature_level()->set_level(kLevelOfDrains);
+    server.ok(raise);
+    CHECK(outcome(server, drain(7)) == Errc::kNotFound);
+    CHECK(outcome(server, drain(1, -1)) == Errc::kInvalid);
+    CHECK(outcome(server, drain(1, kDrainMsMax + 1)) == Errc::kInvalid);
+    CHECK(outcome(server, undrain(1)) == Errc::kNotFound);
+    const auto drains = [&server] {
+        StateReader reader({"/data/state", *server.vfs, server.machine().generation()});
+        auto view = reader.view();
+        REQUIRE(view.has_value());
+        return view->drains().value();
+    };
+    server.ok(drain(1, 500, kNowMs + 5));
+    REQUIRE(drains().size() == 1);
+    CHECK(drains()[0].put.start_ms() == kNowMs + 5);
+    server.ok(undrain(1));
+    CHECK(drains().empty());
+    server.ok(drain(1));
+    wire::Command removal = command();
+    removal.add_changes()->mutable_remove_node()->set_node_id(1);
+    server.ok(removal);
+    CHECK(drains().empty());
 }
 
 }  // namespace smackd::storage::state

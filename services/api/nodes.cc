@@ -1,0 +1,105 @@
+// /smack/v1/nodes: the machines that have joined, and their drains.
+#include <charconv>
+#include <map>
+
+#include "services/api/command_json.h"
+#include "services/api/resource.h"
+
+namespace smackd::services {
+namespace {
+
+using core::Json;
+using core::Result;
+
+struct NodesRead {
+    Rows<wire::PutNode> nodes;
+    std::map<uint64_t, wire::DrainNode> drains;
+    std::map<uint64_t, uint64_t> tasks;
+};
+
+Result<ReadAt<NodesRead>> read_nodes(View& view) {
+    ReadAt<NodesRead> read;
+    read.revision = view.point().revision;
+    TRY_ASSIGN(read.value.nodes, view.nodes());
+    TRY_ASSIGN(auto drains, view.drains());
+    for (auto& row : drains) read.value.drains[row.put.node_id()] = std::move(row.put);
+    TRY_ASSIGN(read.value.tasks, view.task_counts());
+    return read;
+}
+
+Json node_json(const NodesRead& read, const Row<wire::PutNode>& node, core::Revision revision,
+               const std::vector<LiveMember>& members) {
+    const uint64_t id = node.put.node_id();
+    Json row = versioned_json(node, revision);
+    const auto member = std::ranges::find(members, core::NodeId{id}, &LiveMember::id);
+    const bool known = member != members.end();
+    row.set("liveness", known ? std::string(member->state) : "unknown");
+    if (known)
+        row.set("liveness_s", int64_t{std::chrono::duration_cast<core::seconds>(member->since).count()});
+    const auto tasks = read.tasks.find(id);
+    row.set("tasks", static_cast<int64_t>(tasks == read.tasks.end() ? 0 : tasks->second));
+    const auto drain = read.drains.find(id);
+    if (drain != read.drains.end()) row.set("drain", to_json(drain->second));
+    return row;
+}
+
+Result<uint64_t> parse_node_id(const std::string& text) {
+    uint64_t id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error == std::errc() && end == text.data() + text.size() && id != 0) return id;
+    return core::fail(core::Errc::kInvalid, "node '{}': must be a node's number", text.substr(0, 64));
+}
+
+}  // namespace
+
+namespace handlers {
+
+Answer list_nodes(Call& call) {
+    CO_TRY(call.require(core::Action::kView));
+    CO_TRY(co_await await_freshness(call));
+    CO_TRY_ASSIGN(const ReadAt<NodesRead> found, co_await read<ReadAt<NodesRead>>(call, &read_nodes));
+    const LivenessDoor* door = call.api.environment.liveness;
+    const std::vector<LiveMember> members = door == nullptr ? std::vector<LiveMember>() : door->members();
+    Json array = Json::array();
+    for (const auto& node : found.value.nodes)
+        array.push(node_json(found.value, node, found.revision, members));
+    co_return read_reply(call, found.revision, Json::object().set("nodes", std::move(array)));
+}
+
+Answer remove_node(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const uint64_t id, parse_node_id(call.argument()));
+    wire::Command command = make_command(call);
+    command.add_changes()->mutable_remove_node()->set_node_id(id);
+    CO_TRY_ASSIGN(const core::Revision revision,
+                  co_await change(call, std::move(command), {.kind = "node", .key = call.argument()}));
+    co_return changed_reply(200, revision);
+}
+
+Answer drain_node(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const uint64_t id, parse_node_id(call.argument()));
+    CO_TRY_ASSIGN(const Json body, co_await read_body(call));
+    CO_TRY_ASSIGN(wire::DrainNode drain, drain_from_json(body));
+    drain.set_node_id(id);
+    wire::Command command = make_command(call);
+    command.set_feature_level(storage::state::kLevelOfDrains);
+    *command.add_changes()->mutable_drain_node() = std::move(drain);
+    CO_TRY_ASSIGN(const core::Revision revision,
+                  co_await change(call, std::move(command), {.kind = "drain", .key = call.argument()}));
+    co_return changed_reply(200, revision);
+}
+
+Answer undrain_node(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const uint64_t id, parse_node_id(call.argument()));
+    wire::Command command = make_command(call);
+    command.set_feature_level(storage::state::kLevelOfDrains);
+    command.add_changes()->mutable_undrain_node()->set_node_id(id);
+    CO_TRY_ASSIGN(const core::Revision revision,
+                  co_await change(call, std::move(command), {.kind = "drain", .key = call.argument()}));
+    co_return changed_reply(200, revision);
+}
+
+}  // namespace handlers
+}  // namespace smackd::services
