@@ -153,6 +153,8 @@ ROWS = {
     "POST /smack/v1/machines/{name}/bundle": admin("/smack/v1/machines/localhost/bundle", {}),
     "GET /smack/v1/pending-machines": admin(),
     "DELETE /smack/v1/nodes/{id}": admin("/smack/v1/nodes/1"),
+    "PUT /smack/v1/nodes/{id}/drain": admin("/smack/v1/nodes/1/drain", {"note": "mine"}),
+    "DELETE /smack/v1/nodes/{id}/drain": admin("/smack/v1/nodes/1/drain"),
 
     "GET /smack/v1/rules": listed(),
     "POST /smack/v1/rules": admin(None, {"id": "mine", **A_RULE}),
