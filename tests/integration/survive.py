@@ -53,9 +53,12 @@ def launcher(demo):
         with open(f"/proc/{daemon(demo)}/task/{thread}/children") as file:
             children += file.read().split()
     for pid in children:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            if b"launcher" in file.read():
-                return int(pid)
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if b"launcher" in file.read():
+                    return int(pid)
+        except FileNotFoundError:
+            continue  # it has just ended
     raise AssertionError(f"the daemon has no launcher among {children}")
 
 

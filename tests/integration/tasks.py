@@ -165,9 +165,12 @@ class Tasks:
 
     def launcher(self):
         for pid in children(self.daemon.pid):
-            with open(f"/proc/{pid}/cmdline") as file:
-                if "launcher" in file.read().split("\0"):
-                    return pid
+            try:
+                with open(f"/proc/{pid}/cmdline") as file:
+                    if "launcher" in file.read().split("\0"):
+                        return pid
+            except FileNotFoundError:
+                continue  # it has just ended
         return None
 
     def census(self):
