@@ -167,6 +167,14 @@ bool lost_the_race(const core::Error& error) {
     return error.code == Errc::kConflict && error.message.contains("read it again and decide anew");
 }
 
+/// The plan, or the refusal, which is recorded when it is for want of a right.
+Outcome<Plan> plan_or_refuse(Call& call, const AppsModel& model, AppsEdit& edit, bool force) {
+    auto made = plan(call, model, edit, force);
+    if (made) return std::move(*made);
+    if (made.error().status == kForbidden) record_denied(call, made.error().message);
+    return std::unexpected(problem_reply(made.error()));
+}
+
 }  // namespace
 
 Checked<void> allowed(const Call& call, Action action, const std::string& id) {
@@ -192,11 +200,8 @@ net::Task<Outcome<Deployed>> deploy(Call& call, AppsEdit edit, bool force) {
     for (int attempt = 1;; ++attempt) {
         auto model = co_await call.api.apps.current();
         if (!model) co_return std::unexpected(marathon_error_reply(model.error()));
-        auto made = plan(call, **model, edit, force);
-        if (!made) {
-            if (made.error().status == kForbidden) record_denied(call, made.error().message);
-            co_return std::unexpected(problem_reply(made.error()));
-        }
+        auto made = plan_or_refuse(call, **model, edit, force);
+        if (!made) co_return std::unexpected(std::move(made.error()));
         if (made->command.changes().empty()) co_return made->deployed;
         auto done = co_await change(call, std::move(made->command),
                                     {.kind = "deployment", .key = made->deployed.deployment});
@@ -210,11 +215,8 @@ net::Task<Outcome<Deployed>> deploy(Call& call, AppsEdit edit, bool force) {
 net::Task<Outcome<wire::Deployment>> plan_only(Call& call, AppsEdit edit, bool force) {
     auto model = co_await call.api.apps.current();
     if (!model) co_return std::unexpected(marathon_error_reply(model.error()));
-    auto made = plan(call, **model, edit, force);
-    if (!made) {
-        if (made.error().status == kForbidden) record_denied(call, made.error().message);
-        co_return std::unexpected(problem_reply(made.error()));
-    }
+    auto made = plan_or_refuse(call, **model, edit, force);
+    if (!made) co_return std::unexpected(std::move(made.error()));
     for (const wire::Change& change : made->command.changes()) {
         if (change.has_put_deployment()) co_return change.put_deployment().deployment();
     }

@@ -48,6 +48,16 @@ struct Cluster {
         }
         return 0;
     }
+    /// An empty server that server 1 is told to add; it is not waited for.
+    void begin_standby(uint64_t id) {
+        sim::ProcessOptions options;
+        options.id = id;
+        processes[id] = std::make_unique<sim::Process>(world, network, options);
+        REQUIRE(processes[id]->boot().has_value());
+        processes[1]->replica().add_server(
+            {.id = {id}, .address = std::format("n{}:1", id), .role = storage::ServerRole::kStandby},
+            [](core::Result<void>) {});
+    }
     using Answer = std::shared_ptr<std::optional<core::Result<core::Bytes>>>;
     Answer propose(uint64_t id, const std::string& name, const std::string& value) {
         wire::Command command;
@@ -283,12 +293,7 @@ TEST_CASE("replica: a newcomer whose power fails in its first moments starts aga
         CAPTURE(cut);
         Cluster cluster(1);
         REQUIRE(cluster.leader() == 1);
-        sim::ProcessOptions options;
-        options.id = 2;
-        cluster.processes[2] = std::make_unique<sim::Process>(cluster.world, cluster.network, options);
-        REQUIRE(cluster[2].boot().has_value());
-        cluster[1].replica().add_server({.id = {2}, .address = "n2:1", .role = storage::ServerRole::kStandby},
-                                        [](core::Result<void>) {});
+        cluster.begin_standby(2);
         cluster.run(std::chrono::microseconds{250 * cut});
         cluster[2].crash(true);
         REQUIRE(cluster[2].boot().has_value());
@@ -309,12 +314,7 @@ TEST_CASE("replica: a sole voter that lost what its standby holds already begins
         CAPTURE(cut);
         Cluster cluster(1);
         REQUIRE(cluster.leader() == 1);
-        sim::ProcessOptions options;
-        options.id = 2;
-        cluster.processes[2] = std::make_unique<sim::Process>(cluster.world, cluster.network, options);
-        REQUIRE(cluster[2].boot().has_value());
-        cluster[1].replica().add_server({.id = {2}, .address = "n2:1", .role = storage::ServerRole::kStandby},
-                                        [](core::Result<void>) {});
+        cluster.begin_standby(2);
         cluster.run(core::seconds{2});
         cluster.propose(1, "a", "of before the power failure");
         cluster.run(std::chrono::microseconds{100 * cut});
