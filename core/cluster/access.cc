@@ -17,18 +17,6 @@ std::unexpected<Error> no_server(const RaftStanding& raft, NodeId node) {
     return fail(Errc::kDenied, "node {} is no server of this cluster", node.value);
 }
 
-/// Could those voters whom the registry lets in decide anything without the others?
-bool needs_refused_voters(const Registry& registry, const RaftStanding& raft) {
-    size_t voters = 0;
-    size_t let_in = 0;
-    for (const RaftServer& server : raft.servers) {
-        if (server.role != RaftRole::kVoter) continue;
-        ++voters;
-        if (registry.check(server.id)) ++let_in;
-    }
-    return voters != 0 && let_in < voters / 2 + 1 && !SMACK_BUG("access_cuts_off_majority");
-}
-
 }  // namespace
 
 bool Access::is_voter(NodeId node) const {
@@ -41,10 +29,34 @@ bool Access::in_configuration(NodeId node) const {
     return std::ranges::contains(raft_.servers, node, &RaftServer::id);
 }
 
+/// Could those voters whom the registry lets in decide anything without the others?
+bool Access::needs_refused_voters() const {
+    size_t voters = 0;
+    size_t let_in = 0;
+    for (const RaftServer& server : raft_.servers) {
+        if (server.role != RaftRole::kVoter) continue;
+        ++voters;
+        if (registry_->check(server.id) && !outdated_.contains(server.id)) ++let_in;
+    }
+    return voters != 0 && let_in < voters / 2 + 1 && !SMACK_BUG("access_cuts_off_majority");
+}
+
 Result<AdmittedNode> Access::check(const CertifiedNode& node) {
+    if (registry_ && !SMACK_BUG("access_counts_outdated")) note_outdated(node);
     auto admitted = judge(node);
     if (admitted) heard_.insert(node.id);
     return admitted;
+}
+
+void Access::note_outdated(const CertifiedNode& node) {
+    if (registry_->admit(node)) {
+        outdated_.erase(node.id);
+    } else if (registry_->is_outdated(node) && is_voter(node.id) && !heard_.contains(node.id)) {
+        outdated_.insert(node.id);
+    } else {
+        return;
+    }
+    needs_refused_ = needs_refused_voters();
 }
 
 Result<AdmittedNode> Access::judge(const CertifiedNode& node) {
@@ -149,7 +161,8 @@ AccessChange Access::change(std::shared_ptr<const Registry> registry, RaftStandi
     raft_ = std::move(raft);
     if (!registry) return {};
     registry_ = std::move(registry);
-    needs_refused_ = needs_refused_voters(*registry_, raft_);
+    std::erase_if(outdated_, [this](NodeId node) { return !is_voter(node); });
+    needs_refused_ = needs_refused_voters();
     AccessChange change;
     const auto same = [&](NodeId node) {
         return before.registry_ && before.registry_->same(node, *registry_);

@@ -3,7 +3,8 @@
 //
 // A registry's refusal counts at once, but for one case: voters whom the others cannot do without. Cut off
 // together, half of the voters or more would leave a rest that can never agree on a configuration without
-// them. So they are heard until the leader has taken them out, one by one.
+// them. So they are heard until the leader has taken them out, one by one. A voter that shows an outdated
+// certificate counts among them: it has joined again, the answer was lost, and only a leader can repeat it.
 //
 // A server that was away may refuse whoever leads now: its state is of before. It asks others whom it lets in
 // (those of its configuration, when its state has no registry yet) for the registry as they have it, and goes
@@ -72,6 +73,8 @@ class Access {
  private:
     AccessChange change(std::shared_ptr<const Registry> registry, RaftStanding raft);
     bool is_voter(NodeId node) const;
+    bool needs_refused_voters() const;
+    void note_outdated(const CertifiedNode& node);
     /// Whom to ask. One to which nothing has come yet asks those as well whom it refuses: it may have joined
     /// when who leads now was suspended, and all others of then may be gone. It has nothing to lose.
     std::vector<AdmittedNode> known_servers() const;
@@ -83,6 +86,7 @@ class Access {
     std::shared_ptr<const Registry> registry_;  // the own or a newer one told; shared with its readers
     RaftStanding raft_;
     bool needs_refused_ = false;                 // voters whom the registry refuses are heard still
+    std::set<NodeId> outdated_;                  // voters let in, had they the certificate of their row
     std::set<NodeId> heard_;                     // may have connections to here
     std::map<NodeId, CertifiedNode> newcomers_;  // let in by what this server has not heard of yet
 };

@@ -93,6 +93,11 @@ bool Registry::is_ahead(const CertifiedNode& node) const {
     return node.cluster_id == cluster_id_ && later;
 }
 
+bool Registry::is_outdated(const CertifiedNode& node) const {
+    return node.cluster_id == cluster_id_ && check(node.id) &&
+           node.generation < nodes_.at(node.id).node.generation();
+}
+
 bool Registry::is_of_epoch(NodeId node) const {
     const auto found = nodes_.find(node);
     if (SMACK_BUG("older_epoch_let_in")) return true;

@@ -68,6 +68,8 @@ class Registry {
     Result<AdmittedNode> check(NodeId node) const;
     /// Of this cluster, with an id that was given after all that is known here, or joined again since.
     bool is_ahead(const CertifiedNode& node) const;
+    /// Let in with a newer certificate than this one.
+    bool is_outdated(const CertifiedNode& node) const;
     /// Joined in the epoch that the state is in.
     bool is_of_epoch(NodeId node) const;
     NodeId last_node_id() const { return last_node_id_; }

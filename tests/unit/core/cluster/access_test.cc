@@ -108,6 +108,25 @@ TEST_CASE("voters without whom nothing can be agreed on are heard until they are
     CHECK(cut(follow(access, two, voters({1}))) == "3 ");
 }
 
+TEST_CASE("a voter with an outdated certificate is heard while the others are too few, and never a thief's") {
+    Registry::Rows state = suspended(rows(3), {3});
+    state.machines[1].set_generation(1);
+    state.nodes[1].set_generation(1);
+    const CertifiedNode renewed{"c", NodeId{2}, 1, true};
+    Access access(NodeId{1});
+    follow(access, registry(state), voters({1, 2, 3}));
+    CHECK_FALSE(access.check(server(3)));
+    CHECK(access.check(server(2)));
+    CHECK(access.check(server(3)));
+    CHECK(access.check(renewed));
+    CHECK_FALSE(access.check(server(3)));
+    CHECK_FALSE(access.check(server(2)));  // its new certificate was seen: this one is not its own
+
+    Access of_standby(NodeId{1});
+    follow(of_standby, registry(state), voters({1, 3}));
+    CHECK_FALSE(of_standby.check(server(2)));
+}
+
 TEST_CASE("a server that was away hears who came later, until it knows them") {
     Access access(NodeId{1});
     follow(access, registry(rows(3)), voters({1, 2, 3}));
