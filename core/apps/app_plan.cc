@@ -207,6 +207,8 @@ void AppPlan::launch_missing() {
 }
 
 void AppPlan::launch(uint32_t count) {
+    if (launched_ >= count) return;
+    Placement::Series series(round_.placement, app_, constraints_);
     for (; launched_ < count; ++launched_) {
         const bool replaces_lost = launched_ < lost_.size();
         if (round_.launches == 0 || (replaces_lost && round_.replacements == 0)) {
@@ -214,7 +216,7 @@ void AppPlan::launch(uint32_t count) {
             round_.wake_at(round_.now_ms + 1);
             return;
         }
-        if (!launch_one()) {
+        if (!launch_one(series)) {
             not_placed_ = count - launched_;
             const Task* stopped = stopped_instance();
             WhyNot why =
@@ -233,10 +235,9 @@ const Task* AppPlan::stopped_instance() const {
     return stopped_.empty() ? nullptr : stopped_.front();
 }
 
-bool AppPlan::launch_one() {
+bool AppPlan::launch_one(Placement::Series& series) {
     const Task* stopped = stopped_instance();
-    const auto place = round_.placement.place(app_, constraints_, round_.random,
-                                              core::NodeId{stopped ? stopped->node_id() : 0});
+    const auto place = series.place(round_.random, core::NodeId{stopped ? stopped->node_id() : 0});
     if (!place) return false;
     Task task;
     task.set_instance_id(stopped ? stopped->instance_id() : make_instance_id(app_.id(), round_.random));

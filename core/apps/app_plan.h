@@ -66,7 +66,7 @@ class AppPlan {
     void replace_old();
     Limits limits() const;
     void launch(uint32_t count);
-    bool launch_one();
+    bool launch_one(Placement::Series& series);
     void wait(WhyNot::Kind kind, std::string text, uint32_t missing);
     bool must_go(const wire::Task& task) const;
     /// Count towards the instances, with what this round has launched.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <format>
-#include <tuple>
 
 #include "core/units.h"
 
@@ -82,11 +81,18 @@ Placement::Placement(std::span<const Node> nodes, std::span<const wire::Task* co
     for (size_t i = 0; i < nodes.size(); ++i) index_[nodes[i].id] = i;
     for (const wire::Task* task : tasks) {
         const auto found = index_.find(core::NodeId{task->node_id()});
-        if (found != index_.end()) use(usage_[found->second], *task);
+        if (found != index_.end()) use(nodes_[found->second], usage_[found->second], *task);
     }
 }
 
-void Placement::use(Usage& usage, const wire::Task& task) {
+/// False when it is taken already.
+bool Placement::take_port(const Node& node, Usage& usage, uint32_t port) {
+    if (!usage.ports.insert(port).second) return false;
+    usage.pool_ports += contains(node.ports, port);
+    return true;
+}
+
+void Placement::use(const Node& node, Usage& usage, const wire::Task& task) {
     const wire::TaskState state = task.status().state();
     if (state >= wire::TASK_FINISHED && state != wire::TASK_UNREACHABLE) return;
     Resources& used = usage.resources;
@@ -95,7 +101,7 @@ void Placement::use(Usage& usage, const wire::Task& task) {
     used.set_disk_bytes(used.disk_bytes() + task.resources().disk_bytes());
     used.set_gpus(used.gpus() + task.resources().gpus());
     for (const uint32_t port : task.host_ports()) {
-        if (port != 0) usage.ports.insert(port);
+        if (port != 0) take_port(node, usage, port);
     }
     ++usage.tasks[task.app_id()];
 }
@@ -106,8 +112,8 @@ const Node* Placement::find(core::NodeId id) const {
 }
 
 std::optional<Placement::Refusal> Placement::refusal(const Node& node, const Usage& usage,
-                                                     const AppDefinition& app,
-                                                     const Constraints& constraints) const {
+                                                     const AppDefinition& app, const Constraints& constraints,
+                                                     bool text) {
     if (node.liveness != Liveness::kAlive) return Refusal{Reason::kNodeUnreachable, "does not answer"};
     if (node.draining) return Refusal{Reason::kNodeDraining, "is being drained"};
     if (matching_role(node, app).empty())
@@ -116,26 +122,50 @@ std::optional<Placement::Refusal> Placement::refusal(const Node& node, const Usa
         return Refusal{Reason::kHostNetworkRefused, "does not allow host networking"};
     if (auto constraint = constraints.refusal(node))
         return Refusal{Reason::kUnfulfilledConstraint, "does not fulfil " + *constraint};
+    if (auto lacks = lack(node, usage, app, text)) return lacks;
+    return lack_of_ports(node, usage, app, text);
+}
+
+std::optional<Placement::Refusal> Placement::lack(const Node& node, const Usage& usage,
+                                                  const AppDefinition& app, bool text) {
     const Resources& want = app.resources();
     const Resources& used = usage.resources;
     const Resources& total = node.total;
+    const auto refuse = [text](Reason reason, auto write) {
+        return Refusal{reason, text ? write() : std::string()};
+    };
     if (const auto free = missing(total.cpus_milli(), used.cpus_milli(), want.cpus_milli()))
-        return Refusal{Reason::kInsufficientCpus,
-                       std::format("needs {} cpus, {} of {} are free", cpus_text(want.cpus_milli()),
-                                   cpus_text(free - 1), cpus_text(total.cpus_milli()))};
-    if (const auto free = missing(total.memory_bytes(), used.memory_bytes(), want.memory_bytes()))
-        return Refusal{
-            Reason::kInsufficientMemory,
-            std::format("needs {} of memory, {} of {} are free", core::format_bytes(want.memory_bytes()),
-                        core::format_bytes(free - 1), core::format_bytes(total.memory_bytes()))};
-    if (const auto free = missing(total.disk_bytes(), used.disk_bytes(), want.disk_bytes()))
-        return Refusal{
-            Reason::kInsufficientDisk,
-            std::format("needs {} of disk, {} of {} are free", core::format_bytes(want.disk_bytes()),
-                        core::format_bytes(free - 1), core::format_bytes(total.disk_bytes()))};
+        return refuse(Reason::kInsufficientCpus, [&] {
+            return std::format("needs {} cpus, {} of {} are free", cpus_text(want.cpus_milli()),
+                               cpus_text(free - 1), cpus_text(total.cpus_milli()));
+        });
+    const auto bytes = [&](Reason reason, const char* of, uint64_t all, uint64_t taken,
+                           uint64_t needed) -> std::optional<Refusal> {
+        const uint64_t free = missing(all, taken, needed);
+        if (free == 0) return std::nullopt;
+        return refuse(reason, [&] {
+            return std::format("needs {} of {}, {} of {} are free", core::format_bytes(needed), of,
+                               core::format_bytes(free - 1), core::format_bytes(all));
+        });
+    };
+    if (auto lacks = bytes(Reason::kInsufficientMemory, "memory", total.memory_bytes(), used.memory_bytes(),
+                           want.memory_bytes()))
+        return lacks;
+    if (auto lacks = bytes(Reason::kInsufficientDisk, "disk", total.disk_bytes(), used.disk_bytes(),
+                           want.disk_bytes()))
+        return lacks;
     if (const auto free = missing(total.gpus(), used.gpus(), want.gpus()))
-        return Refusal{Reason::kInsufficientGpus,
-                       std::format("needs {} GPUs, {} of {} are free", want.gpus(), free - 1, total.gpus())};
+        return refuse(Reason::kInsufficientGpus, [&] {
+            return std::format("needs {} GPUs, {} of {} are free", want.gpus(), free - 1, total.gpus());
+        });
+    return std::nullopt;
+}
+
+std::optional<Placement::Refusal> Placement::lack_of_ports(const Node& node, const Usage& usage,
+                                                           const AppDefinition& app, bool text) {
+    const auto refuse = [text](auto write) {
+        return Refusal{Reason::kInsufficientPorts, text ? write() : std::string()};
+    };
     uint32_t any = 0;
     for (const wire::Port& port : app.ports()) {
         const auto wanted = wanted_host_port(app, port);
@@ -143,18 +173,15 @@ std::optional<Placement::Refusal> Placement::refusal(const Node& node, const Usa
         any += *wanted == 0;
         if (*wanted == 0) continue;
         if (usage.ports.contains(*wanted))
-            return Refusal{Reason::kInsufficientPorts, std::format("port {} is in use", *wanted)};
+            return refuse([&] { return std::format("port {} is in use", *wanted); });
         if (!contains(node.fixed_ports, *wanted) && !contains(node.ports, *wanted))
-            return Refusal{Reason::kInsufficientPorts,
-                           std::format("port {} is not among those for tasks", *wanted)};
+            return refuse([&] { return std::format("port {} is not among those for tasks", *wanted); });
     }
-    const auto used_ports =
-        std::ranges::count_if(usage.ports, [&](uint32_t port) { return contains(node.ports, port); });
-    const uint32_t free_ports = size_of(node.ports) - static_cast<uint32_t>(used_ports);
+    const uint32_t free_ports = size_of(node.ports) - usage.pool_ports;
     // Ports asked for by number may be among them.
     if (any > 0 && free_ports < static_cast<uint32_t>(app.ports_size()))
-        return Refusal{Reason::kInsufficientPorts,
-                       std::format("needs {} ports, {} are free", app.ports_size(), free_ports)};
+        return refuse(
+            [&] { return std::format("needs {} ports, {} are free", app.ports_size(), free_ports); });
     return std::nullopt;
 }
 
@@ -163,7 +190,7 @@ std::vector<uint32_t> Placement::take_ports(const Node& node, Usage& usage, cons
     std::vector<uint32_t> ports(static_cast<size_t>(app.ports_size()), 0);
     for (int i = 0; i < app.ports_size(); ++i) {
         ports[static_cast<size_t>(i)] = wanted_host_port(app, app.ports(i)).value_or(0);
-        if (ports[static_cast<size_t>(i)] != 0) usage.ports.insert(ports[static_cast<size_t>(i)]);
+        if (ports[static_cast<size_t>(i)] != 0) take_port(node, usage, ports[static_cast<size_t>(i)]);
     }
     const uint32_t size = size_of(node.ports);
     for (int i = 0; i < app.ports_size() && size > 0; ++i) {
@@ -173,7 +200,7 @@ std::vector<uint32_t> Placement::take_ports(const Node& node, Usage& usage, cons
         const auto start = static_cast<uint32_t>(random.below(size));
         for (uint32_t step = 0; step < size; ++step) {
             const uint32_t port = port_at(node.ports, (start + step) % size);
-            if (!usage.ports.insert(port).second) continue;
+            if (!take_port(node, usage, port)) continue;
             ports[static_cast<size_t>(i)] = port;
             break;
         }
@@ -181,28 +208,58 @@ std::vector<uint32_t> Placement::take_ports(const Node& node, Usage& usage, cons
     return ports;
 }
 
-std::optional<Place> Placement::place(const AppDefinition& app, const Constraints& constraints,
-                                      core::Random& random, core::NodeId only) {
-    using Rank = std::tuple<uint64_t, uint32_t, uint64_t, core::NodeId>;
-    std::optional<Rank> best;
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-        const Node& node = nodes_[i];
-        if (only.value != 0 && node.id != only) continue;
-        if (refusal(node, usage_[i], app, constraints)) continue;
-        const auto same = usage_[i].tasks.find(app.id());
-        const Rank rank{constraints.group_load(node), same == usage_[i].tasks.end() ? 0 : same->second,
-                        load_with(node, usage_[i].resources, app.resources()), node.id};
-        if (!best || rank < *best) best = rank;
-    }
-    if (!best) return std::nullopt;
-    const size_t index = index_.at(std::get<core::NodeId>(*best));
+std::optional<Placement::Rank> Placement::rank(size_t index, const AppDefinition& app,
+                                               const Constraints& constraints) const {
+    const Node& node = nodes_[index];
+    const Usage& usage = usage_[index];
+    if (refusal(node, usage, app, constraints, false)) return std::nullopt;
+    const auto same = usage.tasks.find(app.id());
+    return Rank{constraints.group_load(node), same == usage.tasks.end() ? 0 : same->second,
+                load_with(node, usage.resources, app.resources()), node.id};
+}
+
+Place Placement::take(size_t index, const AppDefinition& app, core::Random& random) {
     Usage& usage = usage_[index];
     Place place{&nodes_[index], matching_role(nodes_[index], app), {}};
     place.host_ports = take_ports(nodes_[index], usage, app, random);
     wire::Task task;
     task.set_app_id(app.id());
     *task.mutable_resources() = app.resources();
-    use(usage, task);
+    use(nodes_[index], usage, task);
+    return place;
+}
+
+std::optional<Place> Placement::place(const AppDefinition& app, const Constraints& constraints,
+                                      core::Random& random, core::NodeId only) {
+    std::optional<Rank> best;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+        if (only.value != 0 && nodes_[i].id != only) continue;
+        const auto found = rank(i, app, constraints);
+        if (found && (!best || *found < *best)) best = found;
+    }
+    if (!best) return std::nullopt;
+    return take(index_.at(std::get<core::NodeId>(*best)), app, random);
+}
+
+Placement::Series::Series(Placement& placement, const AppDefinition& app, const Constraints& constraints)
+    : placement_(placement), app_(app), constraints_(constraints) {
+    if (!constraints.empty()) return;
+    for (size_t i = 0; i < placement.nodes_.size(); ++i) {
+        if (const auto found = placement.rank(i, app, constraints)) ranks_.insert(*found);
+    }
+}
+
+// Constraints may rank every node anew after each task; without them only the node that took it.
+std::optional<Place> Placement::Series::place(core::Random& random, core::NodeId only) {
+    if (!constraints_.empty()) return placement_.place(app_, constraints_, random, only);
+    auto best = ranks_.begin();
+    if (only.value != 0)
+        best = std::ranges::find(ranks_, only, [](const Rank& rank) { return std::get<core::NodeId>(rank); });
+    if (best == ranks_.end()) return std::nullopt;
+    const size_t index = placement_.index_.at(std::get<core::NodeId>(*best));
+    ranks_.erase(best);
+    Place place = placement_.take(index, app_, random);
+    if (const auto again = placement_.rank(index, app_, constraints_)) ranks_.insert(*again);
     return place;
 }
 
@@ -214,7 +271,7 @@ WhyNot Placement::explain(const AppDefinition& app, const Constraints& constrain
         if (only.value != 0 && nodes_[i].id != only) {
             refused = Refusal{Reason::kNoMatchingReservation, "does not have the volume"};
         } else {
-            refused = refusal(nodes_[i], usage_[i], app, constraints);
+            refused = refusal(nodes_[i], usage_[i], app, constraints, true);
         }
         if (!refused) continue;
         ++why.counts[refused->reason];

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/apps/constraints.h"
@@ -35,6 +36,19 @@ class Placement {
     /// no other node will do (its volumes are there).
     std::optional<Place> place(const wire::AppDefinition& app, const Constraints& constraints,
                                core::Random& random, core::NodeId only = {});
+    /// The same for one task after the other of one app: all nodes are looked at once, after that only what
+    /// was placed counts. While it lives nobody else places anything, and the app stays as it is.
+    class Series {
+     public:
+        Series(Placement& placement, const wire::AppDefinition& app, const Constraints& constraints);
+        std::optional<Place> place(core::Random& random, core::NodeId only = {});
+
+     private:
+        Placement& placement_;
+        const wire::AppDefinition& app_;
+        const Constraints& constraints_;
+        std::set<std::tuple<uint64_t, uint32_t, uint64_t, core::NodeId>> ranks_;  // without constraints only
+    };
     /// Why none fits: the first reason of each node.
     WhyNot explain(const wire::AppDefinition& app, const Constraints& constraints,
                    core::NodeId only = {}) const;
@@ -46,15 +60,29 @@ class Placement {
     struct Usage {
         wire::Resources resources;
         std::set<uint32_t> ports;
+        uint32_t pool_ports = 0;                ///< of `ports`, those that may be any
         std::map<std::string, uint32_t> tasks;  ///< by app
     };
     struct Refusal {
         Reason reason;
         std::string text;
     };
-    std::optional<Refusal> refusal(const Node& node, const Usage& usage, const wire::AppDefinition& app,
-                                   const Constraints& constraints) const;
-    static void use(Usage& usage, const wire::Task& task);
+    /// Best first: groups, tasks of the app, load, id.
+    using Rank = std::tuple<uint64_t, uint32_t, uint64_t, core::NodeId>;
+    /// Nothing when the node does not fit.
+    std::optional<Rank> rank(size_t index, const wire::AppDefinition& app,
+                             const Constraints& constraints) const;
+    Place take(size_t index, const wire::AppDefinition& app, core::Random& random);
+    /// Nobody reads why of most nodes: without `text` it stays empty.
+    static std::optional<Refusal> refusal(const Node& node, const Usage& usage,
+                                          const wire::AppDefinition& app, const Constraints& constraints,
+                                          bool text);
+    static std::optional<Refusal> lack(const Node& node, const Usage& usage, const wire::AppDefinition& app,
+                                       bool text);
+    static std::optional<Refusal> lack_of_ports(const Node& node, const Usage& usage,
+                                                const wire::AppDefinition& app, bool text);
+    static void use(const Node& node, Usage& usage, const wire::Task& task);
+    static bool take_port(const Node& node, Usage& usage, uint32_t port);
     static std::vector<uint32_t> take_ports(const Node& node, Usage& usage, const wire::AppDefinition& app,
                                             core::Random& random);
 

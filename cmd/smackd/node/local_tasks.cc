@@ -179,6 +179,7 @@ Result<void> LocalTasks::start_edge() {
 
 net::Task<Result<void>> LocalTasks::release(std::string task) {
     if (edge_ == nullptr) co_return Result<void>();
+    if (edge_behind_) tell_edge();  // that the task gets no new requests
     co_return co_await edge_->release(std::move(task));
 }
 
@@ -186,9 +187,10 @@ void LocalTasks::look(const services::AppsModel& model, core::NodeId leader,
                       const services::Definitions& definitions) {
     model_ = &model;
     leader_ = leader;
+    look_at_machine();
     if (must_announce() && !std::exchange(announcing_, true)) scope_.spawn(announce());
     tell_images();
-    tell_edge();  // before the agent: what is to end gets no more requests
+    tell_edge_soon();  // what is to end gets no more requests: release() sees to it
     if (agent_) agent_->look(model, definitions);
 }
 
@@ -256,7 +258,7 @@ wire::NodeCapacity LocalTasks::capacity() const {
     capacity.set_host_network(true);
     if (agent_ == nullptr) return capacity;
     wire::Resources* total = capacity.mutable_total();
-    *total = machine_resources(options_.directory.path());
+    *total = machine_;
     if (options_.tasks.cpus_milli) total->set_cpus_milli(*options_.tasks.cpus_milli);
     if (options_.tasks.memory_bytes) total->set_memory_bytes(*options_.tasks.memory_bytes);
     if (options_.tasks.disk_bytes) total->set_disk_bytes(*options_.tasks.disk_bytes);
@@ -308,18 +310,30 @@ void LocalTasks::tell_images() {
 
 // ---- the edge
 
+void LocalTasks::look_at_machine() {
+    const core::Instant now = environment_.clock.now();
+    if (machine_seen_ && now - *machine_seen_ < kMachineLook) return;
+    machine_seen_ = now;
+    machine_ = machine_resources(options_.directory.path());
+    options_.edge.name_servers = system_name_servers();
+}
+
 void LocalTasks::tell_edge_soon() {
+    edge_behind_ = true;
     if (std::exchange(telling_edge_, true)) return;
     scope_.spawn([](LocalTasks& self) -> net::Task<void> {
-        auto slept = co_await net::sleep(self.environment_.loop, core::Duration(0));
+        const core::Duration pause = self.edge_pause_end_ - self.environment_.clock.now();
+        auto slept = co_await net::sleep(self.environment_.loop, std::max(pause, core::Duration(0)));
         self.telling_edge_ = false;
-        if (slept) self.tell_edge();
+        if (slept && self.edge_behind_) self.tell_edge();
     }(*this));
 }
 
 void LocalTasks::tell_edge() {
     if (edge_ == nullptr || model_ == nullptr) return;
-    options_.edge.name_servers = system_name_servers();
+    const core::Instant began = environment_.clock.now();
+    edge_behind_ = false;
+    look_at_machine();
     services::EdgeFacts facts;
     facts.self = core::NodeId{options_.identity.node_id};
     facts.settings = edge_settings(
@@ -331,6 +345,8 @@ void LocalTasks::tell_edge() {
     wire::EdgeTable table = services::edge_table(*model_, facts);
     open_service_ports(table);
     edge_->update(std::move(table));
+    const core::Instant end = environment_.clock.now();
+    edge_pause_end_ = end + kEdgeTablePauses * (end - began);
 }
 
 /// Tasks reach the service ports of their node, whatever else of it is closed to them.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,6 +27,11 @@ inline constexpr core::Duration kEndTasksLimit = core::seconds(4);
 inline constexpr uint64_t kMemoryKeptBytes = 512 * core::kMiB;
 /// After this what could not be started is tried again.
 inline constexpr core::Duration kTasksRetry = core::seconds(30);
+/// How often the machine is looked at: its disk and its resolver. The state changes more often.
+inline constexpr core::Duration kMachineLook = core::seconds(5);
+/// A new table for the edge takes at most one part in so many of the loop's time: of many changes at once the
+/// edge sees the last.
+inline constexpr int kEdgeTablePauses = 4;
 /// After the state could not be told what the node has.
 inline constexpr core::Duration kAnnounceRetry = core::seconds(1);
 
@@ -87,6 +93,7 @@ class LocalTasks {
     void tell_images();
     void tell_edge();
     void tell_edge_soon();
+    void look_at_machine();
     void open_service_ports(const wire::EdgeTable& table);
     net::Task<void> set_service_ports();
     net::Task<void> end_tasks();
@@ -112,6 +119,10 @@ class LocalTasks {
     bool setting_ports_ = false;
     bool announcing_ = false;
     bool telling_edge_ = false;
+    bool edge_behind_ = false;        // it is to be told what it was not yet
+    core::Instant edge_pause_end_{};  // it is told nothing before
+    std::optional<core::Instant> machine_seen_;
+    wire::Resources machine_;  // what it has for tasks
 };
 
 }  // namespace smackd::cmd

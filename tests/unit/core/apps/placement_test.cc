@@ -376,5 +376,48 @@ TEST_CASE("a task with volumes comes back where they are, as the same instance")
     CHECK(after == where);
 }
 
+TEST_CASE("a series places as one task after the other would be placed") {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        core::SeededRandom random(seed);
+        Cluster cluster;
+        for (int i = 0; i < 12; ++i) {
+            Node& node = cluster.add_node("n" + std::to_string(i), random.between(1, 4));
+            node.draining = random.one_in(6);
+        }
+        wire::AppDefinition app = small(1);
+        if (random.one_in(2)) app = small(1, {{"hostname", "MAX_PER", "3"}});
+        Placement one_by_one(cluster.nodes, {});
+        Placement together(cluster.nodes, {});
+        Constraints first(app);
+        Constraints second(app);
+        Placement::Series series(together, app, second);
+        core::SeededRandom left(seed);
+        core::SeededRandom right(seed);
+        for (int i = 0; i < 400; ++i) {
+            const core::NodeId only = random.one_in(10) ? cluster.nodes[random.below(12)].id : core::NodeId{};
+            const auto expected = one_by_one.place(app, first, left, only);
+            const auto found = series.place(right, only);
+            REQUIRE(expected.has_value() == found.has_value());
+            if (!found) continue;
+            REQUIRE(found->node == expected->node);
+            REQUIRE(found->host_ports == expected->host_ports);
+            first.add(*found->node, true);
+            second.add(*found->node, true);
+        }
+    }
+}
+
+TEST_CASE("ten thousand launches on five hundred nodes are one decision") {
+    Cluster cluster;
+    for (int i = 0; i < 500; ++i) cluster.add_node("n" + std::to_string(i), 32);
+    cluster.parameters.launches_max = 10'000;
+    wire::AppDefinition app = Cluster::app(R"({"id": "/a", "cmd": "run", "cpus": 0.1, "mem": 16})");
+    app.set_instances(10'000);
+    cluster.put(app);
+    cluster.tick();
+    CHECK(cluster.task_rows.size() == 10'000);
+    for (const auto& [machine, count] : cluster.per_machine("/a")) CHECK(count == 20);
+}
+
 }  // namespace
 }  // namespace smackd::apps
