@@ -137,12 +137,17 @@ std::vector<CgroupSetting> cgroup_settings(bool v2, const wire::TaskLimits& limi
     return settings;
 }
 
-Stepped<CgroupTree> CgroupTree::open(const std::string& name) {
+Stepped<CgroupTree> CgroupTree::find(const std::string& name) {
     const auto mountinfo = read_small_file("/proc/self/mountinfo");
     if (!mountinfo) return fail_step("cgroup", "/proc/self/mountinfo");
     CgroupTree tree;
     tree.layout_ = parse_cgroup_layout(*mountinfo);
     tree.top_ = "smackd-" + name;
+    return tree;
+}
+
+Stepped<CgroupTree> CgroupTree::open(const std::string& name) {
+    TRY_ASSIGN(CgroupTree tree, find(name));
     if (tree.layout_.controllers_on_v2) {
         for (const char* controller : {"+cpu", "+memory", "+pids"}) {
             // Refused where it is not available; the limit that needs it then says so.
@@ -180,7 +185,7 @@ std::vector<std::string> CgroupTree::directories(const std::string& group) const
 
 Stepped<void> CgroupTree::make(const std::string& group, const wire::TaskLimits& limits) const {
     for (const std::string& path : directories(group)) {
-        if (!make_directory(path)) return fail_step("cgroup", path);
+        if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_step("cgroup", path);
     }
     for (const CgroupSetting& setting : cgroup_settings(layout_.controllers_on_v2, limits)) {
         const std::string path = directory(setting.controller, group) + "/" + setting.file;

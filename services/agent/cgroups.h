@@ -39,8 +39,11 @@ class CgroupTree {
  public:
     /// `name`: all groups are under smackd-NAME at the top of each hierarchy.
     static Stepped<CgroupTree> open(const std::string& name);
+    /// The same where it was opened before, by the launcher: nothing is made.
+    static Stepped<CgroupTree> find(const std::string& name);
 
-    /// Makes the task's group with its limits. Step "cgroup".
+    /// Makes the task's group with its limits; the umask must leave others their right to read. Step
+    /// "cgroup".
     Stepped<void> make(const std::string& group, const wire::TaskLimits& limits) const;
     /// A directory for CLONE_INTO_CGROUP; none in a pure v1 layout.
     Stepped<Descriptor> v2_directory(const std::string& group) const;

@@ -135,7 +135,7 @@ Stepped<void> write_id_maps(int pid, uint32_t base) {
 }
 
 // What the new process waits for: its ids and its mounts.
-Stepped<void> equip(const Start& start, int pid) {
+Stepped<void> equip(const Start& start, int pid, std::vector<Descriptor>& layers) {
     const IsolationRequest& request = start.request;
     Descriptor user_namespace;
     if (request.root.user_base != 0) {
@@ -144,11 +144,11 @@ Stepped<void> equip(const Start& start, int pid) {
             Descriptor(::open(std::format("/proc/{}/ns/user", pid).c_str(), O_RDONLY | O_CLOEXEC));
         if (!user_namespace) return fail_step("user namespace");
     }
-    TRY_ASSIGN(const std::vector<Descriptor> mounts,
-               make_mounts(request.spec, request.root, start.plan, user_namespace.get()));
+    TRY_ASSIGN(RootMounts made, make_mounts(request.spec, request.root, start.plan, user_namespace.get()));
+    layers = std::move(made.layers);
     std::vector<int> fds;
-    fds.reserve(mounts.size());
-    for (const Descriptor& mount : mounts) fds.push_back(mount.get());
+    fds.reserve(made.mounts.size());
+    for (const Descriptor& mount : made.mounts) fds.push_back(mount.get());
     return send_descriptors(start.channel.ours.get(), fds);
 }
 
@@ -187,7 +187,7 @@ Stepped<IsolatedTask> clone_and_equip(Start& start) {
     TRY_ASSIGN(task.pid, clone_task(start, task.pidfd));
     start.channel.theirs.reset();
     start.status_write.reset();
-    auto equipped = equip(start, task.pid);
+    auto equipped = equip(start, task.pid, task.layers);
     StartReport report;
     if (equipped) report = receive_start_report(start.channel.ours.get());
     if (!equipped || report.failure) {

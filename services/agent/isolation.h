@@ -3,6 +3,8 @@
 // the task.
 #pragma once
 
+#include <vector>
+
 #include "core/bytes.h"
 #include "core/wire/task.pb.h"
 #include "services/agent/descriptor.h"
@@ -26,6 +28,7 @@ struct IsolatedTask {
     Descriptor pidfd{};     ///< readable when it has ended; the caller reaps
     Descriptor status{};    ///< one int: the command's wait status, from the init; none with spec.no_init
     Descriptor terminal{};  ///< the master, with spec.tty
+    std::vector<Descriptor> layers{};  ///< of its root: nobody should wait for their being closed
 };
 
 /// Returns once the command is executed; the group exists and has its limits. Whatever fails is undone but

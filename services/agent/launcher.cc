@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -23,8 +22,10 @@
 #include "services/agent/cgroups.h"
 #include "services/agent/descriptor.h"
 #include "services/agent/frames.h"
+#include "services/agent/namespace_pool.h"
 #include "services/agent/seccomp_profile.h"
 #include "services/agent/shim.h"
+#include "services/agent/shim_start.h"
 #include "services/agent/sweep.h"
 #include "services/agent/task_directory.h"
 
@@ -37,6 +38,7 @@ using core::fail_errno;
 using core::Result;
 
 constexpr int kShimBacklog = 16;
+constexpr off_t kShimLogBytesMax = 1 << 20;
 
 // By way of the descriptor: a data directory's path may be longer than a socket's address.
 Result<Descriptor> listen_in(int directory) {
@@ -51,36 +53,14 @@ Result<Descriptor> listen_in(int directory) {
     return socket;
 }
 
-/// posix_spawn's two parameter objects, for a shim.
-struct ShimSpawn {
-    posix_spawn_file_actions_t actions{};
-    posix_spawnattr_t attributes{};
-
-    ShimSpawn(const NewTask& task, int socket, int log) {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, log, STDOUT_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, log, STDERR_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, task.lock.get(), kShimLock);
-        posix_spawn_file_actions_adddup2(&actions, task.directory.get(), kShimDirectory);
-        posix_spawn_file_actions_adddup2(&actions, socket, kShimSocket);
-        posix_spawnattr_init(&attributes);
-        sigset_t set;
-        sigemptyset(&set);
-        posix_spawnattr_setsigmask(&attributes, &set);
-        sigfillset(&set);
-        posix_spawnattr_setsigdefault(&attributes, &set);
-        // A session of its own: what is sent to the daemon's group, a terminal's ^C say, does not reach it.
-        posix_spawnattr_setflags(&attributes,
-                                 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-    }
-    ShimSpawn(const ShimSpawn&) = delete;
-    ShimSpawn& operator=(const ShimSpawn&) = delete;
-    ~ShimSpawn() {
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-    }
-};
+// One for all of them; begun anew when it has grown.
+Result<Descriptor> open_shim_log(const std::string& path) {
+    Descriptor log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    struct stat found{};
+    if (!log || ::fstat(log.get(), &found) != 0) return fail_errno(errno, path);
+    if (found.st_size > kShimLogBytesMax && ::ftruncate(log.get(), 0) != 0) return fail_errno(errno, path);
+    return log;
+}
 
 class Launcher {
  public:
@@ -91,6 +71,7 @@ class Launcher {
     Result<void> set_up(const wire::LauncherSetup& setup, wire::LauncherAnswer& into);
     Result<int> launch(wire::ShimPlan plan);
     Result<void> remove(const wire::LauncherRemove& removal);
+    void prepare();
     void tear_down();
 
     std::string agent_;
@@ -98,6 +79,8 @@ class Launcher {
     Descriptor alone_;  // locked as long as we live: the one before us may still be tidying up
     std::optional<CgroupTree> cgroups_;
     std::optional<Bridge> bridge_;
+    NamespacePool networks_;
+    Descriptor shim_log_;  // what a shim says when it breaks
 };
 
 bool send_all(int socket, std::string_view bytes) {
@@ -114,6 +97,7 @@ int Launcher::run() {
     FrameBuffer input;
     std::array<char, 65536> buffer{};
     for (;;) {
+        prepare();
         const ssize_t got = ::recv(kLauncherSocket, buffer.data(), buffer.size(), 0);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) break;  // the daemon is gone
@@ -129,6 +113,12 @@ int Launcher::run() {
     }
     tear_down();
     return 0;
+}
+
+// For the next tasks, as long as nobody asks for anything.
+void Launcher::prepare() {
+    pollfd waiting{kLauncherSocket, POLLIN, 0};
+    while (networks_.wants_one() && ::poll(&waiting, 1, 0) == 0) networks_.make_one();
 }
 
 // Without tasks nothing of ours stays on the host; with tasks all stays as it is.
@@ -181,6 +171,7 @@ Result<void> Launcher::set_up(const wire::LauncherSetup& setup, wire::LauncherAn
     const std::string lock = agent_ + "/launcher.lock";
     alone_ = Descriptor(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!alone_ || ::flock(alone_.get(), LOCK_EX) != 0) return fail_errno(errno, lock);
+    TRY_ASSIGN(shim_log_, open_shim_log(agent_ + "/shim.log"));
     TRY(cached_seccomp_profile(agent_));  // compiled before the first task waits for it
     auto cgroups = CgroupTree::open(setup.name());
     if (!cgroups) return fail(Errc::kIo, "{}", cgroups.error().message());
@@ -201,25 +192,14 @@ Result<int> Launcher::launch(wire::ShimPlan plan) {
         std::chrono::duration_cast<std::chrono::microseconds>(net::SystemClock().now().since_start).count()));
     const std::string& id = plan.spec().task_id();
     TRY_ASSIGN(const NewTask task, make_task_directory(agent_, id));
-    TRY(write_plan(task.directory.get(), plan));
+    TRY(write_plan(task, plan));
     TRY_ASSIGN(const Descriptor socket, listen_in(task.directory.get()));
-    const Descriptor log(
-        ::openat(task.directory.get(), "shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!log) return fail_errno(errno, "shim.log");
     if (bridge_ && plan.spec().network().mode() == wire::TaskNetwork::BRIDGE)
         TRY(bridge_->add_task(plan.spec()));
-    const ShimSpawn spawn(task, socket.get(), log.get());
-    std::string name = "smackd";
-    std::string word = "shim";
-    std::string task_id = id;
-    std::array<char*, 4> arguments = {name.data(), word.data(), task_id.data(), nullptr};
-    std::array<char*, 1> environment = {nullptr};
-    pid_t pid = 0;
-    // The binary that runs, whatever has been put in its place meanwhile: both ends of the protocol fit.
-    const int error = ::posix_spawn(&pid, "/proc/self/exe", &spawn.actions, &spawn.attributes,
-                                    arguments.data(), environment.data());
-    if (error != 0) return fail_errno(error, "starting the task's shim");
-    return pid;
+    const bool own_network = plan.spec().network().mode() != wire::TaskNetwork::HOST;
+    const Descriptor network = own_network ? networks_.take() : Descriptor();
+    return start_shim(id,
+                      {task.lock.get(), task.directory.get(), socket.get(), network.get(), shim_log_.get()});
 }
 
 Result<void> Launcher::remove(const wire::LauncherRemove& removal) {
@@ -245,7 +225,7 @@ int launcher_main(const std::vector<std::string>&) {
     // The numbers a shim gets its descriptors under are taken here, so that none of them is overwritten on
     // its way.
     const Descriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    for (const int fd : {kShimDirectory, kShimSocket}) {
+    for (const int fd : {kShimDirectory, kShimSocket, kShimNetwork}) {
         if (fd != nothing.get() && ::dup3(nothing.get(), fd, O_CLOEXEC) != fd) return 2;
     }
     // Shims are not waited for; what they have to say is in their directories.

@@ -70,7 +70,6 @@ LogWriter::LogWriter(int directory, std::string stream, uint64_t segment_bytes, 
       total_bytes_(total_bytes == 0 ? kDefaultLogTotalBytes : total_bytes) {
     const std::vector<LogSegment> segments = list_log(directory_, stream_);
     if (!segments.empty()) end_ = segments.back().offset + segments.back().size;
-    open_segment();
 }
 
 void LogWriter::open_segment() {

@@ -38,7 +38,8 @@ core::Result<LogRead> read_log_files(int directory, const std::string& stream, u
 
 class LogWriter {
  public:
-    /// Goes on where files of the stream end. `total_bytes` is kept to within one segment.
+    /// Goes on where files of the stream end. `total_bytes` is kept to within one segment. Without a byte
+    /// there is no file.
     LogWriter(int directory, std::string stream, uint64_t segment_bytes, uint64_t total_bytes);
 
     /// Appends; what the disk does not take is counted and lost: a full disk must not stop the task.

@@ -30,6 +30,13 @@ Stepped<Descriptor> layer_mount(const std::string& path, int user_namespace) {
     return copy;
 }
 
+// One device number for all of the overlay, although its layers are on several file systems: programs that
+// stay on one (find -xdev, tar --one-file-system) would otherwise leave out files.
+const FileSystemOption kOneDevice = {"xino", "on"};
+bool is_mixed(const std::vector<Descriptor>& lowers, const OverlayLayers& layers) {
+    return lowers.size() > layers.lower.size();
+}
+
 // Kernels from 6.13: layers by descriptor, nothing has a path. EINVAL or ENOENT from an older one.
 Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
                                           const OverlayLayers& layers) {
@@ -37,10 +44,12 @@ Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
     if (!context) return fail_step(kOverlayStep, "fsopen");
     for (size_t i = lowers.size(); i-- > 0;) {  // the topmost comes first
         if (::fsconfig(context.get(), FSCONFIG_SET_FD, "lowerdir+", nullptr, lowers[i].get()) != 0)
-            return fail_step(kOverlayStep, layers.lower[i]);
+            return fail_step(kOverlayStep, i < layers.lower.size() ? layers.lower[i] : "top");
     }
-    for (const FileSystemOption& option :
-         {FileSystemOption{"upperdir", layers.upper}, {"workdir", layers.work}, {"volatile"}}) {
+    std::vector<FileSystemOption> options = {
+        {"upperdir", layers.upper}, {"workdir", layers.work}, {"volatile"}};
+    if (is_mixed(lowers, layers)) options.push_back(kOneDevice);
+    for (const FileSystemOption& option : options) {
         if (set_option(context.get(), option) != 0)
             return fail_step(kOverlayStep, option.name + "=" + option.value);
     }
@@ -68,8 +77,9 @@ Stepped<Descriptor> overlay_by_path(const std::vector<Descriptor>& lowers, const
         lower += (lower.empty() ? "" : ":") +
                  name;  // relative to the working directory: the page holds more of them
     }
-    const std::string options =
+    std::string options =
         std::format("lowerdir={},upperdir={},workdir={},volatile", lower, layers.upper, layers.work);
+    if (is_mixed(lowers, layers)) options += std::format(",{}={}", kOneDevice.name, kOneDevice.value);
     if (options.size() > kOptionsBytesMax) return fail_step_with(kOverlayStep, E2BIG, "too many layers");
     const Descriptor back(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const std::string root = layers.staging + "/root";
@@ -119,19 +129,28 @@ Stepped<void> change_mount(const std::string& step, int mount, uint64_t attribut
     return {};
 }
 
-Stepped<Descriptor> detached_overlay(const OverlayLayers& layers) {
+Stepped<Overlay> detached_overlay(OverlayLayers layers) {
     std::vector<Descriptor> lowers;
     for (const std::string& path : layers.lower) {
         auto lower = layer_mount(path, layers.user_namespace);
         if (!lower) return std::unexpected(std::move(lower.error()));
         lowers.push_back(std::move(*lower));
     }
+    if (layers.top) lowers.push_back(std::move(layers.top));
+    Overlay overlay;
+    int error_number = EINVAL;
     if (!layers.use_staging) {
         auto made = overlay_by_descriptor(lowers, layers);
-        const int error_number = made ? 0 : made.error().error_number;
-        if (error_number != EINVAL && error_number != ENOENT && error_number != EBADF) return made;
+        error_number = made ? 0 : made.error().error_number;
+        if (made) overlay.mount = std::move(*made);
+        if (error_number != 0 && error_number != EINVAL && error_number != ENOENT && error_number != EBADF)
+            return std::unexpected(std::move(made.error()));
     }
-    return overlay_by_path(lowers, layers);
+    if (error_number != 0) {
+        TRY_ASSIGN(overlay.mount, overlay_by_path(lowers, layers));
+    }
+    overlay.layers = std::move(lowers);
+    return overlay;
 }
 
 Stepped<void> attach_mount(const std::string& step, int mount, int at, const std::string& path) {

@@ -41,6 +41,7 @@ Stepped<void> change_mount(const std::string& step, int mount, uint64_t attribut
 /// What an overlay is made of.
 struct OverlayLayers {
     std::vector<std::string> lower{};  ///< lowest first
+    Descriptor top{};                  ///< a detached mount over them, its ids as they are; or none
     int user_namespace = -1;           ///< ids of the lower layers are shown through it; -1: as they are
     std::string upper{};
     std::string work{};
@@ -48,9 +49,15 @@ struct OverlayLayers {
         staging{};  ///< an empty directory for kernels whose overlays take no descriptors (before 6.13)
     bool use_staging = false;  ///< as if this were such a kernel
 };
+struct Overlay {
+    Descriptor mount{};
+    /// What it was made of. To close one of them makes the kernel wait for its readers (milliseconds on a
+    /// busy machine): for when nobody waits.
+    std::vector<Descriptor> layers{};
+};
 /// Step "overlay root" or "idmapped layer". With staging the caller gets a mount namespace of its own: one
 /// thread only.
-Stepped<Descriptor> detached_overlay(const OverlayLayers& layers);
+Stepped<Overlay> detached_overlay(OverlayLayers layers);
 
 /// Puts a detached mount at `path` (relative to `at`). The last component is not followed.
 Stepped<void> attach_mount(const std::string& step, int mount, int at, const std::string& path);

@@ -195,6 +195,21 @@ void plan_storage(RootPlan& plan, const wire::TaskSpec& spec) {
     }
 }
 
+bool is_kernels(const std::string& target) {
+    return target.starts_with("/proc/") || target.starts_with("/sys/") || target.starts_with("/dev/");
+}
+
+// What it cannot take is made in the finished root.
+void plan_skeleton(RootPlan& plan, const wire::TaskSpec& spec) {
+    SkeletonPlan skeleton({spec.rootfs().begin(), spec.rootfs().end()});
+    std::erase_if(plan.files, [&](const auto& file) { return skeleton.add_file(file.first, file.second); });
+    skeleton.add_mount_point("/proc", false);
+    for (const RootPart& part : plan.parts) {
+        if (!is_kernels(part.target)) skeleton.add_mount_point(part.target, part.file);
+    }
+    plan.skeleton = skeleton.take();
+}
+
 Stepped<Descriptor> make_devices(uint32_t user_base) {
     struct Node {
         const char* name;
@@ -229,15 +244,17 @@ Stepped<Descriptor> make_devices(uint32_t user_base) {
     return mounted;
 }
 
-Stepped<Descriptor> make_root(const wire::TaskSpec& spec, const RootContext& context, const RootPlan& plan,
-                              int user_namespace) {
+Stepped<Overlay> make_root(const wire::TaskSpec& spec, const RootContext& context, const RootPlan& plan,
+                           int user_namespace) {
     if (!plan.image) {
-        return detached_file_system("host root", "tmpfs",
-                                    {{"mode", "0755"},
-                                     {"size", "1m"},
-                                     {"uid", std::format("{}", context.user_base)},
-                                     {"gid", std::format("{}", context.user_base)}},
-                                    kNoSetuid | kNoDevices);
+        Overlay only;
+        TRY_ASSIGN(only.mount, detached_file_system("host root", "tmpfs",
+                                                    {{"mode", "0755"},
+                                                     {"size", "1m"},
+                                                     {"uid", std::format("{}", context.user_base)},
+                                                     {"gid", std::format("{}", context.user_base)}},
+                                                    kNoSetuid | kNoDevices));
+        return only;
     }
     OverlayLayers layers;
     layers.lower.assign(spec.rootfs().begin(), spec.rootfs().end());
@@ -251,9 +268,10 @@ Stepped<Descriptor> make_root(const wire::TaskSpec& spec, const RootContext& con
     // The merged root is the upper's: it belongs to the task's root.
     if (::chown(layers.upper.c_str(), context.user_base, context.user_base) != 0)
         return fail_step("overlay root", layers.upper);
-    auto made = detached_overlay(layers);
+    TRY_ASSIGN(layers.top, make_skeleton(plan.skeleton, context.user_base));
+    auto made = detached_overlay(std::move(layers));
     if (!made) return made;
-    TRY(change_mount("overlay root", made->get(), kNoDevices | (spec.privileged() ? 0 : kNoSetuid)));
+    TRY(change_mount("overlay root", made->mount.get(), kNoDevices | (spec.privileged() ? 0 : kNoSetuid)));
     return made;
 }
 
@@ -335,22 +353,24 @@ RootPlan plan_root(const wire::TaskSpec& spec, const RootContext& context) {
     plan_kernel(plan, spec, context);
     plan_cgroups(plan, context);
     plan_storage(plan, spec);
+    if (plan.image) plan_skeleton(plan, spec);
     if (context.user_base == 0 && !spec.privileged()) {
         plan.read_only_paths.assign(kReadOnlyForRoot.begin(), kReadOnlyForRoot.end());
     }
     return plan;
 }
 
-Stepped<std::vector<Descriptor>> make_mounts(const wire::TaskSpec& spec, const RootContext& context,
-                                             const RootPlan& plan, int user_namespace) {
-    std::vector<Descriptor> mounts;
-    TRY_ASSIGN(Descriptor root, make_root(spec, context, plan, user_namespace));
-    mounts.push_back(std::move(root));
+Stepped<RootMounts> make_mounts(const wire::TaskSpec& spec, const RootContext& context, const RootPlan& plan,
+                                int user_namespace) {
+    RootMounts all;
+    TRY_ASSIGN(Overlay root, make_root(spec, context, plan, user_namespace));
+    all.mounts.push_back(std::move(root.mount));
+    all.layers = std::move(root.layers);
     for (const RootPart& part : plan.parts) {
         TRY_ASSIGN(Descriptor made, make_part(part, context, user_namespace));
-        mounts.push_back(std::move(made));
+        all.mounts.push_back(std::move(made));
     }
-    return mounts;
+    return all;
 }
 
 Stepped<Descriptor> attach_root(const RootContext& context, int root_mount) {

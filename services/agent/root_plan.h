@@ -13,6 +13,7 @@
 #include "core/wire/task.pb.h"
 #include "services/agent/cgroups.h"
 #include "services/agent/descriptor.h"
+#include "services/agent/skeleton.h"
 #include "services/agent/step.h"
 
 namespace smackd::agent {
@@ -40,6 +41,7 @@ struct RootPlan {
     std::vector<RootPart> parts{};
     std::vector<std::pair<std::string, std::string>> links{};  ///< path in the task, what it points to
     std::vector<std::pair<std::string, std::string>> files{};  ///< path in the task, its text: written anew
+    std::vector<SkeletonEntry> skeleton{};       ///< of an image's root; what of it could be known before
     std::vector<std::string> read_only_paths{};  ///< of the kernel's, in the task; those that are there
     bool image = false;      ///< overlay of spec.rootfs; else a small tmpfs with the host's programs
     bool cgroup2 = false;    ///< the task's own tree at /sys/fs/cgroup
@@ -58,10 +60,13 @@ struct RootContext {
 
 RootPlan plan_root(const wire::TaskSpec& spec, const RootContext& context);
 
-/// The mounts of the plan: the root first, then one a part, in order. `user_namespace` is the task's (or -1).
-/// Called in the task's network namespace.
-Stepped<std::vector<Descriptor>> make_mounts(const wire::TaskSpec& spec, const RootContext& context,
-                                             const RootPlan& plan, int user_namespace);
+struct RootMounts {
+    std::vector<Descriptor> mounts{};  ///< the root first, then one a part, in order
+    std::vector<Descriptor> layers{};  ///< what the root was made of; see Overlay
+};
+/// The mounts of the plan. `user_namespace` is the task's (or -1). Called in the task's network namespace.
+Stepped<RootMounts> make_mounts(const wire::TaskSpec& spec, const RootContext& context, const RootPlan& plan,
+                                int user_namespace);
 
 /// In the task's process, still with the host's ids: puts the root over TASK_DIRECTORY of its own mount
 /// namespace and returns it.

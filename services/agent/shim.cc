@@ -60,7 +60,8 @@ void send_signal(const Descriptor& pidfd, int number) {
 
 class Shim {
  public:
-    explicit Shim(wire::ShimPlan plan) : plan_(std::move(plan)) {}
+    Shim(wire::ShimPlan plan, Descriptor network_namespace)
+        : plan_(std::move(plan)), prepared_network_(std::move(network_namespace)) {}
     int run();
 
  private:
@@ -114,6 +115,7 @@ class Shim {
     Descriptor logs_;
     std::unique_ptr<LogPipe> out_;
     std::unique_ptr<LogPipe> error_;
+    Descriptor prepared_network_;
     TaskNetwork network_;
     IsolatedTask task_;
     CgroupTree::OutOfMemoryNotice memory_notice_;
@@ -203,13 +205,13 @@ IsolationRequest Shim::isolation(const core::Bytes& seccomp) {
 
 Stepped<void> Shim::start() {
     TRY(open_logs());
-    TRY_ASSIGN(cgroups_, CgroupTree::open(plan_.name()));
+    TRY_ASSIGN(cgroups_, CgroupTree::find(plan_.name()));
     TRY(cgroups_->make(group(), spec().limits()));
     TRY(prepare_files());
     auto seccomp = cached_seccomp_profile(plan_.directory());
     if (!seccomp) return fail_step_with("seccomp", 0, seccomp.error().message);
     seccomp_ = std::move(*seccomp);
-    TRY_ASSIGN(network_, make_task_network(plan_));
+    TRY_ASSIGN(network_, make_task_network(plan_, std::move(prepared_network_)));
     if (spec().limits().memory_bytes() > 0) memory_notice_ = cgroups_->out_of_memory_notice(group());
     const Descriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (!nothing) return fail_step("standard descriptors", "/dev/null");
@@ -488,7 +490,7 @@ void Shim::tell(wire::TaskEvent event, bool durable) {
     *answer.mutable_event() = event;
     for (Client& client : clients_) client.connection->send(answer);
     // For the machine that fails before anybody has heard of it; who listens need not wait for the disk.
-    if (durable) (void)write_event(kShimDirectory, event, true);
+    if (durable) (void)sync_event(kShimDirectory, event.sequence());
 }
 
 void Shim::release_ports() {
@@ -513,6 +515,8 @@ void Shim::clean_up() {
 }  // namespace
 
 int shim_main(const std::vector<std::string>& arguments) {
+    Descriptor network(arguments.size() > 1 && arguments[1] == kShimHasNetwork ? kShimNetwork : -1);
+    if (network && ::fcntl(network.get(), F_SETFD, FD_CLOEXEC) != 0) return 2;
     for (const int fd : {kShimLock, kShimDirectory, kShimSocket}) {
         if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return 2;  // not started by a launcher
     }
@@ -527,7 +531,7 @@ int shim_main(const std::vector<std::string>& arguments) {
     ::prctl(PR_SET_NAME, "smackd-shim");
     ::umask(0022);  // the directories above what it makes are root's alone
     if (::chdir("/") != 0) return 2;
-    Shim shim(std::move(*plan));
+    Shim shim(std::move(*plan), std::move(network));
     return shim.run();
 }
 

@@ -16,6 +16,8 @@ inline constexpr unsigned kShimProtocolVersion = 1;
 inline constexpr int kShimLock = 3;       ///< the task's lock, held
 inline constexpr int kShimDirectory = 4;  ///< the task's directory
 inline constexpr int kShimSocket = 5;     ///< listening on the task's socket
+inline constexpr int kShimNetwork = 6;  ///< a network namespace for it, when kShimHasNetwork is its last word
+inline constexpr const char* kShimHasNetwork = "network";
 
 /// The process; returns its exit code.
 int shim_main(const std::vector<std::string>& arguments);

@@ -26,6 +26,12 @@ using core::Result;
 constexpr size_t kTaskIdBytesMax = 200;
 constexpr std::string_view kEventPrefix = "event.";
 
+Result<void> sync_names(int directory) {
+    const Descriptor real(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!real || ::fsync(real.get()) != 0) return fail_errno(errno, "the task's directory");
+    return {};
+}
+
 Result<void> write_whole(int directory, const std::string& name, std::string_view bytes, bool durable) {
     const std::string temporary = name + ".new";
     const Descriptor file(
@@ -36,10 +42,11 @@ Result<void> write_whole(int directory, const std::string& name, std::string_vie
     if (durable && ::fsync(file.get()) != 0) return fail_errno(errno, name);
     if (::renameat(directory, temporary.c_str(), directory, name.c_str()) != 0)
         return fail_errno(errno, name);
-    if (!durable) return {};
-    const Descriptor real(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!real || ::fsync(real.get()) != 0) return fail_errno(errno, name);
-    return {};
+    return durable ? sync_names(directory) : Result<void>();
+}
+
+std::string event_file(uint64_t sequence) {
+    return std::format("{}{}", kEventPrefix, sequence);
 }
 
 uint64_t sequence_of(std::string_view name) {
@@ -105,8 +112,14 @@ bool is_locked(int directory) {
     return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-Result<void> write_plan(int directory, const wire::ShimPlan& plan) {
-    return write_whole(directory, kPlanFile, wire::serialize(plan), false);
+Result<void> write_plan(const NewTask& task, const wire::ShimPlan& plan) {
+    const std::string bytes = wire::serialize(plan);
+    const int directory = task.directory.get();
+    // It appears whole, or not at all: under its own name only when it is written.
+    if (::write(task.lock.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+        return fail_errno(errno == 0 ? ENOSPC : errno, kPlanFile);
+    if (::linkat(directory, kLockFile, directory, kPlanFile, 0) != 0) return fail_errno(errno, kPlanFile);
+    return {};
 }
 
 Result<wire::ShimPlan> read_plan(int directory) {
@@ -119,8 +132,15 @@ Result<wire::ShimPlan> read_plan(int directory) {
 }
 
 Result<void> write_event(int directory, const wire::TaskEvent& event, bool durable) {
-    return write_whole(directory, std::format("{}{}", kEventPrefix, event.sequence()), wire::serialize(event),
-                       durable);
+    return write_whole(directory, event_file(event.sequence()), wire::serialize(event), durable);
+}
+
+Result<void> sync_event(int directory, uint64_t sequence) {
+    const std::string name = event_file(sequence);
+    const Descriptor file(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file && errno == ENOENT) return {};  // acknowledged meanwhile
+    if (!file || ::fsync(file.get()) != 0) return fail_errno(errno, name);
+    return sync_names(directory);
 }
 
 std::vector<wire::TaskEvent> read_events(int directory) {

@@ -39,11 +39,14 @@ core::Result<NewTask> make_task_directory(const std::string& agent, const std::s
 /// True while a shim holds the lock.
 bool is_locked(int directory);
 
-core::Result<void> write_plan(int directory, const wire::ShimPlan& plan);
+/// In the file of the lock, which gets a second name: one inode less for each task.
+core::Result<void> write_plan(const NewTask& task, const wire::ShimPlan& plan);
 core::Result<wire::ShimPlan> read_plan(int directory);
 
 /// Appears whole or not at all; `durable` waits for the disk.
 core::Result<void> write_event(int directory, const wire::TaskEvent& event, bool durable);
+/// Waits until the disk has one that was written without.
+core::Result<void> sync_event(int directory, uint64_t sequence);
 /// Those not yet acknowledged, in order. Files that are no events are left out.
 std::vector<wire::TaskEvent> read_events(int directory);
 void remove_events(int directory, uint64_t up_to);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <format>
 #include <optional>
+#include <utility>
 
 #include "core/result.h"
 #include "net/netlink/links.h"
@@ -62,21 +63,6 @@ class InNamespace {
     Descriptor host_;
 };
 
-Stepped<Descriptor> make_namespace() {
-    TRY_ASSIGN(const InNamespace inside, InNamespace::enter(-1));
-    Descriptor made(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-    if (!made) return fail_step(kStep, "/proc/self/ns/net");
-    // In a user namespace over a network namespace of the host's these rights would otherwise be nobody's.
-    (void)write_small_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-    (void)write_small_file("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-    (void)write_small_file("/proc/sys/net/ipv6/conf/default/disable_ipv6",
-                           "1");  // devices to come; lo keeps ::1
-    TRY_ASSIGN(Links links, in_step(kStep, Links::open()));
-    TRY_ASSIGN(const Link loopback, in_step(kStep, links.find("lo")));
-    TRY(in_step(kStep, links.set_up(loopback.index)));
-    return made;
-}
-
 // 0: unknown, the kernel's default.
 uint32_t mtu_of(const std::string& device) {
     const auto text = read_small_file("/sys/class/net/" + device + "/mtu");
@@ -128,10 +114,28 @@ Stepped<void> publish(const wire::ShimPlan& plan, uint32_t address, std::vector<
 
 }  // namespace
 
-Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan) {
+Stepped<Descriptor> make_network_namespace() {
+    TRY_ASSIGN(const InNamespace inside, InNamespace::enter(-1));
+    Descriptor made(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    if (!made) return fail_step(kStep, "/proc/self/ns/net");
+    // In a user namespace over a network namespace of the host's these rights would otherwise be nobody's.
+    (void)write_small_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    (void)write_small_file("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+    (void)write_small_file("/proc/sys/net/ipv6/conf/default/disable_ipv6",
+                           "1");  // devices to come; lo keeps ::1
+    TRY_ASSIGN(Links links, in_step(kStep, Links::open()));
+    TRY_ASSIGN(const Link loopback, in_step(kStep, links.find("lo")));
+    TRY(in_step(kStep, links.set_up(loopback.index)));
+    return made;
+}
+
+Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan, Descriptor prepared) {
     TaskNetwork network;
     if (plan.spec().network().mode() == wire::TaskNetwork::HOST) return network;
-    TRY_ASSIGN(network.network_namespace, make_namespace());
+    network.network_namespace = std::move(prepared);
+    if (!network.network_namespace) {
+        TRY_ASSIGN(network.network_namespace, make_network_namespace());
+    }
     if (plan.spec().network().mode() == wire::TaskNetwork::NONE) return network;
     const auto address = parse_ipv4(plan.spec().network().address());
     if (!address) return fail_step_with("veth", EINVAL, plan.spec().network().address());

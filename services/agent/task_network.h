@@ -18,7 +18,10 @@ struct TaskNetwork {
         reserved{};  ///< sockets bound to the published ports, so that nobody else takes them
     bool published = false;
 };
-Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan);
+/// `prepared`: a namespace of make_network_namespace(), or none.
+Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan, Descriptor prepared = {});
+/// One with nothing in it but a loopback, which is up.
+Stepped<Descriptor> make_network_namespace();
 /// Takes back what is not in the namespace: published ports. Those that are not there are fine.
 void unpublish(const wire::ShimPlan& plan);
 

@@ -56,6 +56,7 @@ class Bench {
     void run(int count) {
         for (const std::string& path : {directory_, tasks_directory(directory_), logs_directory(directory_)})
             ::mkdir(path.c_str(), 0700);
+        if (!CgroupTree::open(name_)) stop("control groups");
         std::vector<Started> exec;
         std::vector<Started> fork;
         for (int i = 0; i < count; ++i) {  // in turn: both meet the same load
@@ -82,7 +83,7 @@ class Bench {
             std::chrono::duration_cast<std::chrono::microseconds>(net::SystemClock().now().since_start)
                 .count()));
         auto task = make_task_directory(directory_, id);
-        if (!task || !write_plan(task->directory.get(), plan)) stop("the task's directory");
+        if (!task || !write_plan(*task, plan)) stop("the task's directory");
         const Descriptor lock = away(std::move(task->lock));
         const Descriptor directory = away(std::move(task->directory));
         const Descriptor socket = away(Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));

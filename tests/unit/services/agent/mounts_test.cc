@@ -25,11 +25,12 @@ int try_overlay(const std::string& base, bool use_staging) {
     layers.work = base + "/work";
     layers.staging = base + "/staging";
     layers.use_staging = use_staging;
-    const auto made = detached_overlay(layers);
-    if (!made) return 1;
-    if (read_small_file(made->get(), "both") != "second" || read_small_file(made->get(), "below") != "first")
+    const auto overlay = detached_overlay(std::move(layers));
+    if (!overlay) return 1;
+    const Descriptor& made = overlay->mount;
+    if (read_small_file(made.get(), "both") != "second" || read_small_file(made.get(), "below") != "first")
         return 2;
-    const Descriptor file(::openat(made->get(), "new", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    const Descriptor file(::openat(made.get(), "new", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
     return file ? 0 : 3;
 }
 
