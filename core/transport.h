@@ -16,6 +16,9 @@ class Transport {
     virtual void set_address(NodeId peer, const std::string& address) = 0;
     /// Queues `message` for `peer`; dropped silently when the peer cannot be reached or its queue is full.
     virtual void send(NodeId peer, Bytes message) = 0;
+    /// Ends the connection that `peer` has made, which its callback of set_lost hears of. Simulated
+    /// transports have none.
+    virtual void break_off(NodeId peer) { static_cast<void>(peer); }
     /// Who gets messages that arrive, on the owner's loop; never called inside send().
     virtual void set_receiver(Callback<void(NodeId from, Bytes message)> receiver) = 0;
     /// Who is told, on the owner's loop, that a connection to a peer has broken: often the first sign of its

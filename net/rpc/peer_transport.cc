@@ -79,6 +79,7 @@ struct PeerTransport::State {
     core::Logger logger;
     core::Callback<void(NodeId, core::Bytes)> receiver;
     core::Callback<void(NodeId)> lost;
+    RpcServer* server = nullptr;  // attached; outlives this
     core::Callback<void(NodeId, const core::Error&)> not_let_in;
     std::map<NodeId, std::unique_ptr<Peer>> peers;
     Scope scope;
@@ -129,6 +130,10 @@ void PeerTransport::State::enqueue(Peer& peer, core::Bytes message) {
         peer.queue.pop_front();
     }
     peer.wake.set();
+}
+
+void PeerTransport::break_off(NodeId peer) {
+    if (state_->server != nullptr) state_->server->hang_up(peer);
 }
 
 void PeerTransport::set_receiver(core::Callback<void(NodeId, core::Bytes)> receiver) {
@@ -256,6 +261,7 @@ Task<Result<void>> PeerTransport::State::pump(Peer& peer, RpcClient& client) {
 
 void PeerTransport::attach(RpcServer& server, Admit admit) {
     State* state = state_.get();
+    state->server = &server;
     server.on_caller([state, admit = std::move(admit)](const Caller& caller) mutable -> Result<void> {
         TRY(state->check(caller.tls(), caller.hello.node));
         if (!admit) return {};

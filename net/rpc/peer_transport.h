@@ -50,6 +50,7 @@ class PeerTransport final : public core::Transport {
 
     void set_address(core::NodeId peer, const std::string& address) override;
     void send(core::NodeId peer, core::Bytes message) override;
+    void break_off(core::NodeId peer) override;
     void set_receiver(core::Callback<void(core::NodeId from, core::Bytes message)> receiver) override;
     void set_lost(core::Callback<void(core::NodeId peer)> lost) override;
     /// Who is told when a peer, proved by its certificate, does not let this node in: kDenied with its

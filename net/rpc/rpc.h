@@ -76,6 +76,8 @@ class RpcServer {
 
     /// Serves one connection until it ends; the reason is returned and the stream closed.
     Task<core::Result<void>> serve(std::unique_ptr<Stream> stream);
+    /// Ends the connections of a node, which may make others.
+    void hang_up(core::NodeId node);
     /// Ends the connections of a node at once (it was removed from the cluster).
     void cut(core::NodeId node);
     size_t connections() const;

@@ -29,6 +29,12 @@ struct RpcServer::State {
         core::NodeId node;
     };
     std::list<Open*> open;
+
+    void end(core::NodeId node, const core::Error& why) {
+        for (Open* entry : open) {
+            if (entry->node == node) entry->cancellation.cancel(why);
+        }
+    }
 };
 
 namespace {
@@ -256,10 +262,12 @@ Task<Result<void>> RpcServer::serve(std::unique_ptr<Stream> stream) {
     co_return ended;
 }
 
+void RpcServer::hang_up(core::NodeId node) {
+    state_->end(node, {Errc::kUnavailable, "this server asks for a new connection", 0});
+}
+
 void RpcServer::cut(core::NodeId node) {
-    for (State::Open* entry : state_->open) {
-        if (entry->node == node) entry->cancellation.cancel({Errc::kDenied, "the node was removed", 0});
-    }
+    state_->end(node, {Errc::kDenied, "the node was removed", 0});
 }
 
 size_t RpcServer::connections() const {

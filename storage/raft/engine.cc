@@ -324,6 +324,7 @@ void Engine::on_timer() {
         return;
     }
     if (now_ms() >= raft_timeout(&raft_)) {
+        look_for_quorum_now();
         const bool followed = raft_.state == RAFT_FOLLOWER;
         const bool led = raft_.state == RAFT_LEADER;
         Step timeout;
@@ -335,6 +336,14 @@ void Engine::on_timer() {
     }
     watch_silence();
     schedule_timer();
+}
+
+/// libraft steps down when a majority has been silent for an election timeout, and that for another one. The
+/// second only helps a leader that has just begun.
+void Engine::look_for_quorum_now() {
+    const bool begun = environment_.clock.now() - leads_since_ < options_.election_timeout;
+    if (raft_.state != RAFT_LEADER || begun) return;
+    raft_.election_timer_start = now_ms() - static_cast<raft_time>(options_.election_timeout.count());
 }
 
 void Engine::watch_silence() {
@@ -354,12 +363,15 @@ void Engine::watch_silence() {
     events_.changed();
 }
 
-/// Some may hear this leader still though it does not hear them (a cut in one direction).
+/// Some may hear this leader still though it does not hear them (a cut in one direction). Behind what they
+/// have not acknowledged, the message may be stuck in its connection; the end of theirs is not.
 void Engine::tell_step_down() {
     wire::RaftMessage message;
     message.mutable_step_down()->set_term(term().value);
     for (const Server& server : from_configuration()) {
-        if (server.id != options_.self) send(server.id, message);
+        if (server.id == options_.self) continue;
+        send(server.id, message);
+        environment_.transport.break_off(server.id);
     }
 }
 

@@ -151,6 +151,7 @@ class Engine {
     void on_timer();
     void forget_leader();
     void tell_step_down();
+    void look_for_quorum_now();
     void watch_silence();
     bool may_elect_another() const;
     void fail(const std::string& why);

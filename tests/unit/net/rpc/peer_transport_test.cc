@@ -260,6 +260,27 @@ Task<void> overflow(World& world, Node& a, Node& b) {
     co_await b.close();
 }
 
+TEST_CASE("a connection that is broken off at its server is lost to who made it, and made again") {
+    World world;
+    Node a(world, 1, 1);
+    Node b(world, 2, 2);
+    block_on(world.loop, [](World& at, Node& from, Node& to) -> Task<void> {
+        std::vector<uint64_t> lost;
+        from.transport().set_lost([&](NodeId peer) { lost.push_back(peer.value); });
+        from.transport().set_address(NodeId{2}, to.door().address());
+        from.transport().send(NodeId{2}, "one");
+        CHECK(co_await until(at.loop, [&] { return to.received.size() == 1; }));
+        to.transport().break_off(NodeId{1});
+        CHECK(co_await until(at.loop, [&] { return lost.size() == 1; }));
+        CHECK(lost == std::vector<uint64_t>{2});
+        from.transport().send(NodeId{2}, "two");
+        CHECK(co_await until(at.loop, [&] { return to.received.size() == 2; }));
+        from.transport().set_lost([](NodeId) {});
+        co_await from.close();
+        co_await to.close();
+    }(world, a, b));
+}
+
 TEST_CASE("a full queue drops its oldest messages") {
     World world;
     Node a(world, 1, 1);
