@@ -65,10 +65,9 @@ bool Round::kill(const Task& task, const AppDefinition* app, KillTask::Why why) 
 bool is_lost(const Task& task, const AppDefinition& app, const Round& round) {
     const int64_t since = unreachable_since(task, round.placement.find(core::NodeId{task.node_id()}));
     if (since == 0 || round.hold_replacement) return false;
-    int64_t wait_ms = app.unreachable().inactive_after_ms();
-    if (task.lease_generation() > 0) wait_ms = std::max(wait_ms, round.parameters.lease_ms);
+    if (task.lease_generation() > 0 && !round.leases_over.contains(task.id())) return false;
     if (app.unreachable().disabled() && task.desired() == Task::RUN) return false;
-    return round.now_ms >= since + wait_ms;
+    return round.now_ms >= since + app.unreachable().inactive_after_ms();
 }
 
 bool is_expunged(const Task& task, const AppDefinition& app, const Round& round) {

@@ -18,6 +18,7 @@ struct Round {
     int64_t now_ms;
     core::Random& random;
     Placement& placement;
+    const std::set<std::string>& leases_over;
     Decision& decision;
     bool hold_replacement = false;  ///< too many nodes are unreachable at once
     uint32_t launches = 0;          ///< still allowed

@@ -35,6 +35,7 @@ class Decider {
                  now_ms,
                  random,
                  placement_,
+                 view.leases_over,
                  decision_,
                  false,
                  parameters.launches_max,

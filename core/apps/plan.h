@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,6 +30,7 @@ struct View {
     std::vector<const wire::Deployment*> deployments;
     std::vector<const wire::AppBackoff*> backoffs;
     std::vector<Node> nodes;
+    std::set<std::string> leases_over;  ///< tasks whose lease is over for certain (core/apps/leases.h)
 };
 
 struct Parameters {
@@ -44,8 +46,6 @@ struct Parameters {
     /// The most of an app's instances that is being killed for health checks at a time: checkers err
     /// together.
     double unhealthy_kill_share_max = 0.34;
-    /// A task with a lease is not replaced before its node has been unreachable for this long.
-    int64_t lease_ms = 15'000;
 };
 
 /// Starts a task: `task` is the row, complete but for its status.

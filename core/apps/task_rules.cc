@@ -87,7 +87,8 @@ bool has_persistent_volume(const AppDefinition& app) {
 }
 
 bool needs_lease(const AppDefinition& app) {
-    return has_persistent_volume(app) || label_of(app, "MARATHON_SINGLE_INSTANCE_APP") == "true";
+    const bool single = has_persistent_volume(app) || label_of(app, "MARATHON_SINGLE_INSTANCE_APP") == "true";
+    return single && !app.unreachable().disabled();
 }
 
 std::string make_instance_id(std::string_view app_id, core::Random& random) {

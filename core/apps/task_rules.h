@@ -29,7 +29,8 @@ bool keeps_volumes(const wire::Task& task);
 /// Since when its node has not answered, in ms; 0: it answers. `node` is null when there is no such node.
 int64_t unreachable_since(const wire::Task& task, const Node* node);
 
-/// Whether only one may run at a time: a second one is started when the first one's lease is over.
+/// Whether only one may run at a time, and another node may be given it: a second one is started when the
+/// first one's lease is over. One that is never given away needs none, and runs on with all servers away.
 bool needs_lease(const wire::AppDefinition& app);
 bool has_persistent_volume(const wire::AppDefinition& app);
 std::string_view label_of(const wire::AppDefinition& app, std::string_view key);

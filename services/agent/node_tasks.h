@@ -26,7 +26,7 @@ class NodeTasks final : public TaskRunner {
     net::Task<core::Result<void>> launch(wire::TaskSpec spec) override;
     net::Task<core::Result<void>> kill(std::string task_id, std::optional<core::Duration> grace) override;
     net::Task<core::Result<void>> signal(std::string task_id, int number) override;
-    net::Task<core::Result<void>> renew_lease(std::string task_id, core::Duration duration) override;
+    net::Task<core::Result<void>> renew_lease(std::string task_id, int64_t until_ms) override;
     std::vector<wire::LocalTask> list() const override;
     std::optional<wire::LocalTask> find(const std::string& task_id) const override;
     core::Result<wire::TaskUsage> usage(const std::string& task_id) override;

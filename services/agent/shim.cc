@@ -96,7 +96,7 @@ class Shim {
     void start_exec(Client& client, const wire::ShimExec& exec);
     void begin_stop(TaskExited::Reason reason, core::Duration grace);
     void kill_all();
-    void renew_lease(uint32_t duration_ms);
+    void renew_lease(int64_t until_ms);
     void look_at_disk();
     void out_of_memory();
     void look_for_kill(int looks);
@@ -241,7 +241,7 @@ void Shim::watch_task() {
         loop_.forget(lease_.get());
         begin_stop(TaskExited::LEASE_EXPIRED, kDefaultGrace);
     });
-    if (spec().lease_ms() > 0) renew_lease(spec().lease_ms());
+    if (spec().lease_until_ms() > 0) renew_lease(spec().lease_until_ms());
     if (spec().max_runtime_ms() > 0) {
         loop_.start(core::milliseconds(spec().max_runtime_ms()),
                     [this] { begin_stop(TaskExited::MAX_RUNTIME, kDefaultGrace); });
@@ -322,7 +322,7 @@ void Shim::answer(std::list<Client>::iterator client, const wire::ShimRequest& r
             if (task_.pidfd) send_signal(task_.pidfd, static_cast<int>(request.signal()));
             return;
         case wire::ShimRequest::kLease:
-            return renew_lease(request.lease().duration_ms());
+            return renew_lease(request.lease().until_ms());
         case wire::ShimRequest::kUsage: {
             wire::ShimAnswer answer;
             *answer.mutable_usage() = usage();
@@ -388,12 +388,12 @@ void Shim::kill_all() {
     cgroups_->kill(group());
 }
 
-void Shim::renew_lease(uint32_t duration_ms) {
-    if (!lease_ || duration_ms == 0) return;
+void Shim::renew_lease(int64_t until_ms) {
+    if (!lease_ || until_ms <= 0) return;
     itimerspec at{};
-    at.it_value.tv_sec = duration_ms / 1000;
-    at.it_value.tv_nsec = static_cast<long>(duration_ms % 1000) * 1'000'000;
-    ::timerfd_settime(lease_.get(), 0, &at, nullptr);
+    at.it_value.tv_sec = until_ms / 1000;
+    at.it_value.tv_nsec = static_cast<long>(until_ms % 1000) * 1'000'000;
+    ::timerfd_settime(lease_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
 }
 
 void Shim::look_at_disk() {

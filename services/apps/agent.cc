@@ -76,7 +76,8 @@ Agent::Agent(Parts parts)
     : parts_(std::move(parts)),
       scope_(parts_.loop),
       preparing_(parts_.loop, kPreparingMax),
-      untold_(parts_.loop) {
+      untold_(parts_.loop),
+      leases_(parts_.loop, parts_.runner, std::move(parts_.own_tasks), parts_.logger.named("leases")) {
     parts_.runner.subscribe([this](const wire::TaskEvent& event) { on_event(event); });
     scope_.spawn(tell_all());
 }
@@ -85,6 +86,7 @@ Agent::~Agent() = default;
 
 net::Task<void> Agent::close() {
     for (auto& [id, local] : tasks_) co_await local->work.close();
+    co_await leases_.close();
     co_await scope_.close();
 }
 
@@ -172,6 +174,7 @@ void Agent::adopt(const wire::Task& row, const wire::AppDefinition* app) {
     const auto running = parts_.runner.find(row.id());
     if (running) {
         local->launched = true;
+        if (row.lease_generation() > 0) leases_.keep(row.id());
         local->found_dead = !looked_ && running->phase() == wire::LocalTask::ENDED;
         const auto digest = core::images::Digest::parse(running->spec().label());
         if (parts_.images != nullptr && digest) {
@@ -348,6 +351,11 @@ net::Task<Result<void>> Agent::hand_over(LocalPtr local, wire::TaskSpec spec) {
     const core::Instant end = parts_.clock.now() + kForgetLimit;
     while (true) {
         spec.set_tenant(tenants_.of(local->row.app_id()));
+        if (local->row.lease_generation() > 0) {
+            CO_TRY_ASSIGN(const int64_t until_ms, co_await leases_.grant(local->row.id()));
+            spec.set_lease_until_ms(until_ms);
+            leases_.keep(local->row.id());
+        }
         auto launched = co_await parts_.runner.launch(wire::TaskSpec(spec));
         const bool too_early = !launched && launched.error().code == Errc::kConflict && local->again;
         if (!too_early || parts_.clock.now() > end) co_return launched;
@@ -409,6 +417,7 @@ void Agent::set_state(const LocalPtr& local, wire::TaskStatus status) {
     local->status = std::move(status);
     if (apps::has_ended(local->status.state())) {
         local->ended = true;
+        leases_.drop(local->row.id());
         local->work.cancel("the task has ended");
         local->hold.reset();
     }

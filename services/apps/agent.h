@@ -25,6 +25,7 @@
 #include "services/agent/task_runner.h"
 #include "services/apps/agent_model.h"
 #include "services/apps/health.h"
+#include "services/apps/leases.h"
 #include "services/images/images.h"
 
 namespace smackd::services {
@@ -67,6 +68,7 @@ class Agent {
         core::Callback<net::Task<core::Result<void>>(std::string)> release = {};
         /// Some task's status has changed here, whether or not the state can be told; may be empty.
         core::Callback<void()> changed = {};
+        AskOwnTasks own_tasks = {};  ///< what a task with a lease runs by
     };
     /// Loop thread, as everything here. Everything in `parts` outlives close().
     explicit Agent(Parts parts);
@@ -117,6 +119,7 @@ class Agent {
     net::Scope scope_;
     net::Semaphore preparing_;
     net::Event untold_;
+    LeaseKeeper leases_;
     std::map<std::string, LocalPtr> tasks_;
     std::map<std::string, wire::TaskEvent> early_;  // last events of tasks that the model has not shown yet
     std::set<std::string> dirty_;                   // to be told

@@ -51,9 +51,11 @@ net::Task<void> Scheduler::run() {
 
 net::Task<Result<void>> Scheduler::work() {
     CO_TRY(co_await follower_.load());
+    leases_ = {};  // what was not watched may have been renewed meanwhile
     while (term_) {
         const int64_t now_ms = parts_.clock.wall().unix_ms;
-        const apps::View view = plan_view(follower_.model(), parts_.liveness(), parts_.self, now_ms);
+        apps::View view = plan_view(follower_.model(), parts_.liveness(), parts_.self, now_ms);
+        view.leases_over = leases_.over(view.tasks, parts_.clock.now());
         apps::Decision decision = apps::decide(view, {}, now_ms, parts_.random);
         const core::Duration wait = pause(decision);
         CO_TRY_ASSIGN(const bool acted, co_await carry_out(std::move(decision)));
@@ -69,6 +71,7 @@ core::Duration Scheduler::pause(const apps::Decision& decision) const {
         const int64_t until = decision.next_ms - parts_.clock.wall().unix_ms;
         wait = std::min<core::Duration>(wait, core::milliseconds(std::max<int64_t>(until, 1)));
     }
+    if (const auto lease = leases_.next(parts_.clock.now())) wait = std::min(wait, *lease);
     return wait;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/apps/leases.h"
 #include "core/callback.h"
 #include "core/clock.h"
 #include "core/logger.h"
@@ -64,6 +65,7 @@ class Scheduler {
     net::Event leads_;
     std::optional<core::Term> term_;
     AppsFollower follower_;
+    apps::LeaseWatch leases_;
     uint32_t held_ = 0;  // unreachable nodes when replacement was last held
 };
 

@@ -1,4 +1,5 @@
 // The queries of View for applications: rows that hold their message whole.
+#include "storage/state/app_rows.h"
 #include "storage/state/limits.h"
 #include "storage/state/reader.h"
 
@@ -97,6 +98,19 @@ core::Result<Rows<wire::Task>> View::tasks_of(std::string_view app) {
 core::Result<MaybeRow<wire::Task>> View::task(std::string_view id) {
     if (point_.feature_level < kLevelOfApps) return MaybeRow<wire::Task>();
     return first<wire::Task>(database_->query("SELECT task, version FROM tasks WHERE id = ?", {id}));
+}
+
+core::Result<std::set<std::string>> View::own_tasks(core::NodeId node) {
+    std::set<std::string> own;
+    if (point_.feature_level < kLevelOfApps) return own;
+    TRY_ASSIGN(auto cursor,
+               database_->query("SELECT id FROM tasks WHERE node_id = ? AND ended = 0 AND state <> ?",
+                                {node.value, task_state_name(wire::TASK_UNREACHABLE)}));
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return own;
+        own.insert(std::string(cursor.row().text(0)));
+    }
 }
 
 core::Result<Rows<wire::NodeCapacity>> View::capacities() {

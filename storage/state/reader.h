@@ -96,6 +96,8 @@ class View {
     core::Result<Rows<wire::Task>> tasks();
     core::Result<Rows<wire::Task>> tasks_of(std::string_view app);
     core::Result<MaybeRow<wire::Task>> task(std::string_view id);
+    /// Ids of the tasks of a node that have not ended and are not TASK_UNREACHABLE.
+    core::Result<std::set<std::string>> own_tasks(core::NodeId node);
     core::Result<Rows<wire::NodeCapacity>> capacities();
     /// How many tasks that have not ended each node has; nodes without any are not in it.
     core::Result<std::map<uint64_t, uint64_t>> task_counts();

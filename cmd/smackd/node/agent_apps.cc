@@ -13,11 +13,13 @@ AgentApps::AgentApps(LocalTasksOptions options, Environment environment)
       woken_(thread_.loop()) {
     thread_.start();
     thread_.call<bool>([this, &options] {
-        LocalTasks::Environment local{
-            thread_.loop(),      environment_.disk,
-            environment_.clock,  environment_.workers,
-            environment_.logger, [this](wire::Command command) {
-                                          return report(std::move(command)); }};
+        LocalTasks::Environment local{thread_.loop(),
+                                      environment_.disk,
+                                      environment_.clock,
+                                      environment_.workers,
+                                      environment_.logger,
+                                      [this](wire::Command command) { return report(std::move(command)); },
+                                      [this] { return own_tasks(); }};
         local_ = std::make_unique<LocalTasks>(std::move(options), std::move(local));
         scope_.spawn(run());
         return true;
@@ -122,6 +124,16 @@ net::Task<Result<wire::CommandResult>> AgentApps::report(wire::Command command) 
     if (!result.ParseFromString(answer))
         co_return core::fail(core::Errc::kCorrupt, "the server's answer is no command result");
     co_return result;
+}
+
+net::Task<Result<services::OwnTasks>> AgentApps::own_tasks() {
+    CO_TRY_ASSIGN(const core::Bytes answer,
+                  co_await await_foreign<core::Bytes>(
+                      thread_.loop(), [&](auto done) { environment_.own_tasks(std::move(done)); }));
+    wire::OwnTasks own;
+    if (!own.ParseFromString(answer))
+        co_return core::fail(core::Errc::kCorrupt, "the server's answer is no wire.OwnTasks");
+    co_return services::OwnTasks(own.task().begin(), own.task().end());
 }
 
 }  // namespace smackd::cmd

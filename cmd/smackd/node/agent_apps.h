@@ -26,6 +26,8 @@ class AgentApps {
         /// Tells a server a serialized wire.Command of this node; `done` on any thread with a serialized
         /// wire.CommandResult. kUnavailable without a server.
         core::Callback<void(core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)> report;
+        /// Asks a server for a serialized wire.OwnTasks of this node; as above.
+        core::Callback<void(core::Callback<void(core::Result<core::Bytes>)>)> own_tasks;
     };
     /// Starts the thread, with the copy as it is now.
     AgentApps(LocalTasksOptions options, Environment environment);
@@ -44,6 +46,7 @@ class AgentApps {
     net::Task<core::Result<void>> load();
     void apply_pending();
     net::Task<core::Result<wire::CommandResult>> report(wire::Command command);
+    net::Task<core::Result<services::OwnTasks>> own_tasks();
 
     Environment environment_;
     LoopThread thread_;

@@ -78,7 +78,8 @@ class AgentNode final : public Node {
     void state_changed(const StateChange& change);
     void tell_allowed();
     void start_apps();
-    void report(core::Bytes command, core::Callback<void(Result<core::Bytes>)> done);
+    /// `call` is a literal.
+    void ask(std::string_view call, core::Bytes request, core::Callback<void(Result<core::Bytes>)> done);
     Result<void> check_peer(const auth::DialledServer& server) const;
 
     NodeOptions options_;
@@ -179,22 +180,24 @@ void AgentNode::start_apps() {
         *vfs_,
         agent_database_path(directory_.path()),
         logger_.named("apps"),
-        [this](core::Bytes command, auto done) { report(std::move(command), std::move(done)); }};
+        [this](core::Bytes command, auto done) { ask("report", std::move(command), std::move(done)); },
+        [this](auto done) { ask("tasks.own", {}, std::move(done)); }};
     apps_ = std::make_unique<AgentApps>(local_tasks_options(options_, identity_), std::move(environment));
     running_apps_ = apps_.get();
 }
 
-void AgentNode::report(core::Bytes command, core::Callback<void(Result<core::Bytes>)> done) {
+void AgentNode::ask(std::string_view call, core::Bytes request,
+                    core::Callback<void(Result<core::Bytes>)> done) {
     thread_->loop().post(
-        [this, command = std::move(command), done = std::move(done)]() mutable {
+        [this, call, request = std::move(request), done = std::move(done)]() mutable {
             if (client_ == nullptr) return done(core::fail(Errc::kUnavailable, "no server is connected"));
-            stream_scope_->spawn([](net::rpc::RpcClient& client, core::Bytes told,
+            stream_scope_->spawn([](net::rpc::RpcClient& client, std::string_view name, core::Bytes asked,
                                     core::Callback<void(Result<core::Bytes>)> tell) -> net::Task<void> {
-                auto answer = co_await client.call("report", std::move(told), kReportLimit);
+                auto answer = co_await client.call(std::string(name), std::move(asked), kReportLimit);
                 tell(std::move(answer));
-            }(*client_, std::move(command), std::move(done)));
+            }(*client_, call, std::move(request), std::move(done)));
         },
-        "report");
+        "ask");
 }
 
 void AgentNode::tell_allowed() {

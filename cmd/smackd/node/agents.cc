@@ -5,6 +5,7 @@
 #include "cmd/smackd/node/foreign_wait.h"
 #include "net/crypto/hash.h"
 #include "net/move_stream.h"
+#include "services/apps/leases.h"
 
 namespace smackd::cmd {
 
@@ -38,6 +39,8 @@ void Agents::add_calls() {
     server_.on_call("report", [this](Bytes request, const Caller& caller) {
         return answer_report(caller.hello.node, std::move(request));
     });
+    server_.on_call("tasks.own",
+                    [this](Bytes, const Caller& caller) { return answer_own_tasks(caller.hello.node); });
     server_.on_call("gossip.sync", [this](Bytes request, const Caller& caller) {
         return answer_sync(caller.hello.node, std::move(request));
     });
@@ -156,6 +159,20 @@ Task<Result<Bytes>> Agents::answer_report(NodeId agent, Bytes request) {
     }
     co_return co_await await_foreign<Bytes>(
         thread_.loop(), [&](auto done) { parts_.propose(command.SerializeAsString(), std::move(done)); });
+}
+
+Task<Result<Bytes>> Agents::answer_own_tasks(NodeId agent) {
+    CO_TRY_ASSIGN(const core::Revision revision,
+                  co_await await_foreign<core::Revision>(
+                      thread_.loop(), [&](auto done) { parts_.barrier(std::move(done)); }));
+    CO_TRY(
+        co_await net::with_deadline<void>(thread_.loop(), services::kLeaseAnswerLimit, "catching up",
+                                          services::wait_for_revision(thread_.loop(), parts_.hub, revision)));
+    CO_TRY_ASSIGN(const services::OwnTasks own,
+                  co_await services::read_own_tasks(thread_.loop(), parts_.workers, parts_.reader, agent));
+    wire::OwnTasks answer;
+    for (const std::string& task : own) answer.add_task(task);
+    co_return answer.SerializeAsString();
 }
 
 Task<Result<Bytes>> Agents::answer_sync(NodeId agent, Bytes request) {

@@ -36,6 +36,8 @@ class Agents {
         core::Callback<wire::HeartbeatAnswer()> standing;
         /// Proposes a serialized command; `done` on any thread with a serialized wire.CommandResult.
         core::Callback<void(core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)> propose;
+        /// `done` on any thread with a revision: who has applied it sees everything acknowledged before.
+        core::Callback<void(core::Callback<void(core::Result<core::Revision>)>)> barrier;
         std::string realm;  ///< of the cluster
         core::Logger logger;
     };
@@ -72,6 +74,7 @@ class Agents {
     core::Result<void> check(const net::rpc::Caller& caller) const;
     net::Task<core::Result<core::Bytes>> answer_heartbeat(core::Bytes request, core::NodeId agent);
     net::Task<core::Result<core::Bytes>> answer_report(core::NodeId agent, core::Bytes request);
+    net::Task<core::Result<core::Bytes>> answer_own_tasks(core::NodeId agent);
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
 

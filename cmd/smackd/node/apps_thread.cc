@@ -22,13 +22,14 @@ AppsThread::AppsThread(LocalTasksOptions options, AppsEnvironment environment)
       follower_(thread_.loop(), environment_.workers, environment_.hub, environment_.reader) {
     thread_.start();
     thread_.call<bool>([this, &options] {
-        LocalTasks::Environment local{thread_.loop(),
-                                      environment_.disk,
-                                      environment_.clock,
-                                      environment_.workers,
-                                      environment_.logger,
-                                      [this](wire::Command command) {
-                                          return propose_as_machine(std::move(command)); }};
+        LocalTasks::Environment local{
+            thread_.loop(),
+            environment_.disk,
+            environment_.clock,
+            environment_.workers,
+            environment_.logger,
+            [this](wire::Command command) { return propose_as_machine(std::move(command)); },
+            [this] { return own_tasks(); }};
         local_ = std::make_unique<LocalTasks>(std::move(options), std::move(local));
         services::Scheduler::Parts parts{thread_.loop(),
                                          environment_.workers,
@@ -115,6 +116,12 @@ net::Task<Result<wire::CommandResult>> AppsThread::propose_as_machine(wire::Comm
     actor->set_principal("smack/" + identity_.name + "@" + identity_.realm);
     actor->set_door("agent");
     co_return co_await state_.propose(std::move(command));
+}
+
+net::Task<Result<services::OwnTasks>> AppsThread::own_tasks() {
+    CO_TRY(co_await state_.barrier());
+    co_return co_await services::read_own_tasks(thread_.loop(), environment_.workers, environment_.reader,
+                                                core::NodeId{identity_.node_id});
 }
 
 net::Task<Result<agent::LogPiece>> AppsThread::read_log(net::Loop& caller, std::string task,

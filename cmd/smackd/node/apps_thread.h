@@ -46,6 +46,7 @@ class AppsThread final : public services::TasksDoor {
     net::Task<void> run();
     net::Task<core::Result<void>> follow();
     net::Task<core::Result<wire::CommandResult>> propose_as_machine(wire::Command command);
+    net::Task<core::Result<services::OwnTasks>> own_tasks();
     void decide_role();
 
     NodeIdentity identity_;

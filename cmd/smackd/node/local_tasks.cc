@@ -144,7 +144,8 @@ net::Task<Result<void>> LocalTasks::start_tasks() {
         environment_.logger.named("agent"),
         [this](wire::Command command) { return environment_.propose(std::move(command)); },
         [this](std::string task) { return release(std::move(task)); },
-        [this] { tell_edge_soon(); }};
+        [this] { tell_edge_soon(); },
+        [this] { return environment_.own_tasks(); }};
     agent_ = std::make_unique<services::Agent>(std::move(parts));
     co_return Result<void>();
 }

@@ -59,6 +59,7 @@ class LocalTasks {
         core::Logger logger;
         /// Proposes a command as this machine.
         core::Callback<net::Task<core::Result<wire::CommandResult>>(wire::Command)> propose;
+        services::AskOwnTasks own_tasks;
     };
     /// Loop thread, as everything here.
     LocalTasks(LocalTasksOptions options, Environment environment);

@@ -332,6 +332,7 @@ void RunningNode::start_joining() {
         reader,
         [this] { return consensus_->standing(); },
         [this](core::Bytes command, auto done) { consensus_->propose(std::move(command), std::move(done)); },
+        [this](auto done) { consensus_->barrier(std::move(done)); },
         identity_.realm,
         logger_.named("agents")});
     auto told = read_join_registry(directory_, identity_.cluster_id);

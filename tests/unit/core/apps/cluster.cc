@@ -76,13 +76,14 @@ void Cluster::replace(Apps after) {
     deployments[deployment.id()] = deployment;
 }
 
-View Cluster::view() const {
+View Cluster::view() {
     View view;
     for (const auto& [id, app] : apps) view.apps.push_back(&app);
     for (const auto& [id, task] : task_rows) view.tasks.push_back(&task);
     for (const auto& [id, deployment] : deployments) view.deployments.push_back(&deployment);
     for (const auto& [id, backoff] : backoffs) view.backoffs.push_back(&backoff);
     view.nodes = nodes;
+    view.leases_over = leases.over(view.tasks, core::Instant{core::milliseconds(now_ms)});
     return view;
 }
 

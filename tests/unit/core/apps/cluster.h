@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/apps/deployment.h"
+#include "core/apps/leases.h"
 #include "core/apps/plan.h"
 #include "core/random.h"
 
@@ -47,6 +48,7 @@ class Cluster {
     std::map<std::string, wire::AppBackoff> backoffs;
     std::vector<Node> nodes;
     Parameters parameters;
+    LeaseWatch leases;
     Decision last;
     std::vector<std::string> log;  ///< what was done, for golden traces
     int64_t now_ms = 1'000'000;
@@ -57,7 +59,7 @@ class Cluster {
     std::function<void(wire::Task&)> on_start;
 
  private:
-    View view() const;
+    View view();
     void apply(const Action& action);
     void advance(wire::Task& task);
     bool is_up(uint64_t node_id) const;
