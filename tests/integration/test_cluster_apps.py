@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sqlite3
+import time
 
 from harness import SMACKD, wait_until
 from test_apps import eventually
@@ -158,6 +159,60 @@ def test_servers_run_tasks_and_replace_those_of_a_dead_host():
         add_up = lambda: sum(len(ids) for ids in running(world, "/web").values()) == 6
         eventually(add_up, 60, "six tasks with n3 back")
         eventually(lambda: serves(world["n3"], {world[host].address for host in running(world, "/web")}), what="routes of n3")
+
+
+TICK = 'while :; do echo "$HOST $MESOS_TASK_ID $(date +%s%N)" >> /shared/ticks; sleep 0.05; done'
+
+
+def spans_of(path):
+    """Task -> (host, first and last of its ticks in ns)."""
+    spans = {}
+    with open(path) as file:
+        for line in file:
+            host, task, at = line.split()
+            _, first, _ = spans.get(task, (host, int(at), int(at)))
+            spans[task] = (host, first, int(at))
+    return spans
+
+
+def test_a_task_with_a_lease_never_runs_twice():
+    """CUT_S: how long its host is cut off."""
+    cut_s = float(os.environ.get("CUT_S", "25"))
+    with World("n1", "n2", "n3", tasks=True) as world:
+        three_servers(world)
+        wait_for_room(world, 3)
+        shared = os.path.join(world.work, "shared")
+        os.mkdir(shared)
+        os.chmod(shared, 0o777)
+        ticks = os.path.join(shared, "ticks")
+        add(world, {"id": "/one", "cmd": TICK, "cpus": 0.1, "mem": 32, "labels": {"MARATHON_SINGLE_INSTANCE_APP": "true"},
+                    "upgradeStrategy": {"minimumHealthCapacity": 0, "maximumOverCapacity": 0},
+                    "unreachableStrategy": {"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0},
+                    "container": {"type": "MESOS",
+                                  "volumes": [{"containerPath": "/shared", "hostPath": shared, "mode": "RW"}]}})
+        ((host, (task,)),) = running(world, "/one").items()
+        via = next(name for name in world.hosts if name != host)
+        # The next daemon renews what the one before did: it runs on for longer than a lease.
+        world[host].process.kill()
+        start(world[host])
+        time.sleep(10)
+        assert running(world, "/one", via) == {host: [task]}
+
+        cut_at = time.time_ns()
+        world[host].plug(False)
+        eventually(lambda: len(spans_of(ticks)) == 2, 60, "a substitute on another host")
+        time.sleep(max(0, cut_s - (time.time_ns() - cut_at) / 1e9))
+        world[host].plug(True)
+        eventually(lambda: host not in running(world, "/one", via) and len(running(world, "/one", via)) == 1, 60,
+                   "one task after the host is back")
+        time.sleep(3)
+        spans = spans_of(ticks)
+        assert len(spans) == 2, spans
+        last = spans.pop(task)[2]
+        ((_, (second, first, _)),) = spans.items()
+        assert second != host and last < first, (last, first)
+        print(f"leases: cut off for {cut_s:.0f} s: the task ended after {(last - cut_at) / 1e9:.1f} s, its substitute ran after "
+              f"{(first - cut_at) / 1e9:.1f} s, never both")
 
 
 ASK_ON = """
