@@ -1,11 +1,13 @@
 // Talking to this server: JSON over fetch with the session cookie, and the live events.
 
-/// What the server refused, with its code ("unauthenticated", "denied", ...) and its sentence.
+/// What the server refused, with its code ("unauthenticated", "denied", ...) and its sentence. `fields` names what is
+/// wrong where: [{path, errors}], as Marathon's routes do.
 export class Refused extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, fields = []) {
     super(message);
     this.status = status;
     this.code = code;
+    this.fields = fields;
   }
 }
 
@@ -29,19 +31,21 @@ export async function call(method, path, body) {
   }
   if (response.ok) return answer ?? {};
   const error = answer?.error ?? {};
-  const details = Array.isArray(answer?.details)
-    ? answer.details.flatMap((one) => one.errors.map((text) => ` ${one.path}: ${text}.`)).join("")
-    : "";
+  const fields = Array.isArray(answer?.details) ? answer.details : [];
+  const details = fields.flatMap((one) => one.errors.map((text) => ` ${one.path}: ${text}.`)).join("");
   const message = error.message ?? answer?.message;
   throw new Refused(response.status, error.code ?? (response.status === 401 ? "unauthenticated" : "error"),
-    message ? message + details : `The server answered ${response.status}.`);
+    message ? message + details : `The server answered ${response.status}.`, fields);
 }
 
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
 
+/// The address of an app: its id has slashes, which stay.
+export const pathOf = (id) => `/v2/apps${id.split("/").map(encodeURIComponent).join("/")}`;
+
 const kinds = ["cluster", "level", "epoch", "machine", "node", "user", "group", "rule", "setting", "token", "principal",
-  "secret", "app", "task", "deployment", "capacity"];
+  "secret", "app", "app_group", "task", "deployment", "backoff", "capacity", "drain"];
 const reopenAfterMs = 3000;
 
 /// Follows the change feed. `on` has change(event), reset() and state("live" | "waiting" | "off"). Returns a function

@@ -8,7 +8,8 @@ const nav = document.getElementById("nav");
 const eventsKept = 200;
 const refreshAfterMs = 300; // several changes in one moment cause one refresh
 
-const session = { me: null, events: [], stop: null, refresh: 0, drawn: 0 };
+// `watch` is what a section that is not drawn over looks at changes with; null for none.
+const session = { me: null, events: [], stop: null, refresh: 0, drawn: 0, watch: null };
 
 async function start() {
   replace(main, h("p", { class: "loading" }, "Loading\u2026"));
@@ -25,7 +26,7 @@ async function start() {
 
 function showSignIn(error) {
   session.stop?.();
-  Object.assign(session, { me: null, stop: null, events: [] });
+  Object.assign(session, { me: null, stop: null, events: [], watch: null });
   nav.hidden = true;
   replace(document.getElementById("account"));
   replace(document.getElementById("live"));
@@ -62,7 +63,20 @@ function onChange(event) {
 
 function refreshSoon() {
   clearTimeout(session.refresh);
-  session.refresh = setTimeout(() => draw({ quietly: true }), refreshAfterMs);
+  session.refresh = setTimeout(() => {
+    session.watch?.();
+    draw({ quietly: true });
+  }, refreshAfterMs);
+}
+
+/// What has the focus, to find it again in the same page drawn anew: the n-th element of these words.
+function placeOfFocus() {
+  const one = document.activeElement;
+  if (!one || one === main || !main.contains(one)) return () => {};
+  const words = (element) => `${element.tagName} ${element.id} ${element.getAttribute("aria-label") ?? element.textContent}`;
+  const alike = () => [...main.querySelectorAll(one.tagName)].filter((element) => words(element) === words(one));
+  const at = alike().indexOf(one);
+  return () => (alike()[at] ?? alike()[0])?.focus({ preventScroll: true });
 }
 
 function current() {
@@ -80,8 +94,9 @@ async function draw({ quietly = false } = {}) {
   if (!session.me) return;
   const [shown, rest] = current();
   // What is being typed or read is not drawn over.
-  if (quietly && (shown.still || main.querySelector("textarea:focus"))) return;
+  if (quietly && (shown.still || main.querySelector("textarea:focus, input:focus, select:focus"))) return;
   const turn = ++session.drawn;
+  if (!quietly) session.watch = null;
   drawNav(shown);
   document.title = `${shown.title} \u00b7 smackd`;
   if (!quietly) replace(main, h("p", { class: "loading" }, "Loading\u2026"));
@@ -94,7 +109,9 @@ async function draw({ quietly = false } = {}) {
       h("button", { type: "button", onclick: () => draw() }, "Try again")];
   }
   if (turn !== session.drawn || !session.me) return; // a newer one is on its way
+  const focusAgain = quietly ? placeOfFocus() : () => {};
   replace(main, content);
+  focusAgain();
 }
 
 window.addEventListener("hashchange", async () => {

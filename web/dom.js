@@ -75,3 +75,59 @@ export function duration(ms) {
 export function when(ms) {
   return h("time", { datetime: new Date(ms).toISOString() }, new Date(ms).toLocaleString());
 }
+
+/// A modal question; true when `verb` was chosen. Escape is a no.
+export function confirm(title, text, verb) {
+  return new Promise((answer) => {
+    const dialog = h("dialog", { class: "card", "aria-labelledby": "confirm-title" },
+      h("form", { method: "dialog" },
+        h("h2", { id: "confirm-title" }, title), h("p", null, text),
+        h("div", { class: "actions" },
+          h("button", { value: "no" }, "Cancel"),
+          h("button", { value: "yes", class: "danger" }, verb))));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      answer(dialog.returnValue === "yes");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/// A labelled input; `attributes` has its id.
+export function field(label, tag, attributes) {
+  return h("div", { class: "field" }, h("label", { for: attributes.id }, label), h(tag, attributes));
+}
+
+/// A button that runs `work` once at a time and shows what went wrong in `problem`.
+export function action(text, problem, work, attributes = {}) {
+  const button = h("button", { type: "button", ...attributes, onclick: async () => {
+    button.disabled = true;
+    replace(problem);
+    try {
+      await work();
+    } catch (refused) {
+      replace(problem, errorBox(refused));
+    }
+    button.disabled = false;
+    // A disabled button loses the focus, and with it whoever works by keyboard their place.
+    if (button.isConnected && document.activeElement === document.body) button.focus();
+  } }, text);
+  return button;
+}
+
+/// How much of something is taken, as a bar with its words.
+export function meter(label, part, whole, words) {
+  const share = whole > 0 ? Math.min(1, part / whole) : 0;
+  return h("div", { class: "meter" },
+    h("span", null, label), h("span", { class: "meter-words" }, words),
+    h("progress", { max: "1", value: share.toFixed(3), "aria-label": `${label}: ${words}` }));
+}
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+export function bytes(count) {
+  let at = 0;
+  for (; count >= 1024 && at < units.length - 1; ++at) count /= 1024;
+  return `${count >= 100 || at === 0 ? Math.round(count) : count.toFixed(1)} ${units[at]}`;
+}

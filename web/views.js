@@ -1,17 +1,23 @@
 // The sections of the page: each fetches what it shows and returns elements.
 import { get, post } from "./api.js";
 import { apps, log, tasks } from "./apps.js";
+import { deploy } from "./deploy.js";
+import { deployments } from "./deployments.js";
 import { badge, card, duration, errorBox, facts, h, replace, table, when } from "./dom.js";
+import { nodes } from "./nodes.js";
 
 export const sections = [
   { path: "overview", title: "Overview", view: overview },
   { path: "apps", title: "Applications", view: apps },
   { path: "tasks", title: "Tasks", view: tasks },
+  { path: "deployments", title: "Deployments", view: deployments },
+  { path: "nodes", title: "Nodes", view: nodes },
   { path: "people", title: "People", view: people },
   { path: "machines", title: "Machines", view: machines },
   { path: "rules", title: "Rules", view: rules },
   { path: "events", title: "Events", view: events },
   { path: "me", title: "My account", view: me },
+  { path: "deploy", title: "Deploy", view: deploy, hidden: true, still: true },
   { path: "log", title: "Log", view: log, hidden: true, still: true },
 ];
 
@@ -145,9 +151,17 @@ async function events(session) {
     h("p", { class: "lead" }, "Changes since this page was opened, the newest first."),
     card(null, table("Events", ["Revision", "When", "What", "By"],
       session.events.map((event) => [h("code", null, event.revision), when(event.time_ms),
-        [badge(event.kind), " ", event.key, event.removed && [" ", badge("removed", "warn")]], event.actor]),
+        [badge(event.kind), " ", subject(event), event.removed && [" ", badge("removed", "warn")]], event.actor]),
       "Nothing has changed yet. This list fills by itself.")),
   ];
+}
+
+/// What a change is of, with the way to it where there is a page.
+function subject(event) {
+  if (event.kind === "app" && !event.removed) return h("a", { href: `#/apps${event.key}` }, event.key);
+  if ((event.kind === "node" || event.kind === "capacity" || event.kind === "drain") && !event.removed)
+    return h("a", { href: `#/nodes/${event.key}` }, event.key);
+  return event.key;
 }
 
 async function me() {

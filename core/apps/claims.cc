@@ -105,4 +105,19 @@ std::vector<std::string> excluded_by(const std::string& claim) {
     return {claim};
 }
 
+std::string text_of_missing_right(const AppDefinition& app, const NeededRight& right,
+                                  std::string_view missing) {
+    const char* instead = right.action == core::Action::kHost
+                              ? ", or leave it: \"networks\": [{\"mode\": \"container/bridge\"}]"
+                              : "";
+    return std::format("app '{}' asks for {}: {}{}", app.id(), right.reason, missing, instead);
+}
+
+std::string text_of_taken_claim(const std::string& app, const std::string& claim, const std::string& owner) {
+    return std::format(
+        "app '{}': {} belongs to {}, which you may not change: take another one, or ask an admin for the "
+        "right",
+        app, claim, owner.empty() ? "another app" : "'" + owner + "'");
+}
+
 }  // namespace smackd::apps

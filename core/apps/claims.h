@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/policy.h"
@@ -33,5 +34,11 @@ std::set<std::string> claims_before_names(const wire::AppDefinition& app);
 /// Claims of others that exclude one: itself, and between service ports and fixed host ports each other's
 /// number ("port 80" and "host port 80"; the same host port on two nodes is nobody's loss).
 std::vector<std::string> excluded_by(const std::string& claim);
+
+/// The refusal of an app that asks for a right its author lacks; `missing` is what the policy says.
+std::string text_of_missing_right(const wire::AppDefinition& app, const NeededRight& right,
+                                  std::string_view missing);
+/// The refusal of an app that claims what is another's. `owner` is empty for one that its author may not see.
+std::string text_of_taken_claim(const std::string& app, const std::string& claim, const std::string& owner);
 
 }  // namespace smackd::apps

@@ -116,11 +116,8 @@ Checked<void> put_one(const Call& call, const AppsModel& model, WantedApps& want
     if (!id.empty()) {
         if (auto may = allowed_to_put(call, id); !may) return may;
     }
-    const auto current = model.apps.find(id);
-    if (mode.must_exist && !id.empty() && current == model.apps.end()) return std::unexpected(no_app(id));
-    auto app = mode.partial && current != model.apps.end()
-                   ? marathon::updated_app(current->second.put, json, context)
-                   : marathon::app_from_json(json, context);
+    if (mode.must_exist && !id.empty() && !model.apps.contains(id)) return std::unexpected(no_app(id));
+    auto app = defined_by(model, id, json, context, mode.partial);
     if (!app) return std::unexpected(std::move(app.error()));
     wanted.apps[app->id()] = std::move(*app);
     return {};

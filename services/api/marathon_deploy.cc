@@ -4,7 +4,6 @@
 
 #include "core/apps/service_ports.h"
 #include "core/bytes.h"
-#include "core/marathon/app_json.h"
 #include "core/marathon/group_json.h"
 #include "net/crypto/random.h"
 #include "services/api/marathon_json.h"
@@ -212,15 +211,26 @@ net::Task<Outcome<Deployed>> deploy(Call& call, AppsEdit edit, bool force) {
     }
 }
 
-net::Task<Outcome<wire::Deployment>> plan_only(Call& call, AppsEdit edit, bool force) {
+net::Task<Outcome<wire::Command>> plan_only(Call& call, AppsEdit edit, bool force) {
     auto model = co_await call.api.apps.current();
     if (!model) co_return std::unexpected(marathon_error_reply(model.error()));
     auto made = plan_or_refuse(call, **model, edit, force);
     if (!made) co_return std::unexpected(std::move(made.error()));
-    for (const wire::Change& change : made->command.changes()) {
-        if (change.has_put_deployment()) co_return change.put_deployment().deployment();
+    co_return std::move(made->command);
+}
+
+wire::Deployment deployment_in(const wire::Command& command) {
+    for (const wire::Change& change : command.changes()) {
+        if (change.has_put_deployment()) return change.put_deployment().deployment();
     }
-    co_return wire::Deployment();
+    return {};
+}
+
+Checked<wire::AppDefinition> defined_by(const AppsModel& model, const std::string& id, const core::Json& json,
+                                        const marathon::AppContext& context, bool partial) {
+    const auto current = model.apps.find(id);
+    return partial && current != model.apps.end() ? marathon::updated_app(current->second.put, json, context)
+                                                  : marathon::app_from_json(json, context);
 }
 
 }  // namespace smackd::services

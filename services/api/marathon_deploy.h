@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/apps/deployment.h"
+#include "core/marathon/app_json.h"
 #include "core/marathon/problem.h"
 #include "services/api/call.h"
 #include "services/apps/model.h"
@@ -43,8 +44,18 @@ marathon::Checked<void> allowed_to_put(const Call& call, const std::string& id);
 /// is wrong with the whole.
 net::Task<Outcome<Deployed>> deploy(Call& call, AppsEdit edit, bool force);
 
-/// The deployment that deploy() would begin, with its refusals; nothing changes.
-net::Task<Outcome<wire::Deployment>> plan_only(Call& call, AppsEdit edit, bool force);
+/// The command that deploy() would propose, with its refusals but those of apply; without changes where there
+/// is nothing to do. Nothing changes.
+net::Task<Outcome<wire::Command>> plan_only(Call& call, AppsEdit edit, bool force);
+
+/// The deployment in a command of plan_only(); an empty one for none.
+wire::Deployment deployment_in(const wire::Command& command);
+
+/// What `json` makes of an app: over what is there with `partial`, else anew. `id` is the app's where it is
+/// known.
+marathon::Checked<wire::AppDefinition> defined_by(const AppsModel& model, const std::string& id,
+                                                  const core::Json& json, const marathon::AppContext& context,
+                                                  bool partial);
 
 /// A UUID, version 4, not guessable.
 std::string new_uuid();

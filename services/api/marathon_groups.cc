@@ -268,7 +268,8 @@ Answer put_app_group(Call& call) {
     if (query_says(call.request, "dryRun", false)) {
         auto planned = co_await plan_only(call, edit_of(*change), force);
         if (!planned) co_return std::move(planned.error());
-        co_return marathon_reply(200, Json::object().set("steps", marathon::steps_to_json(*planned)));
+        co_return marathon_reply(
+            200, Json::object().set("steps", marathon::steps_to_json(deployment_in(*planned))));
     }
     auto deployed = co_await deploy(call, edit_of(*change), force);
     if (!deployed) co_return std::move(deployed.error());

@@ -43,6 +43,39 @@ Json node_json(const NodesRead& read, const Row<wire::PutNode>& node, core::Revi
     return row;
 }
 
+Json resources_json(const wire::Resources& resources) {
+    return Json::object()
+        .set("cpus", static_cast<double>(resources.cpus_milli()) / 1000)
+        .set("memory_bytes", resources.memory_bytes())
+        .set("disk_bytes", resources.disk_bytes())
+        .set("gpus", resources.gpus());
+}
+
+void add(wire::Resources& sum, const wire::Resources& more) {
+    sum.set_cpus_milli(sum.cpus_milli() + more.cpus_milli());
+    sum.set_memory_bytes(sum.memory_bytes() + more.memory_bytes());
+    sum.set_disk_bytes(sum.disk_bytes() + more.disk_bytes());
+    sum.set_gpus(sum.gpus() + more.gpus());
+}
+
+/// What a node has for tasks, and what those it has reserve of it; nothing for one that runs none.
+using Room = std::map<uint64_t, std::pair<wire::NodeCapacity, wire::Resources>>;
+Room room_of(const AppsModel& model) {
+    Room room;
+    for (const auto& [id, capacity] : model.capacities) room[id].first = capacity;
+    for (const auto& [id, row] : model.tasks) {
+        const auto found = room.find(row.put.node_id());
+        if (found != room.end() && !apps::has_ended(row.put)) add(found->second.second, row.put.resources());
+    }
+    return room;
+}
+
+void add_room(Json& row, const wire::NodeCapacity& capacity, const wire::Resources& reserved) {
+    Json has = resources_json(capacity.total());
+    has.set("address", capacity.address()).set("region", capacity.region());
+    row.set("capacity", std::move(has)).set("reserved", resources_json(reserved));
+}
+
 Result<uint64_t> parse_node_id(const std::string& text) {
     uint64_t id = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
@@ -60,9 +93,15 @@ Answer list_nodes(Call& call) {
     CO_TRY_ASSIGN(const ReadAt<NodesRead> found, co_await read<ReadAt<NodesRead>>(call, &read_nodes));
     const LivenessDoor* door = call.api.environment.liveness;
     const std::vector<LiveMember> members = door == nullptr ? std::vector<LiveMember>() : door->members();
+    CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
+    const Room room = room_of(*model);
     Json array = Json::array();
-    for (const auto& node : found.value.nodes)
-        array.push(node_json(found.value, node, found.revision, members));
+    for (const auto& node : found.value.nodes) {
+        Json row = node_json(found.value, node, found.revision, members);
+        if (const auto has = room.find(node.put.node_id()); has != room.end())
+            add_room(row, has->second.first, has->second.second);
+        array.push(std::move(row));
+    }
     co_return read_reply(call, found.revision, Json::object().set("nodes", std::move(array)));
 }
 

@@ -1,5 +1,6 @@
 #include "services/api/routes.h"
 
+#include "services/api/app_plan.h"
 #include "services/api/handlers.h"
 #include "services/api/reply.h"
 
@@ -77,6 +78,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/smack/v1/backups", kUser, kRead, h::list_backups},
     {"GET", "/metrics", kUser, kRead, h::metrics},
 
+    {"POST", "/smack/v1/apps/plan", kUser, kRead, h::plan_app, kMarathon},
     {"GET", "/smack/v1/tasks/{id}/log/{stream}", kUser, kRead, h::task_log},
     {"GET", "/smack/v1/dns", kUser, kRead, h::list_dns},
     {"PUT", "/smack/v1/dns/{name}", kUser, kWrite, h::put_dns},

@@ -21,11 +21,8 @@ Outcome<void> check_rights(Writer& writer, const wire::AppDefinition& app) {
             TRY(allowed);
             continue;
         }
-        const char* instead = right.action == core::Action::kHost
-                                  ? ", or leave it: \"networks\": [{\"mode\": \"container/bridge\"}]"
-                                  : "";
-        return refuse(Errc::kDenied, "app '{}' asks for {}: {}{}", app.id(), right.reason,
-                      allowed.error().error.message, instead);
+        return refuse(Errc::kDenied, "{}",
+                      apps::text_of_missing_right(app, right, allowed.error().error.message));
     }
     return {};
 }
@@ -44,11 +41,7 @@ Outcome<void> check_owners(Writer& writer, const std::string& app, const std::st
         if (allowed) continue;
         // Whoever may not see the owner is not told who it is.
         const bool seen = may_on_app(writer, core::Action::kView, owner).has_value();
-        return refuse(
-            Errc::kDenied,
-            "app '{}': {} belongs to {}, which you may not change: take another one, or ask an admin "
-            "for the right",
-            app, claim, seen ? "'" + owner + "'" : "another app");
+        return refuse(Errc::kDenied, "{}", apps::text_of_taken_claim(app, claim, seen ? owner : ""));
     }
 }
 

@@ -170,6 +170,12 @@ ROWS = {
     "GET /smack/v1/backups": admin(),
     "GET /metrics": admin(),
 
+    "POST /smack/v1/apps/plan": Row(
+        own=[(None, app("/team-a/planned"), [200]), ("/smack/v1/apps/plan?force=true", app("team-a/deep/planned"), [200]),
+             ("/smack/v1/apps/plan?force=true", {"id": "/team-a/web", "instances": 2}, [200])],
+        refused=[(None, text(one)) for one in NEW_IDS] + [("/smack/v1/apps/plan?force=true", {"id": one, "instances": 9}) for one in
+                 ("/team-b/web", "team-b/web", "/team-b/none", "/team-a/../team-b/web")] + [("/smack/v1/apps/plan?force=true", one) for one in THEFTS.values()],
+        hidden=[(None, text(one), [422]) for one in NO_IDS]),
     "GET /smack/v1/tasks/{id}/log/{stream}": Row(
         own=[("/smack/v1/tasks/{own_task}/log/stdout", None, [200])],
         refused=[("/smack/v1/tasks/{other_task}/log/stdout", None), ("/smack/v1/tasks/{other_task}/log/stderr?offset=0&length=10", None),

@@ -202,6 +202,43 @@ def test_wrong_definitions_change_nothing():
     demo.stop()
 
 
+def test_a_plan_says_what_then_happens():
+    demo = Demo()
+    demo.start()
+    web = {"id": "/web", "cmd": "exec sleep 600", "cpus": 0.1, "mem": 32, "instances": 2, "labels": {"team": "a"}}
+    file = definition(demo, "web", web)
+    planned = demo.cli("app", "plan", file, "--exit-code")
+    assert planned.code == 3 and planned.out.startswith("/web is new\n") and '+ /cpus  0.1\n' in planned.out, planned
+    assert "tasks: 2 wanted; 0 stay, 2 start, 0 end\n" in planned.out, planned
+    assert demo.cli("app", "plan", file).code == 0 and demo.cli("app", "list", "--json").json()["apps"] == []
+    add(demo, web)
+    assert demo.cli("app", "plan", file, "--exit-code").code == 0
+    before = {task["id"] for task in running(demo, "/web", 2)}
+
+    for change, effect, words in [({"labels": {"team": "b"}}, "describe", '~ /labels/team  "a" -> "b"\n'), ({"instances": 3}, "scale", "~ /instances  2 -> 3\n"),
+                                  ({"cmd": "exec sleep 700"}, "restart", '~ /cmd  "exec sleep 600" -> "exec sleep 700"  (replaces tasks)\n')]:
+        told = demo.cli("app", "plan", "-", "--id", "/web", "--exit-code", stdin=json.dumps(change))
+        assert told.code == 3 and words in told.out, (change, told)
+        plan = demo.cli("app", "plan", "-", "--id", "/web", "--json", stdin=json.dumps(change)).json()
+        assert plan["effect"] == effect, plan
+        answer = demo.cli("app", "update", "/web", definition(demo, "change", change))
+        assert answer.code == 0, answer
+        after = {task["id"] for task in running(demo, "/web", plan["tasks"]["wanted"])}
+        counted = {"wanted": len(after), "kept": len(before & after), "started": len(after - before), "stopped": len(before - after)}
+        assert plan["tasks"] == counted and plan["nodes"][0]["then"] == len(after), (plan, counted)
+        before = after
+
+    # What does not fit is said node by node, and what is wrong as `app add` says it.
+    crowd = demo.cli("app", "plan", definition(demo, "crowd", {"id": "/crowd", "cmd": "exec sleep 600", "cpus": 1, "mem": 16, "instances": 1000}), "--json").json()
+    assert crowd["waiting"]["count"] + crowd["tasks"]["started"] == 1000 and crowd["waiting"]["reasons"] == {"InsufficientCpus": 1}, crowd
+    assert "needs 1 cpus" in crowd["waiting"]["nodes"][0]["text"], crowd
+    wrong = definition(demo, "wrong", {"id": "/wrong", "cmd": "x", "instances": -1})
+    planned, added = demo.cli("app", "plan", wrong, "--exit-code"), demo.cli("app", "add", wrong)
+    assert planned.code == 1 and "/instances" in planned.err and planned.err == added.err, (planned, added)
+    assert demo.cli("app", "plan").code == 2
+    demo.stop()
+
+
 def test_the_edge_serves_on_while_the_daemon_is_gone():
     demo = Demo()
     demo.start()

@@ -6,9 +6,10 @@
 #include <format>
 #include <map>
 
+#include "cmd/smackd/commands/app_files.h"
+#include "cmd/smackd/commands/app_plan.h"
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
-#include "cmd/smackd/data_directory.h"
 #include "net/http/message.h"
 
 namespace smackd::cmd {
@@ -18,7 +19,6 @@ using core::Json;
 
 constexpr useconds_t kProgressLookUs = 200'000;
 constexpr int kWaitDefaultS = 300;
-constexpr size_t kDefinitionBytesMax = 1024 * 1024;
 constexpr int64_t kLastWordsBytes = 500;
 
 const Positional kId{"ID", "the application's id, as /group/app"};
@@ -36,28 +36,6 @@ std::string with_force(const Context& context, std::string target) {
     if (context.arguments.has("--force"))
         target += (target.contains('?') ? "&" : "?") + std::string("force=true");
     return target;
-}
-
-core::Result<std::string> read_text(const std::string& file) {
-    if (file != "-") return read_small_file(file);
-    std::string text;
-    char buffer[16384];
-    while (true) {
-        const ssize_t got = ::read(STDIN_FILENO, buffer, sizeof buffer);
-        if (got < 0) return core::fail_errno(errno, "reading standard input");
-        if (got == 0) return text;
-        text.append(buffer, static_cast<size_t>(got));
-        if (text.size() > kDefinitionBytesMax)
-            return core::fail(core::Errc::kInvalid, "standard input: more than {} bytes",
-                              kDefinitionBytesMax);
-    }
-}
-
-core::Result<Json> read_definition(const std::string& file) {
-    TRY_ASSIGN(const std::string text, read_text(file));
-    auto json = Json::parse(text);
-    if (!json) return core::pass(std::move(json), file == "-" ? "standard input" : file);
-    return json;
 }
 
 /// "2/3" and what the tasks are at.
@@ -334,6 +312,15 @@ std::vector<Command> app_commands() {
          {kId, kFile},
          changing(),
          app_update},
+        {"app plan",
+         "says what a definition would change and where its tasks would run; changes nothing",
+         "smackd app plan meter.json",
+         {kFile},
+         with_server_options(
+             {{"--id", "ID", "the application, for a file that does not name it"},
+              {"--exit-code", "", "ends with 3 when there are changes, 0 when there are none"},
+              {"--force", "", "as if a deployment in the way were cancelled"}}),
+         app_plan},
         {"app scale",
          "changes how many tasks an application has",
          "smackd app scale /meter 3",

@@ -1,0 +1,139 @@
+"""The dashboard in a real browser, by the keyboard alone: signing in, deploying, scaling, removing, and what refuses to run."""
+
+import json
+
+from browser import CONTROL, Browser
+from harness import Demo
+from test_apps import add, eventually, running
+
+SECRET = "correct horse battery 7"
+PAGES = ["overview", "apps", "apps/page", "deploy", "deploy/page", "tasks", "deployments", "nodes", "nodes/1", "people", "machines", "rules", "events", "me"]
+
+
+def signed_in(demo):
+    demo.must("user", "add", "pat", "--password-stdin", stdin=SECRET + "\n")
+    demo.must("policy", "add", "pat", "user:pat", "--allow", "admin")
+    browser = Browser()
+    browser.open(demo.environment["SMACKD_URL"] + "/")
+    browser.see("Use my Kerberos ticket")
+    browser.type("pat")  # the field has the focus
+    browser.tab_to("Password")
+    browser.type(SECRET)
+    browser.press("Enter")
+    browser.see("This node")
+    return browser
+
+
+def follow(browser, name):
+    browser.tab_to(name)
+    browser.press("Enter")
+
+
+def write(browser, definition):
+    browser.tab_to("Definition")
+    browser.press("a", CONTROL)
+    browser.type(definition if isinstance(definition, str) else json.dumps(definition))
+
+
+def test_deploying_by_keyboard():
+    demo = Demo()
+    demo.start()
+    browser = signed_in(demo)
+    follow(browser, "Applications")
+    browser.see("Nothing is deployed yet")
+    follow(browser, "Deploy an application")
+    browser.see("Definition")
+
+    # What is wrong is named, and leads to its place in the text.
+    write(browser, '{"id": "/page",')
+    follow(browser, "Check")
+    browser.see("This is no JSON")
+    page = {"id": "/page", "cmd": "echo hello; exec sleep 600", "cpus": 0.1, "mem": 32, "instances": -1}
+    write(browser, page)
+    follow(browser, "Check")
+    browser.see("/instances")
+    follow(browser, "/instances")
+    browser.until("document.activeElement.id === 'definition'", "the focus in the text")
+    assert browser.script("getSelection().toString() || document.activeElement.value.slice(document.activeElement.selectionStart,"
+                          " document.activeElement.selectionEnd)") == '"instances"'
+    page["instances"] = 1
+    write(browser, page)
+    follow(browser, "Check")
+    browser.see("is a new application")
+    browser.see("1 task wanted: 0 stay, 1 start, 0 end.")
+    assert demo.must_json("app", "list")["apps"] == [], "checking changes nothing"
+    follow(browser, "Deploy")
+    browser.see("/page is deployed", limit_s=120)
+    task = running(demo, "/page")[0]
+
+    follow(browser, "To the application")
+    browser.see(task["id"].split("instance-")[1][:8])
+    browser.see("1 of 1")
+    browser.tab_to("Instances")
+    browser.press("a", CONTROL)
+    browser.type("2")
+    browser.press("Enter")
+    eventually(lambda: running(demo, "/page", 2), 120)
+    browser.press("Tab")  # what is being typed is not drawn over
+    browser.see("2 of 2", limit_s=120)
+
+    follow(browser, "Remove")
+    browser.see("Remove /page?")
+    browser.press("Escape")
+    browser.until("!document.querySelector('dialog')", "the question's end")
+    assert running(demo, "/page", 2)
+    follow(browser, "Remove")
+    browser.see("Remove /page?")
+    browser.until("document.querySelector('dialog').contains(document.activeElement)", "the focus in the question")
+    follow(browser, "Remove")
+    browser.see("Nothing is deployed yet", limit_s=120)
+    assert demo.must_json("app", "list")["apps"] == []
+    assert browser.problems() == []
+    browser.close()
+    demo.stop()
+
+
+def test_what_does_not_run_says_why():
+    demo = Demo()
+    demo.start()
+    browser = signed_in(demo)
+    browser.script("location.hash = '#/deploy'")
+    browser.see("Definition")
+    write(browser, {"id": "/big", "cmd": "exec sleep 600", "cpus": 1000, "mem": 32})
+    follow(browser, "Check")
+    browser.see("InsufficientCpus")
+    browser.see("1 would wait")
+    write(browser, {"id": "/broken", "cmd": "echo no luck >&2; exit 7", "cpus": 0.1, "mem": 32, "healthChecks": [{"protocol": "TCP", "port": 1}]})
+    follow(browser, "Deploy")
+    browser.see("no luck", limit_s=120)  # follows the deployment by the feed
+    browser.see("ended with exit code 7")
+    assert browser.problems() == []
+    browser.close()
+    demo.stop()
+
+
+def test_every_page_fits_and_draining_works():
+    demo = Demo()
+    demo.start()
+    browser = signed_in(demo)
+    add(demo, {"id": "/page", "cmd": "exec sleep 600", "cpus": 0.1, "mem": 32})
+    for width, height in ((1280, 900), (390, 844)):
+        browser.resize(width, height)
+        for page in PAGES:
+            browser.script(f"location.hash = '#/{page}'")
+            browser.until("document.querySelector('main h1') && !document.querySelector('main .loading')", f"page {page}")
+            assert not browser.script("document.querySelector('main [role=alert].notice.bad')?.textContent"), (page, browser.text())
+            wider = browser.script("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wider <= 0, (page, width, wider)
+    browser.script("location.hash = '#/nodes/1'")
+    browser.see("Maintenance")
+    follow(browser, "Drain")
+    browser.see("it gets no new ones")
+    follow(browser, "Drain")
+    browser.see("Draining since")
+    assert demo.must_json("node", "list")["nodes"][0]["drain"], "it is drained"
+    follow(browser, "Take tasks again")
+    browser.see("Kill what is left after")
+    assert browser.problems() == []
+    browser.close()
+    demo.stop()
