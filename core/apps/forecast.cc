@@ -12,7 +12,7 @@ namespace {
 /// The state of a view as decide() changes it, and what its nodes do meanwhile.
 class Future {
  public:
-    explicit Future(const View& view) : apps_(view.apps), nodes_(view.nodes) {
+    explicit Future(const View& view) : apps_(view.apps), nodes_(view.nodes), leases_over_(view.leases_over) {
         for (const Task* task : view.tasks) tasks_[task->id()] = *task;
         for (const wire::Deployment* one : view.deployments) deployments_[one->id()] = *one;
         for (const wire::AppBackoff* one : view.backoffs) backoffs_[one->app_id()] = *one;
@@ -30,6 +30,7 @@ class Future {
         View view;
         view.apps = apps_;
         view.nodes = nodes_;
+        view.leases_over = leases_over_;
         for (const auto& [id, task] : tasks_) view.tasks.push_back(&task);
         for (const auto& [id, deployment] : deployments_) view.deployments.push_back(&deployment);
         for (const auto& [id, backoff] : backoffs_) view.backoffs.push_back(&backoff);
@@ -115,6 +116,7 @@ class Future {
 
     std::vector<const wire::AppDefinition*> apps_;
     std::vector<Node> nodes_;
+    std::set<std::string> leases_over_;
     Tasks tasks_;
     std::map<std::string, wire::Deployment> deployments_;
     std::map<std::string, wire::AppBackoff> backoffs_;
