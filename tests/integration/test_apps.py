@@ -205,6 +205,7 @@ def test_wrong_definitions_change_nothing():
 def test_a_plan_says_what_then_happens():
     demo = Demo()
     demo.start()
+    eventually(lambda: "capacity" in demo.must_json("node", "list")["nodes"][0], what="the node's word of what it has")
     web = {"id": "/web", "cmd": "exec sleep 600", "cpus": 0.1, "mem": 32, "instances": 2, "labels": {"team": "a"}}
     file = definition(demo, "web", web)
     planned = demo.cli("app", "plan", file, "--exit-code")
