@@ -98,6 +98,7 @@ async function draw({ quietly = false } = {}) {
   const turn = ++session.drawn;
   if (!quietly) session.watch = null;
   drawNav(shown);
+  if (!quietly) nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title = `${shown.title} \u00b7 smackd`;
   if (!quietly) replace(main, h("p", { class: "loading" }, "Loading\u2026"));
   let content;

@@ -1,7 +1,11 @@
-// Nodes by zone, and one node: what its tasks reserve of it, which they are, and draining it.
+// Nodes by zone, and one node: what it has and what is used of it, its tasks, and draining it.
 import { call, get } from "./api.js";
 import { taskTable } from "./apps.js";
-import { action, announce, badge, bytes, card, confirm, duration, facts, field, h, meter, when } from "./dom.js";
+import { chart } from "./chart.js";
+import { action, announce, badge, bytes, card, confirm, duration, facts, field, h, meter, replace, when } from "./dom.js";
+
+const spanMs = 10 * 60 * 1000;
+const lookMs = 2000; // usage is measured, not stored: there is no feed of it
 
 export async function nodes(session, rest) {
   return rest ? one(decodeURIComponent(rest.slice(1))) : all();
@@ -50,6 +54,7 @@ async function one(id) {
   return [
     h("h1", null, node.machine, " ", liveness(node)),
     h("p", { class: "lead" }, h("a", { href: "#/nodes" }, "All nodes")),
+    card("Load", charts(id)),
     h("div", { class: "grid" },
       card("Node", facts([
         ["Id", node.id], ["Zone", node.zone], ["Region", node.capacity?.region], ["Roles", node.roles.map((role) => [badge(role), " "])],
@@ -85,4 +90,45 @@ function maintenance(node) {
     announce(`${node.machine} is drained`);
   };
   return [deadline, note, h("div", { class: "actions" }, action("Drain", problem, drain)), problem];
+}
+
+const percent = (value) => `${value.toFixed(value < 10 ? 1 : 0)} %`;
+const kept = new Map(); // samples by node, so that a page drawn anew does not begin at nothing
+
+/// Lines that go on by themselves while they are looked at.
+function charts(id) {
+  const place = h("div", { class: "charts" });
+  const draw = (samples, measured) => {
+    const points = (value) => samples.map((sample) => ({ time_ms: sample.time_ms, value: value(sample) }));
+    const memory = samples.at(-1)?.memory_total_bytes ?? 0;
+    const line = (title, value, options) => h("figure", null, h("figcaption", null, title, " ",
+      h("strong", null, samples.length ? options.words(value(samples.at(-1))) : "\u2013")), chart(title, points(value), { spanMs, ...options }));
+    const own = measured ? [
+      line("CPU", (sample) => sample.cpu_share * 100, { most: 100, words: percent }),
+      line("Memory", (sample) => sample.memory_used_bytes, { most: memory || null, words: bytes }),
+    ] : [h("p", { class: "hint" }, "Its CPU and memory are shown by its own dashboard.")];
+    replace(place, own,
+      line("Tasks", (sample) => sample.tasks, { words: String }));
+  };
+  const look = async () => {
+    const before = kept.get(id) ?? [];
+    const since = before.at(-1)?.time_ms ?? 0;
+    const { measured, samples } = await get(`/smack/v1/nodes/${encodeURIComponent(id)}/usage?since=${since}`);
+    kept.set(id, [...before, ...samples].filter((sample) => sample.time_ms > Date.now() - 2 * spanMs));
+    draw(kept.get(id), measured);
+  };
+  const goOn = async () => {
+    do {
+      try {
+        if (!document.hidden) await look();
+      } catch (refused) {
+        replace(place, h("p", { class: "hint" }, refused.message));
+        return;
+      }
+      await new Promise((resume) => setTimeout(resume, lookMs));
+    } while (place.isConnected);
+  };
+  if (kept.has(id)) draw(kept.get(id), kept.get(id)[0]?.cpu_share !== undefined);
+  setTimeout(goOn);
+  return place;
 }

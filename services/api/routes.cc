@@ -2,6 +2,7 @@
 
 #include "services/api/app_plan.h"
 #include "services/api/handlers.h"
+#include "services/api/node_usage.h"
 #include "services/api/reply.h"
 
 namespace smackd::services {
@@ -58,6 +59,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/smack/v1/machines/{name}/bundle", kUser, kWrite, h::machine_bundle},
     {"GET", "/smack/v1/pending-machines", kUser, kRead, h::list_pending_machines},
     {"DELETE", "/smack/v1/nodes/{id}", kUser, kWrite, h::remove_node},
+    {"GET", "/smack/v1/nodes/{id}/usage", kUser, kRead, h::node_usage},
     {"PUT", "/smack/v1/nodes/{id}/drain", kUser, kWrite, h::drain_node},
     {"DELETE", "/smack/v1/nodes/{id}/drain", kUser, kWrite, h::undrain_node},
 

@@ -153,6 +153,7 @@ ROWS = {
     "POST /smack/v1/machines/{name}/bundle": admin("/smack/v1/machines/localhost/bundle", {}),
     "GET /smack/v1/pending-machines": admin(),
     "DELETE /smack/v1/nodes/{id}": admin("/smack/v1/nodes/1"),
+    "GET /smack/v1/nodes/{id}/usage": admin("/smack/v1/nodes/1/usage"),
     "PUT /smack/v1/nodes/{id}/drain": admin("/smack/v1/nodes/1/drain", {"note": "mine"}),
     "DELETE /smack/v1/nodes/{id}/drain": admin("/smack/v1/nodes/1/drain"),
 

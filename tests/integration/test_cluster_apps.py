@@ -67,6 +67,13 @@ def add(world, app, *options):
     return cli(world, "app", "add", path, *options)
 
 
+def plan(world, app, via):
+    path = os.path.join(world.work, "plan.json")
+    with open(path, "w") as file:
+        json.dump(app, file)
+    return cli_json(world, "app", "plan", path, via=via)
+
+
 def tasks_of(world, app, via="n1"):
     return cli_json(world, "app", "show", app, via=via)["tasks"]
 
@@ -134,8 +141,11 @@ def test_servers_run_tasks_and_replace_those_of_a_dead_host():
         three_servers(world)
         assert cli_json(world, "status")["alarms"] == []
         wait_for_room(world, 3)
+        planned = [plan(world, web(6), via) for via in ("n1", "n2", "n3")]
         add(world, web(6), "--timeout", "120")
         places = running(world, "/web")
+        for one in planned:  # whichever server is asked, the plan is what then happens
+            assert {node["host"]: node["then"] for node in one["nodes"]} == {host: len(ids) for host, ids in places.items()}, (one, places)
         assert {host: len(ids) for host, ids in places.items()} == {"n1": 2, "n2": 2, "n3": 2}, places
         for name in ("n1", "n2", "n3"):
             eventually(lambda host=world[name]: serves(host, {world[n].address for n in world.hosts}), what=f"routes of {name}")

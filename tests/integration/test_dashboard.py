@@ -127,6 +127,8 @@ def test_every_page_fits_and_draining_works():
             assert wider <= 0, (page, width, wider)
     browser.script("location.hash = '#/nodes/1'")
     browser.see("Maintenance")
+    browser.until("document.querySelectorAll('svg.chart .chart-line').length === 3", "lines of CPU, memory and tasks")
+    browser.until("document.querySelector('svg.chart[aria-label^=\"Tasks: now 1\"]') !== null", "the number of tasks")
     follow(browser, "Drain")
     browser.see("it gets no new ones")
     follow(browser, "Drain")

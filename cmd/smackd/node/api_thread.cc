@@ -7,6 +7,7 @@
 
 #include "auth/identity.h"
 #include "cmd/smackd/node/kerberos.h"
+#include "cmd/smackd/node/node_usage.h"
 #include "cmd/smackd/version.h"
 #include "net/address.h"
 
@@ -35,14 +36,19 @@ std::string replay_cache(const DataDirectory& directory) {
     return (made || ours ? folder : directory.run()) + "/replays";
 }
 
-class NodeLiveness final : public services::LivenessDoor {
+/// What gossip says of all nodes, and what this one measures of itself.
+class NodeLiveness final : public services::LivenessDoor, public services::UsageDoor {
  public:
-    explicit NodeLiveness(core::Callback<std::shared_ptr<Liveness>()> liveness)
-        : liveness_(std::move(liveness)) {}
+    NodeLiveness(core::Callback<std::shared_ptr<Liveness>()> liveness, core::Clock& clock)
+        : liveness_(std::move(liveness)), usage_(clock) {}
     std::vector<services::LiveMember> members() const override { return live_members(liveness_()); }
+    std::vector<services::UsageSample> usage(int64_t since_ms) const override {
+        return usage_.since(since_ms);
+    }
 
  private:
     mutable core::Callback<std::shared_ptr<Liveness>()> liveness_;
+    NodeUsage usage_;
 };
 
 }  // namespace
@@ -83,7 +89,7 @@ core::Result<void> ApiThread::make_doors() {
     }
     TRY_ASSIGN(refusals_, auth::RefusalLog::open(environment_.disk, directory.audit()));
     make_backups();
-    liveness_ = std::make_unique<NodeLiveness>(std::move(environment_.liveness));
+    liveness_ = std::make_unique<NodeLiveness>(std::move(environment_.liveness), environment_.clock);
     return {};
 }
 
