@@ -49,9 +49,9 @@ const kinds = ["cluster", "level", "epoch", "machine", "node", "user", "group", 
 const reopenAfterMs = 3000;
 
 /// Follows the change feed. `on` has change(event), reset() and state("live" | "waiting" | "off"). Returns a function
-/// that stops it. After a broken connection the browser comes back by itself and sends the last id; after `end` and
+/// that stops it. It begins after the revision `since`, without one now. After a broken connection the browser comes back by itself and sends the last id; after `end` and
 /// after a refusal it does not, so we do, and let the page look around first.
-export function follow(on) {
+export function follow(on, since = null) {
   let source = null;
   let timer = 0;
   const again = () => {
@@ -61,7 +61,8 @@ export function follow(on) {
     timer = setTimeout(open, reopenAfterMs);
   };
   const open = () => {
-    source = new EventSource("/smack/v1/events?from=now");
+    source = new EventSource(`/smack/v1/events?${since ? `since=${since}` : "from=now"}`);
+    since = null; // only at first: later the page has looked around anew
     source.onopen = () => on.state("live");
     source.onerror = () => (source.readyState === EventSource.CLOSED ? again() : on.state("waiting"));
     for (const kind of kinds) source.addEventListener(kind, (event) => on.change(JSON.parse(event.data)));

@@ -9,7 +9,7 @@ const eventsKept = 200;
 const refreshAfterMs = 300; // several changes in one moment cause one refresh
 
 // `watch` is what a section that is not drawn over looks at changes with; null for none.
-const session = { me: null, events: [], stop: null, refresh: 0, drawn: 0, watch: null };
+const session = { me: null, events: [], eventKinds: null, stop: null, refresh: 0, drawn: 0, watch: null };
 
 async function start() {
   replace(main, h("p", { class: "loading" }, "Loading\u2026"));
@@ -20,8 +20,18 @@ async function start() {
     return;
   }
   drawAccount();
-  session.stop ??= follow({ change: onChange, reset: refreshSoon, state: drawLive });
+  session.stop ??= follow({ change: onChange, reset: refreshSoon, state: drawLive }, await someRevisionsAgo());
   await draw();
+}
+
+/// Where the events of a while ago begin, so that the list of them does not begin empty.
+async function someRevisionsAgo() {
+  try {
+    const [epoch, number] = (await get("/smack/v1/status")).cluster.revision.split(".");
+    return `${epoch}.${Math.max(0, Number(number) - eventsKept / 2)}`;
+  } catch {
+    return null; // who may not see that begins now
+  }
 }
 
 function showSignIn(error) {
@@ -64,6 +74,7 @@ function onChange(event) {
 function refreshSoon() {
   clearTimeout(session.refresh);
   session.refresh = setTimeout(() => {
+    if (document.querySelector("dialog[open]")) return refreshSoon(); // who is asked wants to come back to the same page
     session.watch?.();
     draw({ quietly: true });
   }, refreshAfterMs);

@@ -39,10 +39,14 @@ async function list() {
   return [
     h("div", { class: "head" }, h("h1", null, "Applications"), h("a", { class: "button primary", href: "#/deploy" }, "Deploy an application")),
     card(null, table("Applications", ["Application", "State", "Tasks", "CPUs", "Memory", "Runs"],
-      rows.map((app) => [link(app.id), state(app), `${app.tasksRunning} of ${app.instances}`, app.cpus,
-        `${app.mem} MiB`, h("code", null, short(what(app)))]),
+      rows.map((app) => [link(app.id), state(app), nowrap(`${app.tasksRunning} of ${app.instances}`), app.cpus,
+        nowrap(`${app.mem} MiB`), h("code", null, short(what(app)))]),
       "Nothing is deployed yet. Deploy something here, or by: smackd app add FILE")),
   ];
+}
+
+function nowrap(text) {
+  return h("span", { class: "nowrap" }, text);
 }
 
 function short(text) {

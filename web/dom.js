@@ -79,6 +79,7 @@ export function when(ms) {
 /// A modal question; true when `verb` was chosen. Escape is a no.
 export function confirm(title, text, verb) {
   return new Promise((answer) => {
+    const asked = document.activeElement;
     const dialog = h("dialog", { class: "card", "aria-labelledby": "confirm-title" },
       h("form", { method: "dialog" },
         h("h2", { id: "confirm-title" }, title), h("p", null, text),
@@ -87,6 +88,7 @@ export function confirm(title, text, verb) {
           h("button", { value: "yes", class: "danger" }, verb))));
     dialog.addEventListener("close", () => {
       dialog.remove();
+      if (!asked.isConnected) document.getElementById("main").focus();
       answer(dialog.returnValue === "yes");
     });
     document.body.append(dialog);

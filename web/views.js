@@ -145,19 +145,56 @@ async function rules() {
   ];
 }
 
+const eventGroups = [
+  ["Everything", null],
+  ["Applications", ["app", "app_group", "deployment", "backoff"]],
+  ["Tasks", ["task"]],
+  ["Nodes", ["node", "machine", "capacity", "drain"]],
+  ["People and rules", ["user", "group", "rule", "token", "principal", "secret"]],
+];
+
 async function events(session) {
+  const list = h("div");
+  const choose = (kinds) => {
+    session.eventKinds = kinds;
+    draw();
+  };
+  const buttons = eventGroups.map(([name, kinds]) => h("button", { type: "button", onclick: () => choose(kinds) }, name));
+  const draw = () => {
+    buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(eventGroups[at][1] === session.eventKinds)));
+    const shown = session.events.filter((event) => !session.eventKinds || session.eventKinds.includes(event.kind));
+    replace(list, table("Events", ["When", "What", "By", "Revision"],
+      shown.map((event) => [timeOfDay(event.time_ms),
+        [badge(event.kind), " ", subject(event), event.removed && [" ", badge("removed", "warn")]], event.actor || "the cluster itself",
+        h("code", null, event.revision)]),
+      "Nothing has changed yet. This list fills by itself."));
+  };
+  draw();
   return [
     h("h1", null, "Events"),
-    h("p", { class: "lead" }, "Changes since this page was opened, the newest first."),
-    card(null, table("Events", ["Revision", "When", "What", "By"],
-      session.events.map((event) => [h("code", null, event.revision), when(event.time_ms),
-        [badge(event.kind), " ", subject(event), event.removed && [" ", badge("removed", "warn")]], event.actor]),
-      "Nothing has changed yet. This list fills by itself.")),
+    h("p", { class: "lead" }, "The last changes, the newest first."),
+    h("div", { class: "actions toggles", role: "group", "aria-label": "Which events" }, buttons),
+    card(null, list),
   ];
+}
+
+/// The time alone for what is of today.
+function timeOfDay(ms) {
+  const date = new Date(ms);
+  const today = date.toDateString() === new Date().toDateString();
+  return h("time", { datetime: date.toISOString(), title: date.toLocaleString() }, today ? date.toLocaleTimeString() : date.toLocaleString());
 }
 
 /// What a change is of, with the way to it where there is a page.
 function subject(event) {
+  if (event.kind === "task") {
+    const [app, instance] = event.key.split(".instance-");
+    const { row } = event;
+    return h("span", { title: event.key }, row ? h("a", { href: `#/apps${row.app}` }, row.app) : app, " ",
+      h("code", null, (instance ?? "").slice(0, 8)), row && ` ${row.state.replace("TASK_", "").toLowerCase() || "staging"} on ${row.machine}`,
+      row?.message && `: ${row.message}`);
+  }
+  if (event.kind === "deployment" && event.row) return event.row.apps.map((app) => [h("a", { href: `#/apps${app}` }, app), " "]);
   if (event.kind === "app" && !event.removed) return h("a", { href: `#/apps${event.key}` }, event.key);
   if ((event.kind === "node" || event.kind === "capacity" || event.kind === "drain") && !event.removed)
     return h("a", { href: `#/nodes/${event.key}` }, event.key);

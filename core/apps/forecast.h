@@ -14,8 +14,8 @@
 
 namespace smackd::apps {
 
-/// Rows of tasks and nodes that one forecast looks at, over all rounds: bounds its time to seconds.
-inline constexpr uint64_t kForecastRowsMax = 1'000'000;
+/// Rows of tasks and nodes that one forecast looks at, over all rounds: bounds its time to about a second.
+inline constexpr uint64_t kForecastRowsMax = 400'000;
 
 /// Tasks of the app on one machine.
 struct NodeShare {

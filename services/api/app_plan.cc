@@ -23,9 +23,10 @@ namespace {
 
 constexpr int kUnprocessable = 422;
 
-/// What the real call would propose, and the state it was decided on.
+/// What the real call would propose, and the state with it applied.
 struct Planned {
-    AppsModel before;
+    AppsModel model;
+    std::optional<wire::AppDefinition> before;  ///< the app as it is; nullopt: it is new
     wire::Command command;
 };
 
@@ -74,8 +75,7 @@ const wire::AppDefinition* changed_app(const wire::Command& command) {
     return nullptr;
 }
 
-/// The model as it is once the command is applied.
-AppsModel after(AppsModel model, const wire::Command& command) {
+void apply(const wire::Command& command, AppsModel& model) {
     for (const wire::Change& change : command.changes()) {
         if (change.has_put_app()) {
             model.apps[change.put_app().app().id()].put = change.put_app().app();
@@ -86,13 +86,12 @@ AppsModel after(AppsModel model, const wire::Command& command) {
             model.deployments.erase(change.remove_deployment().id());
         }
     }
-    return model;
 }
 
 /// What the step of the app's deployment does: "create", "restart", "scale", "describe", or "none".
 std::string_view effect_of(const Planned& planned, const std::string& id) {
     if (changed_app(planned.command) == nullptr) return "none";
-    if (!planned.before.apps.contains(id)) return "create";
+    if (!planned.before) return "create";
     for (const auto& step : deployment_in(planned.command).steps()) {
         for (const auto& entry : step.entries()) {
             if (entry.app_id() != id) continue;
@@ -147,14 +146,13 @@ void add_forecast(Json& json, const apps::Forecast& forecast, const wire::AppDef
 /// On a worker: it looks at every task of the cluster, several times.
 net::Task<core::Result<apps::Forecast>> foresee(Call& call, const Planned& planned, std::string id) {
     ApiEnvironment& environment = call.api.environment;
-    const AppsModel model = after(planned.before, planned.command);
     const int64_t now_ms = environment.clock.wall().unix_ms;
     const auto members =
         environment.liveness == nullptr ? std::vector<LiveMember>{} : environment.liveness->members();
     const core::NodeId self = call.api.options.node.id;
     auto forecast = co_await environment.workers.run<apps::Forecast>(
         environment.loop, [&]() -> core::Result<apps::Forecast> {
-            return apps::forecast(plan_view(model, members, self, now_ms), {}, now_ms, id);
+            return apps::forecast(plan_view(planned.model, members, self, now_ms), {}, now_ms, id);
         });
     co_return forecast;
 }
@@ -189,25 +187,28 @@ Answer plan_app(Call& call) {
         auto app = wanted_app(call, model, id, *body);
         if (!app) return std::unexpected(std::move(app.error()));
         wanted.apps[id] = std::move(*app);
-        planned.before = model;
+        planned.model = model;
         return {};
     };
     auto command = co_await plan_only(call, std::move(edit), query_says(call.request, "force", false));
     if (!command) co_return std::move(command.error());
     planned.command = std::move(*command);
-    const auto current = planned.before.apps.find(id);
-    const wire::AppDefinition* before = current == planned.before.apps.end() ? nullptr : &current->second.put;
+    if (const auto current = planned.model.apps.find(id); current != planned.model.apps.end())
+        planned.before = current->second.put;
     const wire::AppDefinition* changed = changed_app(planned.command);
-    const wire::AppDefinition& app = changed == nullptr ? *before : *changed;
-    if (changed != nullptr) CO_TRY(check_reach(call, planned.before, app));
+    if (changed != nullptr) CO_TRY(check_reach(call, planned.model, *changed));
+    apply(planned.command, planned.model);
+    const wire::AppDefinition& app = planned.model.apps.at(id).put;
     CO_TRY_ASSIGN(const apps::Forecast forecast, co_await foresee(call, planned, id));
     Json json;
-    json.set("app", id).set("effect", effect_of(planned, id)).set("changes", changes_json(before, app));
+    json.set("app", id)
+        .set("effect", effect_of(planned, id))
+        .set("changes", changes_json(planned.before ? &*planned.before : nullptr, app));
     add_forecast(json, forecast, app);
     json.set("steps", marathon::steps_to_json(deployment_in(planned.command)))
         .set("definition", marathon::app_to_json(app));
-    add_warnings(json, app_warnings(call, planned.before, app));
-    co_return read_reply(call, planned.before.revision, std::move(json));
+    add_warnings(json, app_warnings(call, planned.model, app));
+    co_return read_reply(call, planned.model.revision, std::move(json));
 }
 
 }  // namespace smackd::services::handlers

@@ -11,6 +11,7 @@ PAGES = ["overview", "apps", "apps/page", "deploy", "deploy/page", "tasks", "dep
 
 
 def signed_in(demo):
+    eventually(lambda: "capacity" in demo.must_json("node", "list")["nodes"][0], what="the node's word of what it has")
     demo.must("user", "add", "pat", "--password-stdin", stdin=SECRET + "\n")
     demo.must("policy", "add", "pat", "user:pat", "--allow", "admin")
     browser = Browser()
@@ -125,6 +126,12 @@ def test_every_page_fits_and_draining_works():
             assert not browser.script("document.querySelector('main [role=alert].notice.bad')?.textContent"), (page, browser.text())
             wider = browser.script("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wider <= 0, (page, width, wider)
+    browser.script("location.hash = '#/events'")
+    browser.see("/page")  # what was before the page was opened is there, too
+    browser.tab_to("People and rules")
+    browser.press("Enter")
+    browser.until("!document.querySelector('main table').textContent.includes('/page')", "people's events alone")
+    browser.see("pat")
     browser.script("location.hash = '#/nodes/1'")
     browser.see("Maintenance")
     browser.until("document.querySelectorAll('svg.chart .chart-line').length === 3", "lines of CPU, memory and tasks")
