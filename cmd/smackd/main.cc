@@ -47,6 +47,8 @@ int main(int argc, char** argv) {
     std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
     if (!words.empty() && words[0] == "shim")
         return smackd::agent::shim_main({words.begin() + 1, words.end()});
+    if (!words.empty() && words[0].starts_with(smackd::agent::kReadyShim))
+        return smackd::agent::ready_shim_main(argv[1], words.size() > 1);
     if (!words.empty() && words[0] == "launcher")
         return smackd::agent::launcher_main({words.begin() + 1, words.end()});
     if (!words.empty() && words[0] == "kdc") return smackd::auth::kdc_main({words.begin() + 1, words.end()});

@@ -1,9 +1,11 @@
 #include "services/agent/launcher.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,10 +24,10 @@
 #include "services/agent/cgroups.h"
 #include "services/agent/descriptor.h"
 #include "services/agent/frames.h"
-#include "services/agent/namespace_pool.h"
+#include "services/agent/root_plan.h"
 #include "services/agent/seccomp_profile.h"
 #include "services/agent/shim.h"
-#include "services/agent/shim_start.h"
+#include "services/agent/shim_pool.h"
 #include "services/agent/sweep.h"
 #include "services/agent/task_directory.h"
 
@@ -38,6 +40,7 @@ using core::fail_errno;
 using core::Result;
 
 constexpr int kShimBacklog = 16;
+constexpr mode_t kPrivate = 0077;  // umask: what is made is root's alone
 constexpr off_t kShimLogBytesMax = 1 << 20;
 
 // By way of the descriptor: a data directory's path may be longer than a socket's address.
@@ -51,6 +54,16 @@ Result<Descriptor> listen_in(int directory) {
         ::listen(socket.get(), kShimBacklog) != 0)
         return fail_errno(errno, "the task's socket");
     return socket;
+}
+
+// Tasks have nothing to do with each other: ext4 then puts their directories far apart, where fewer inodes
+// were given back of late, among which it looks for each new one. Other file systems do not know the flag.
+void spread(const std::string& directory) {
+    const Descriptor opened(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int flags = 0;
+    if (!opened || ::ioctl(opened.get(), FS_IOC_GETFLAGS, &flags) != 0) return;
+    flags = static_cast<int>(static_cast<unsigned>(flags) | FS_TOPDIR_FL);
+    (void)::ioctl(opened.get(), FS_IOC_SETFLAGS, &flags);
 }
 
 // One for all of them; begun anew when it has grown.
@@ -79,8 +92,7 @@ class Launcher {
     Descriptor alone_;  // locked as long as we live: the one before us may still be tidying up
     std::optional<CgroupTree> cgroups_;
     std::optional<Bridge> bridge_;
-    NamespacePool networks_;
-    Descriptor shim_log_;  // what a shim says when it breaks
+    ShimPool shims_;
 };
 
 bool send_all(int socket, std::string_view bytes) {
@@ -118,7 +130,9 @@ int Launcher::run() {
 // For the next tasks, as long as nobody asks for anything.
 void Launcher::prepare() {
     pollfd waiting{kLauncherSocket, POLLIN, 0};
-    while (networks_.wants_one() && ::poll(&waiting, 1, 0) == 0) networks_.make_one();
+    while (shims_.wants_one() && ::poll(&waiting, 1, 0) == 0) shims_.prepare_one();
+    const auto limit = static_cast<int>(std::chrono::duration_cast<core::milliseconds>(kReadyFor).count());
+    if (shims_.has_any() && ::poll(&waiting, 1, limit) == 0) shims_.let_go();
 }
 
 // Without tasks nothing of ours stays on the host; with tasks all stays as it is.
@@ -167,11 +181,13 @@ Result<void> Launcher::set_up(const wire::LauncherSetup& setup, wire::LauncherAn
     for (const std::string& path : {agent_, tasks_directory(agent_), logs_directory(agent_)}) {
         if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, path);
     }
+    spread(tasks_directory(agent_));
     name_ = setup.name();
     const std::string lock = agent_ + "/launcher.lock";
     alone_ = Descriptor(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!alone_ || ::flock(alone_.get(), LOCK_EX) != 0) return fail_errno(errno, lock);
-    TRY_ASSIGN(shim_log_, open_shim_log(agent_ + "/shim.log"));
+    TRY_ASSIGN(Descriptor shim_log, open_shim_log(agent_ + "/shim.log"));
+    shims_ = ShimPool(std::move(shim_log));
     TRY(cached_seccomp_profile(agent_));  // compiled before the first task waits for it
     auto cgroups = CgroupTree::open(setup.name());
     if (!cgroups) return fail(Errc::kIo, "{}", cgroups.error().message());
@@ -196,10 +212,15 @@ Result<int> Launcher::launch(wire::ShimPlan plan) {
     TRY_ASSIGN(const Descriptor socket, listen_in(task.directory.get()));
     if (bridge_ && plan.spec().network().mode() == wire::TaskNetwork::BRIDGE)
         TRY(bridge_->add_task(plan.spec()));
-    const bool own_network = plan.spec().network().mode() != wire::TaskNetwork::HOST;
-    const Descriptor network = own_network ? networks_.take() : Descriptor();
-    return start_shim(id,
-                      {task.lock.get(), task.directory.get(), socket.get(), network.get(), shim_log_.get()});
+    auto pid = shims_.start({task.lock.get(), task.directory.get(), socket.get()},
+                            plan.spec().network().mode() != wire::TaskNetwork::HOST);
+    // While it begins; it makes those that are not there itself.
+    if (pid && plan.spec().rootfs_size() > 0) {
+        ::umask(0022);  // the task's root takes its mode from there
+        for (const char* name : kOverlayDirectories) ::mkdirat(task.directory.get(), name, 0755);
+        ::umask(kPrivate);
+    }
+    return pid;
 }
 
 Result<void> Launcher::remove(const wire::LauncherRemove& removal) {
@@ -225,7 +246,7 @@ int launcher_main(const std::vector<std::string>&) {
     // The numbers a shim gets its descriptors under are taken here, so that none of them is overwritten on
     // its way.
     const Descriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    for (const int fd : {kShimDirectory, kShimSocket, kShimNetwork}) {
+    for (const int fd : {kShimDirectory, kShimSocket}) {
         if (fd != nothing.get() && ::dup3(nothing.get(), fd, O_CLOEXEC) != fd) return 2;
     }
     // Shims are not waited for; what they have to say is in their directories.
@@ -236,7 +257,7 @@ int launcher_main(const std::vector<std::string>&) {
     for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE})
         ::signal(number, SIG_IGN);  // it ends with the daemon
     ::prctl(PR_SET_NAME, "smackd-launcher");
-    ::umask(0077);
+    ::umask(kPrivate);
     if (::chdir("/") != 0) return 2;
     return Launcher().run();
 }

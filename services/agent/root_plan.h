@@ -5,6 +5,7 @@
 // afterwards.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -20,6 +21,9 @@ namespace smackd::agent {
 
 inline constexpr const char* kDefaultSandboxPath = "/mnt/mesos/sandbox";
 inline constexpr uint64_t kDefaultTmpBytes = 64ULL << 20U;
+
+/// Where the overlay of an image keeps what the task writes, in the task's directory.
+inline constexpr std::array kOverlayDirectories = {"upper", "work"};
 
 /// One mount inside the task, in the order they are put in place.
 struct RootPart {

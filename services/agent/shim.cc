@@ -25,6 +25,7 @@
 #include "net/system_clock.h"
 #include "services/agent/beside.h"
 #include "services/agent/cgroups.h"
+#include "services/agent/descriptor_channel.h"
 #include "services/agent/file_tree.h"
 #include "services/agent/isolation.h"
 #include "services/agent/log_files.h"
@@ -53,6 +54,7 @@ constexpr size_t kConnectionsMax = 128;
 constexpr int kRemoveGroupTries = 400;
 constexpr useconds_t kRemoveGroupPauseUs = 5000;
 constexpr const char* kBuild = "1";
+constexpr int kFirstFree = 16;  // above the descriptors of a task
 
 void send_signal(const Descriptor& pidfd, int number) {
     ::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0);
@@ -512,16 +514,8 @@ void Shim::clean_up() {
     for (const char* name : {"upper", "work", "staging", kSocketFile}) remove_tree(kShimDirectory, name);
 }
 
-}  // namespace
-
-int shim_main(const std::vector<std::string>& arguments) {
-    Descriptor network(arguments.size() > 1 && arguments[1] == kShimHasNetwork ? kShimNetwork : -1);
-    if (network && ::fcntl(network.get(), F_SETFD, FD_CLOEXEC) != 0) return 2;
-    for (const int fd : {kShimLock, kShimDirectory, kShimSocket}) {
-        if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return 2;  // not started by a launcher
-    }
-    auto plan = read_plan(kShimDirectory);
-    if (!plan || arguments.empty() || arguments[0] != plan->spec().task_id()) return 2;
+// Whatever task it gets.
+bool prepare_process() {
     // What is sent to it is read from a descriptor; who started it does not matter to it.
     sigset_t set;
     sigemptyset(&set);
@@ -530,9 +524,49 @@ int shim_main(const std::vector<std::string>& arguments) {
     for (const int number : {SIGHUP, SIGINT, SIGPIPE}) ::signal(number, SIG_IGN);
     ::prctl(PR_SET_NAME, "smackd-shim");
     ::umask(0022);  // the directories above what it makes are root's alone
-    if (::chdir("/") != 0) return 2;
-    Shim shim(std::move(*plan), std::move(network));
+    return ::chdir("/") == 0;
+}
+
+// Lock, directory and socket of a task, to the numbers they have in every shim.
+bool receive_task() {
+    auto received = receive_descriptors(kShimOrders, 3);
+    if (!received) return false;
+    for (Descriptor& one : *received) one = Descriptor(::fcntl(one.get(), F_DUPFD_CLOEXEC, kFirstFree));
+    return ::dup2((*received)[0].get(), kShimLock) == kShimLock &&
+           ::dup2((*received)[1].get(), kShimDirectory) == kShimDirectory &&
+           ::dup2((*received)[2].get(), kShimSocket) == kShimSocket;
+}
+
+int run_shim(wire::ShimPlan plan, Descriptor network) {
+    for (const int fd : {kShimLock, kShimDirectory, kShimSocket}) {
+        if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return 2;  // not started by a launcher
+    }
+    Shim shim(std::move(plan), std::move(network));
     return shim.run();
+}
+
+}  // namespace
+
+int shim_main(const std::vector<std::string>& arguments) {
+    auto plan = arguments.empty() ? core::fail(core::Errc::kInvalid, "no task") : read_plan(kShimDirectory);
+    if (!plan || arguments[0] != plan->spec().task_id() || !prepare_process()) return 2;
+    return run_shim(std::move(*plan), {});
+}
+
+int ready_shim_main(char* word, bool own_network) {
+    if (!prepare_process()) return 2;
+    Descriptor network;
+    if (own_network) {
+        auto made = make_network_namespace();  // else with the task, where a failure is told
+        if (made) network = Descriptor(::fcntl(made->get(), F_DUPFD_CLOEXEC, kFirstFree));
+    }
+    if (!receive_task()) return 0;  // the launcher has none, or is gone
+    auto plan = read_plan(kShimDirectory);
+    if (!plan) return 2;
+    const std::string name = std::format("shim{}{}", '\0', plan->spec().task_id());
+    ::memset(word, 0, kReadyWordBytes);
+    name.copy(word, kReadyWordBytes - 1);  // what ps shows
+    return run_shim(std::move(*plan), std::move(network));
 }
 
 }  // namespace smackd::agent

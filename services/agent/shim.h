@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace smackd::agent {
@@ -16,10 +17,17 @@ inline constexpr unsigned kShimProtocolVersion = 1;
 inline constexpr int kShimLock = 3;       ///< the task's lock, held
 inline constexpr int kShimDirectory = 4;  ///< the task's directory
 inline constexpr int kShimSocket = 5;     ///< listening on the task's socket
-inline constexpr int kShimNetwork = 6;  ///< a network namespace for it, when kShimHasNetwork is its last word
-inline constexpr const char* kShimHasNetwork = "network";
 
-/// The process; returns its exit code.
+/// What it is called while it waits for a task, and how long that word is: it becomes `shim TASK_ID` then.
+inline constexpr std::string_view kReadyShim = "ready-shim";
+inline constexpr size_t kReadyWordBytes = 212;
+/// The word after it: the task will have a network namespace of its own.
+inline constexpr const char* kShimOwnNetwork = "network";
+inline constexpr int kShimOrders = 3;  ///< where the descriptors above come from, in this order
+
+/// The process, with its task's descriptors; returns its exit code.
 int shim_main(const std::vector<std::string>& arguments);
+/// The same, from before it has them. `word`: its first argument, kReadyWordBytes long.
+int ready_shim_main(char* word, bool own_network);
 
 }  // namespace smackd::agent

@@ -354,6 +354,68 @@ def test_lost_shim():
         tasks.nothing_left()
 
 
+def test_root_of_an_image():
+    """What smackd puts into a root is no file of the task's on the disk, and looks like any other to it."""
+    with Tasks() as tasks:
+        tasks.launch("root", "stat -c %d / /etc /etc/hosts /bin/busybox; cat /etc/hostname; "
+                     "echo 10.0.0.9 nine >>/etc/hosts && rm /etc/hostname && mv /etc/resolv.conf /etc/moved && echo changed; "
+                     "stat -c '%u %a' /etc /etc/hosts; touch /new; sleep 1000",
+                     rootfs=busybox_layers(), hostname="seven", network={"mode": "none"})
+        tasks.started("root")
+        lines = wait_until(lambda: (tasks.text("root").split("\n") if tasks.text("root").count("\n") == 8 else None), 20,
+                           "the task's lines")[:8]
+        assert len(set(lines[:4])) == 1, f"a root on several devices: {lines}"
+        assert lines[4:] == ["seven", "changed", "0 755", "0 644"], (lines, tasks.text("root", "stderr"))
+        changed = []
+        for folder, _, files in os.walk(f"{tasks.directory}/tasks/root/upper"):
+            changed += [os.path.join(folder, file) for file in files]
+        names = sorted(os.path.basename(path) for path in changed)
+        assert "hosts" in names and "new" in names and "proc" not in names, names
+        tasks.do("kill", task="root", grace_ms=0)
+        tasks.acknowledge("root")
+        tasks.nothing_left()
+
+
+def ready_shims(tasks):
+    found = []
+    for pid in children(tasks.launcher()):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                if file.read().split("\0")[1].startswith("ready-shim"):
+                    found.append(pid)
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            continue  # it has just ended
+    return found
+
+
+def test_ready_shims():
+    """Shims wait for tasks from the first one on; killed, they are replaced; they end with their launcher."""
+    with Tasks() as tasks:
+        assert ready_shims(tasks) == []
+        tasks.launch("first", "exit 1", rootfs=busybox_layers(), network={"mode": "none"})
+        assert tasks.ended("first")["code"] == 1
+        ready = wait_until(lambda: len(ready_shims(tasks)) == 4 and ready_shims(tasks), 20, "shims to be ready")
+        tasks.launch("second", "sleep 1000")  # of another kind than they expect
+        tasks.started("second")
+        assert tasks.shims()["second"] in ready, "a shim that was ready was not used"
+        ready = ready_shims(tasks)
+        for pid in ready:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in ready), 20, "killed shims to be gone")
+        for i in range(6):
+            tasks.launch(f"m{i}", f"exit {i}", rootfs=busybox_layers(), network={"mode": "none"})
+        for i in range(6):
+            assert tasks.ended(f"m{i}")["code"] == i
+        ready = wait_until(lambda: len(ready_shims(tasks)) == 4 and ready_shims(tasks), 20, "shims to be ready again")
+        os.kill(tasks.launcher(), signal.SIGKILL)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in ready), 20, "ready shims to end with their launcher")
+        assert "second" in tasks.shims(), "a task's shim ended with the launcher"
+        tasks.do("kill", task="second", grace_ms=0)
+        for task in ("first", "second", *(f"m{i}" for i in range(6))):
+            tasks.acknowledge(task)
+        tasks.nothing_left()
+
+
 def test_many():
     """Forty starts and ends at once; nothing of them is left."""
     with Tasks() as tasks:
