@@ -23,9 +23,10 @@ SHIFT, CONTROL = 8, 2
 
 
 class Browser:
-    """One page. `close()` ends it; so does the end of the test's process."""
+    """One page. `close()` ends it; so does the end of the test's process. `names` maps names and ports to where they are
+    (`MAP p1.dcos:80 127.0.0.1:8080`)."""
 
-    def __init__(self, width=1280, height=900):
+    def __init__(self, width=1280, height=900, names=""):
         harness.install(PACKAGES)
         harness.need_tool("chromium")
         self.work = harness.temporary_directory("browser")
@@ -36,7 +37,7 @@ class Browser:
         self.read_end, from_child = os.pipe()
         words = [shutil.which("chromium"), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
                  "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--proxy-server=direct://",
-                 "--remote-debugging-pipe", f"--user-data-dir={self.work}/profile", "about:blank"]
+                 f"--host-resolver-rules={names}", "--remote-debugging-pipe", f"--user-data-dir={self.work}/profile", "about:blank"]
 
         def place_pipes():  # the protocol's descriptors are 3 and 4
             harness._die_with_parent()

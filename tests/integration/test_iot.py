@@ -8,6 +8,7 @@ import shutil
 import tarfile
 
 import harness
+from browser import Browser
 from harness import Demo
 from test_apps import add, dns, eventually, http, running, show
 
@@ -69,6 +70,12 @@ def test_the_iot_definitions_run_unchanged():
     answer = demo.cli("dns", "add", "p1.dcos", addresses[0])
     assert answer.code == 0, answer
     eventually(lambda: dns(demo.ports["dns"], "p1.dcos") == (0, [addresses[0]]), what="p1.dcos")
+    # In a real browser; port 80 is where the demo's ingress is.
+    browser = Browser(names=f"MAP p1.dcos:80 127.0.0.1:{demo.ports['http']}")
+    browser.open("http://p1.dcos/")
+    browser.see("this is web")
+    assert browser.script("location.href") == "http://p1.dcos/", browser.script("location.href")
+    browser.close()
     # A task resolves the same names and reaches the same ports.
     add(demo, {
         "id": "/client", "cpus": 0.1, "mem": 64, "networks": [{"mode": "container/bridge"}], "container": {"type": "MESOS"},

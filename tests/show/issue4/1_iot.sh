@@ -1,6 +1,6 @@
 #!/bin/bash
 # Must show 1: the definitions of examples/iot, unchanged, with images of their names: answered at the load balancer's
-# names from the host and from a task, and by virtual host. (In a browser: not yet.)
+# names from the host and from a task, and by virtual host, in a real browser, too.
 cd "$(git rev-parse --show-toplevel)" || exit 1
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
