@@ -120,6 +120,35 @@ TEST_CASE("waiting after failures, and on nodes that do not answer") {
     CHECK(result.waiting->counts.at(Reason::kNodeUnreachable) == 2);
 }
 
+TEST_CASE("whatever the cluster: what is foreseen of a new app is what comes") {
+    for (uint64_t seed = 1; seed <= 300; ++seed) {
+        core::SeededRandom random(seed);
+        Cluster cluster(seed + 1000);
+        const auto count = static_cast<int>(1 + random.below(8));
+        for (int i = 1; i <= count; ++i) {
+            Node& node = cluster.add_node("n" + std::to_string(i), 1 + random.below(4));
+            node.zone = "z" + std::to_string(random.below(3));
+            node.draining = random.below(10) == 0;
+            if (random.below(10) == 0) node.liveness = Liveness::kSuspect;
+        }
+        const std::vector<std::string> more = {"", R"(, "constraints": [["hostname", "UNIQUE"]])",
+                                               R"(, "constraints": [["@zone", "GROUP_BY"]])",
+                                               R"(, "constraints": [["@zone", "CLUSTER"]])",
+                                               R"(, "constraints": [["hostname", "MAX_PER", "2"]])"};
+        cluster.put(
+            Cluster::app(R"({"id": "/before", "cmd": "run", "cpus": 0.5, "mem": 16, "instances": 3})"));
+        cluster.run(5);
+        cluster.put(app(static_cast<int>(1 + random.below(12)), more[random.below(more.size())]));
+        const Forecast result = foresee(cluster);
+        cluster.run(10);
+        INFO(seed);
+        CHECK(result.complete);
+        CHECK(then(result) == cluster.per_machine("/a"));
+        CHECK(result.waiting.has_value() == cluster.last.waiting.contains("/a"));
+        if (result.waiting) CHECK(result.waiting->text == cluster.last.waiting["/a"].text);
+    }
+}
+
 TEST_CASE("a forecast ends although there is too much to foresee") {
     Cluster cluster = nodes(40, 1000);
     cluster.put(app(39'000));
