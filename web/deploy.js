@@ -32,7 +32,10 @@ async function definitionOf(id) {
 /// `id` is "" for a new application.
 export async function deploy(session, id) {
   if (!drafts.has(id)) drafts.set(id, id ? await definitionOf(id) : pretty(examples["a command"]));
-  const query = id ? "?partialUpdate=false" : "";
+  const query = (force) => {
+    const words = [id && "partialUpdate=false", force && "force=true"].filter(Boolean);
+    return words.length ? `?${words.join("&")}` : "";
+  };
   const text = h("textarea", { id: "definition", rows: "18", spellcheck: "false", autocapitalize: "none",
     "aria-describedby": "definition-hint", oninput: () => drafts.set(id, text.value) });
   text.value = drafts.get(id);
@@ -42,7 +45,17 @@ export async function deploy(session, id) {
     text.focus();
     if (place) text.setSelectionRange(...place);
   };
-  const refuse = (refused) => replace(result, refusalView(refused, goTo));
+  const problem = h("div");
+  // What was asked last is shown: an earlier deployment is not followed any more.
+  let turn = 0;
+  const begin = () => {
+    session.watch = null;
+    return ++turn;
+  };
+  // Another deployment holds the application: whoever knows better may cancel it.
+  const refuse = (refused) => replace(result, refusalView(refused, goTo), refused.status === 409 &&
+    h("div", { class: "actions" }, action("Cancel that deployment and go on", problem, () => run(true)),
+      h("a", { class: "button", href: "#/deployments" }, "See the deployments")));
   const read = () => {
     try {
       return JSON.parse(text.value);
@@ -51,36 +64,38 @@ export async function deploy(session, id) {
       return null;
     }
   };
-  const planned = async () => {
+  const planned = async (force) => {
     const body = read();
     if (body === null) return null;
     try {
-      return { body, plan: await post(`/smack/v1/apps/plan${query}`, body) };
+      return { body, plan: await post(`/smack/v1/apps/plan${query(force)}`, body) };
     } catch (refused) {
       refuse(refused);
       return null;
     }
   };
   const check = async () => {
-    const made = await planned();
+    begin();
+    const made = await planned(true);
     if (made) replace(result, h("h2", null, "What would change"), planView(made.plan));
   };
-  const run = async () => {
-    const made = await planned();
+  const run = async (force) => {
+    const mine = begin();
+    const made = await planned(force);
     if (!made) return;
     if (made.plan.effect === "none") return replace(result, planView(made.plan));
     const target = made.plan.app;
     try {
-      const answer = made.plan.effect === "create" ? await call("POST", "/v2/apps", made.body)
-        : await call("PUT", pathOf(target) + query, made.body);
+      const answer = made.plan.effect === "create" ? await call("POST", `/v2/apps${query(force)}`, made.body)
+        : await call("PUT", pathOf(target) + query(force), made.body);
       drafts.delete(id);
       // Not waited for: meanwhile the definition can be changed and deployed again.
-      follow(session, target, answer.deploymentId ?? answer.deployments?.[0]?.id, result).catch(refuse);
+      const begun = { id: answer.deploymentId ?? answer.deployments?.[0]?.id, version: answer.version };
+      follow(session, target, begun, result, () => turn === mine).catch(refuse);
     } catch (refused) {
       refuse(refused);
     }
   };
-  const problem = h("div");
   return [
     h("h1", null, id ? `Change ${id}` : "Deploy an application"),
     h("p", { class: "lead" }, id ? h("a", { href: `#/apps${id}` }, "Back to the application") : h("a", { href: "#/apps" }, "All applications")),
@@ -92,7 +107,7 @@ export async function deploy(session, id) {
         }),
         h("label", { for: "definition" }, "Definition"), text,
         h("p", { id: "definition-hint", class: "hint" }, "Marathon\u2019s JSON. ", h("kbd", null, "Tab"), " leaves the text."),
-        h("div", { class: "actions" }, action("Check", problem, check), action(id ? "Change" : "Deploy", problem, run, { class: "primary" })),
+        h("div", { class: "actions" }, action("Check", problem, check), action(id ? "Change" : "Deploy", problem, () => run(false), { class: "primary" })),
         problem, result)),
   ];
 }
@@ -110,24 +125,30 @@ function progressWords(app) {
   return words.join(", ");
 }
 
-/// Shows a deployment until it is over, each time that something changes.
-async function follow(session, id, deployment, result) {
+function heading(id, over, same) {
+  if (!over) return [badge("deploying", "warn"), ` ${id}`];
+  return same ? [badge("done", "good"), ` ${id} is deployed`]
+    : [badge("ended", "warn"), ` ${id} was changed otherwise meanwhile, or went back to what it was`];
+}
+
+/// Shows a deployment until it is over or not `wanted()` any more, each time that something changes.
+async function follow(session, id, begun, result, wanted) {
   let told = "";
   const look = async () => {
-    if (!result.isConnected) return true;
     const [{ app }, { queue }] = await Promise.all([get(pathOf(id)), get("/v2/queue")]);
     const waiting = queue.find((item) => item.app.id === id);
-    const over = !app.deployments.some((one) => one.id === deployment);
+    const over = !app.deployments.some((one) => one.id === begun.id);
     const words = progressWords(app);
     if (words !== told) announce(`${id}: ${words}`);
     told = words;
-    const failure = !over && app.lastTaskFailure?.version === app.version ? app.lastTaskFailure : null;
+    const failure = !over && app.lastTaskFailure?.version === app.version ? await failureView(app.lastTaskFailure) : null;
+    if (!wanted() || !result.isConnected) return true;
     replace(result,
-      h("h2", null, over ? [badge("done", "good"), ` ${id} is deployed`] : [badge("deploying", "warn"), ` ${id}`]),
+      h("h2", null, heading(id, over, app.version === begun.version)),
       h("progress", { max: Math.max(1, app.instances), value: app.healthChecks?.length ? app.tasksHealthy : app.tasksRunning,
         "aria-label": "Tasks that run" }), h("p", { role: "status" }, `${words}.`),
       !over && waiting && waitingView(waiting, `Waiting for ${waiting.count} more`),
-      failure && await failureView(failure),
+      failure,
       h("p", null, h("a", { href: `#/apps${id}` }, "To the application")));
     return over;
   };
@@ -143,12 +164,12 @@ async function follow(session, id, deployment, result) {
         while (again) {
           again = false;
           if (!await look()) continue;
-          session.watch = null;
+          if (wanted()) session.watch = null;
           done();
           break;
         }
       } catch (refused) {
-        session.watch = null;
+        if (wanted()) session.watch = null;
         failed(refused);
       }
       busy = false;

@@ -129,7 +129,7 @@ async function machines() {
         machine.roles.map((role) => [badge(role), " "]),
         Object.entries(machine.attributes).map(([key, value]) => [h("code", null, `${key}=${value}`), " "]),
         machine.state === "allowed" ? badge("may join", "good") : badge(machine.state, "warn")]),
-      "No machine is registered. Add one with: smackd machine add NAME")),
+      "No machine is registered that you may see. Add one with: smackd machine add NAME")),
   ];
 }
 

@@ -178,7 +178,7 @@ Answer plan_app(Call& call) {
                                       : wrong.error());
     }
     const std::string id = *resolved;
-    if (!call.may(Action::kLaunch, id)) CO_TRY(call.require(Action::kChange, id));
+    if (!call.may(Action::kChange, id)) CO_TRY(call.require(Action::kLaunch, id));
     CO_TRY(call.require(Action::kView, id));
     CO_TRY(co_await reach_newest(call));
 

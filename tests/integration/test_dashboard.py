@@ -108,6 +108,19 @@ def test_what_does_not_run_says_why():
     follow(browser, "Deploy")
     browser.see("no luck", limit_s=120)  # follows the deployment by the feed
     browser.see("ended with exit code 7")
+    # That deployment is in the way of the one that mends it.
+    write(browser, {"id": "/broken", "cmd": "exec sleep 600", "cpus": 0.1, "mem": 32, "healthChecks": []})
+    follow(browser, "Deploy")
+    browser.see("App is locked by one or more deployments")
+    follow(browser, "Cancel that deployment and go on")
+    browser.see("/broken is deployed", limit_s=120)
+    assert running(demo, "/broken")
+    # One that is rolled back meanwhile is not called done.
+    write(browser, {"id": "/broken", "cmd": "exit 8", "cpus": 0.1, "mem": 32, "healthChecks": []})
+    follow(browser, "Deploy")
+    browser.see("ended with exit code 8", limit_s=120)
+    demo.must("deployment", "cancel", demo.must_json("deployment", "list")["deployments"][0]["id"])
+    browser.see("went back to what it was", limit_s=120)
     assert browser.problems() == []
     browser.close()
     demo.stop()
