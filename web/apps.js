@@ -1,10 +1,8 @@
-// Applications and tasks as lists, and the logs of tasks.
+// Applications and tasks as lists.
 import { get } from "./api.js";
 import { application } from "./application.js";
-import { badge, card, errorBox, h, replace, table } from "./dom.js";
-
-const logBytes = 64 * 1024;
-const logKept = 512 * 1024; // characters on the page
+import { badge, card, h, table } from "./dom.js";
+import { taskAddress } from "./task.js";
 
 export async function apps(session, id) {
   return id ? application(id) : list();
@@ -60,7 +58,7 @@ export function taskTable(rows, withApp, empty) {
     ...(withApp ? [link(task.appId)] : []),
     [badge(task.state.replace("TASK_", "").toLowerCase(), task.state === "TASK_RUNNING" ? "good" : "warn"), " ", health(task)],
     task.host, task.ports.join(", "),
-    h("a", { href: `#/log/${encodeURIComponent(task.id)}` }, "Log")]), empty);
+    h("a", { href: taskAddress(task.id) }, "Log")]), empty);
 }
 
 function health(task) {
@@ -69,40 +67,4 @@ function health(task) {
   const alive = results.every((result) => result.alive);
   const judged = results.some((result) => result.firstSuccess || result.lastFailure);
   return alive ? badge("healthy", "good") : badge(judged ? "unhealthy" : "checking", judged ? "bad" : "plain");
-}
-
-/// A task's output, which grows while the page is looked at.
-export async function log(session, id) {
-  const task = decodeURIComponent(id.replace(/^\//, ""));
-  const screen = h("pre", { class: "log", tabindex: "0", "aria-label": "Output of the task" });
-  const note = h("p", { class: "hint", role: "status" });
-  const follow = async (stream) => {
-    let offset = 0;
-    while (screen.isConnected || offset === 0) {
-      const piece = await get(`/smack/v1/tasks/${encodeURIComponent(task)}/log/${stream}?offset=${offset}` +
-        `&length=${logBytes}&wait=${offset > 0}`);
-      if (piece.text) {
-        const atEnd = screen.scrollTop + screen.clientHeight >= screen.scrollHeight - 4;
-        screen.append(piece.text);
-        while (screen.textContent.length > logKept) screen.firstChild.remove();
-        if (atEnd) screen.scrollTop = screen.scrollHeight;
-      }
-      if (piece.ended && piece.next === offset) {
-        note.textContent = "The task has ended.";
-        return;
-      }
-      if (piece.next === offset && offset === 0) await new Promise((resume) => setTimeout(resume, 500));
-      offset = piece.next;
-    }
-  };
-  const begin = (stream) => {
-    replace(screen);
-    follow(stream).catch((error) => replace(note, errorBox(error)));
-  };
-  setTimeout(() => begin("stdout"));
-  return [
-    h("h1", null, "Log"),
-    h("p", { class: "lead" }, h("code", null, task)),
-    card(null, screen, note),
-  ];
 }

@@ -1,10 +1,11 @@
 // The sections of the page: each fetches what it shows and returns elements.
 import { get, post } from "./api.js";
-import { apps, log, tasks } from "./apps.js";
+import { apps, tasks } from "./apps.js";
 import { deploy } from "./deploy.js";
 import { deployments } from "./deployments.js";
 import { badge, card, duration, errorBox, facts, h, replace, table, when } from "./dom.js";
 import { nodes } from "./nodes.js";
+import { task } from "./task.js";
 
 export const sections = [
   { path: "overview", title: "Overview", view: overview },
@@ -18,7 +19,7 @@ export const sections = [
   { path: "events", title: "Events", view: events },
   { path: "me", title: "My account", view: me },
   { path: "deploy", title: "Deploy", view: deploy, hidden: true, still: true },
-  { path: "log", title: "Log", view: log, hidden: true, still: true },
+  { path: "task", title: "Task", view: task, hidden: true, still: true },
 ];
 
 export function signIn(done, error) {
