@@ -15,6 +15,7 @@
 #include "net/scope.h"
 #include "net/socket.h"
 #include "net/system_clock.h"
+#include "services/agent/kernel.h"
 
 namespace smackd::cmd {
 namespace {
@@ -31,6 +32,14 @@ Finding check_kernel_clock() {
                 "install chrony or systemd-timesyncd: Kerberos refuses clocks that differ by 5 minutes"};
     }
     return {"time service", Verdict::kOk, "this clock is synchronised", {}};
+}
+
+Finding check_kernel() {
+    if (auto fit = agent::check_kernel(); !fit)
+        return {"kernel", Verdict::kWarn, fit.error().message,
+                "install a newer kernel (on Debian: linux-image-amd64), or run no tasks here (tasks.run = "
+                "false)"};
+    return {"kernel", Verdict::kOk, "this kernel can run tasks", {}};
 }
 
 Finding check_free_space(const std::string& path) {
@@ -167,7 +176,7 @@ Finding judge_mode(std::string_view path, unsigned mode, unsigned allowed) {
 }
 
 std::vector<Finding> examine(const Arguments& arguments) {
-    std::vector<Finding> findings{check_kernel_clock()};
+    std::vector<Finding> findings{check_kernel_clock(), check_kernel()};
     const char* url = std::getenv("SMACKD_URL");
     bool remote = arguments.has("--url") || (url != nullptr && *url != '\0' && !arguments.has("--data-dir"));
     if (!remote) {

@@ -26,7 +26,13 @@ Stepped<Descriptor> layer_mount(const std::string& path, int user_namespace) {
     const char* step = "idmapped layer";
     auto copy = detached_copy(step, path);
     if (!copy || user_namespace < 0) return copy;
-    TRY(change_mount(step, copy->get(), kIdMapped, false, user_namespace));
+    auto mapped = change_mount(step, copy->get(), kIdMapped, false, user_namespace);
+    if (!mapped && mapped.error().error_number == EINVAL)
+        return fail_step_with(step, EINVAL,
+                              path +
+                                  ": this kernel cannot idmap the file system it is on; keep the data "
+                                  "directory on ext4, xfs or btrfs");
+    if (!mapped) return std::unexpected(std::move(mapped.error()));
     return copy;
 }
 
@@ -37,7 +43,8 @@ bool is_mixed(const std::vector<Descriptor>& lowers, const OverlayLayers& layers
     return lowers.size() > layers.lower.size();
 }
 
-// Kernels from 6.13: layers by descriptor, nothing has a path. EINVAL or ENOENT from an older one.
+// Kernels from 6.13: layers by descriptor, nothing has a path. EOPNOTSUPP (before 6.5), EINVAL, EBADF or
+// ENOENT from an older one.
 Stepped<Descriptor> overlay_by_descriptor(const std::vector<Descriptor>& lowers,
                                           const OverlayLayers& layers) {
     const Descriptor context(::fsopen("overlay", FSOPEN_CLOEXEC));
@@ -143,8 +150,9 @@ Stepped<Overlay> detached_overlay(OverlayLayers layers) {
         auto made = overlay_by_descriptor(lowers, layers);
         error_number = made ? 0 : made.error().error_number;
         if (made) overlay.mount = std::move(*made);
-        if (error_number != 0 && error_number != EINVAL && error_number != ENOENT && error_number != EBADF)
-            return std::unexpected(std::move(made.error()));
+        const bool older = error_number == EOPNOTSUPP || error_number == EINVAL || error_number == ENOENT ||
+                           error_number == EBADF;
+        if (error_number != 0 && !older) return std::unexpected(std::move(made.error()));
     }
     if (error_number != 0) {
         TRY_ASSIGN(overlay.mount, overlay_by_path(lowers, layers));

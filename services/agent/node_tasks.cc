@@ -15,6 +15,7 @@
 #include "services/agent/bridge.h"
 #include "services/agent/exec_stream.h"
 #include "services/agent/ipv4.h"
+#include "services/agent/kernel.h"
 #include "services/agent/log_files.h"
 #include "services/agent/subnet.h"
 #include "services/agent/task_directory.h"
@@ -66,6 +67,7 @@ NodeTasks::NodeTasks(net::Loop& loop, RunnerOptions options)
 
 net::Task<Result<void>> NodeTasks::start() {
     if (!options_.directory.starts_with('/')) co_return fail(Errc::kInvalid, "directory: must be absolute");
+    CO_TRY(check_kernel());
     wire::LauncherSetup setup;
     setup.set_directory(options_.directory);
     setup.set_name(name_);

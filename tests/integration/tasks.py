@@ -1,6 +1,7 @@
 """Real tasks without a cluster: drives build/release/tools/tasks, and counts what is left behind on the host."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -40,7 +41,8 @@ class Tasks:
                     self.do("kill", task=task["task_id"], grace_ms=0)
             self.quit()
         for shim in self.shims().values():
-            os.kill(shim, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(shim, signal.SIGKILL)
         wait_until(lambda: not self.shims(), 10, "shims to end")
         for root in cgroup_roots():
             for path, _, _ in os.walk(f"{root}/smackd-{self.name}", topdown=False):
@@ -169,7 +171,7 @@ class Tasks:
                 with open(f"/proc/{pid}/cmdline") as file:
                     if "launcher" in file.read().split("\0"):
                         return pid
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 continue  # it has just ended
         return None
 

@@ -113,9 +113,7 @@ def make_initramfs(kernel_folder, files, main_script, out_path, modules=()):
         for applet in applets:
             if applet != "busybox":
                 os.symlink("busybox", os.path.join(root, "bin", applet))
-        for module in MODULES:
-            shutil.copy(find_file(kernel_folder, module + ".ko"), os.path.join(root, "modules"))
-        for module in modules:  # built in here, a module there
+        for module in [*MODULES, *modules]:  # built in here, a module there
             try:
                 shutil.copy(find_file(kernel_folder, module + ".ko"), os.path.join(root, "modules"))
             except FileNotFoundError:

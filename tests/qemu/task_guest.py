@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SMACKD = os.environ.get("SMACKD", os.path.join(ROOT, "build/smackd"))
 TOOLS = os.environ.get("SMACKD_TOOLS", os.path.join(ROOT, "build/release/tools"))
-DISK_MB = 512
+DISK_MB = 1024
 PACKAGES = ["python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "coreutils", "util-linux", "dash", "grep", "sed",
             "iproute2", "nftables", "hostname", "mount"]
 # Of the kernel, with what they need; the order is found by trying.
@@ -31,13 +31,17 @@ mount -t sysfs sys /data/sys
 mount -t devtmpfs dev /data/dev
 mkdir -p /data/dev/pts /data/dev/shm /data/dev/mqueue
 mount -t devpts devpts /data/dev/pts
-mount -t tmpfs -o size=600m tmpfs /data/tmp
 mount -t tmpfs run /data/run
 mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /data/sys/fs/cgroup
 mkdir /data/sys/fs/cgroup/init
 for pid in $(cat /data/sys/fs/cgroup/cgroup.procs); do echo $pid >/data/sys/fs/cgroup/init/cgroup.procs 2>/dev/null; done
 for one in $(cat /data/sys/fs/cgroup/cgroup.controllers); do echo +$one >/data/sys/fs/cgroup/cgroup.subtree_control; done
 ip link set lo up
+# A way out that leads nowhere, as a firewall makes it.
+ip link add out type dummy
+ip address add 192.0.2.2/24 dev out
+ip link set out up
+ip route add default via 192.0.2.1
 # As switch_root does: in a plain chroot nobody may make user namespaces.
 cd /data && mount --move . / && exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin PYTHONDONTWRITEBYTECODE=1 HOME=/tmp SMACKD=/smackd/build/smackd \
     SMACKD_TOOLS=/smackd/build/release/tools /usr/bin/python3 /smackd/run_tests.py 2>&1
