@@ -85,6 +85,7 @@ class Shim {
     const std::string& group() const { return plan_.spec().task_id(); }
 
     Stepped<void> start();
+    Stepped<void> make_group();
     Stepped<void> prepare_files();
     Stepped<void> open_logs();
     IsolationRequest isolation(const core::Bytes& seccomp);
@@ -161,6 +162,15 @@ int Shim::run() {
     return 0;
 }
 
+Stepped<void> Shim::make_group() {
+    TRY_ASSIGN(cgroups_, CgroupTree::find(plan_.name()));
+    auto made = cgroups_->make(group(), spec().limits());
+    if (made || made.error().error_number != ENOENT) return made;
+    // The launcher made the groups' tops; somebody has taken them away since, empty as they were.
+    TRY_ASSIGN(cgroups_, CgroupTree::open(plan_.name()));
+    return cgroups_->make(group(), spec().limits());
+}
+
 Stepped<void> Shim::prepare_files() {
     for (const wire::TaskVolume& volume : spec().volumes()) {
         if (volume.create() && ::mkdir(volume.host_path().c_str(), 0755) != 0 && errno != EEXIST)
@@ -207,8 +217,7 @@ IsolationRequest Shim::isolation(const core::Bytes& seccomp) {
 
 Stepped<void> Shim::start() {
     TRY(open_logs());
-    TRY_ASSIGN(cgroups_, CgroupTree::find(plan_.name()));
-    TRY(cgroups_->make(group(), spec().limits()));
+    TRY(make_group());
     TRY(prepare_files());
     auto seccomp = cached_seccomp_profile(plan_.directory());
     if (!seccomp) return fail_step_with("seccomp", 0, seccomp.error().message);

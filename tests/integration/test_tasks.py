@@ -8,7 +8,7 @@ import time
 
 import harness
 from harness import wait_until
-from tasks import Tasks, busybox_layers, children
+from tasks import Tasks, busybox_layers, cgroup_roots, children
 
 MIB = 1 << 20
 
@@ -373,6 +373,18 @@ def test_root_of_an_image():
         assert "hosts" in names and "new" in names and "proc" not in names, names
         tasks.do("kill", task="root", grace_ms=0)
         tasks.acknowledge("root")
+        tasks.nothing_left()
+
+
+def test_groups_taken_away():
+    """A node without tasks has empty groups, which others may tidy up: the next task makes them anew."""
+    with Tasks() as tasks:
+        for root in cgroup_roots():
+            if os.path.isdir(f"{root}/smackd-{tasks.name}"):
+                os.rmdir(f"{root}/smackd-{tasks.name}")
+        event, _, err = tasks.run("after", "exit 7", memory=64 << 20)
+        assert event.get("code") == 7, (event, err)
+        tasks.acknowledge("after")
         tasks.nothing_left()
 
 
