@@ -161,8 +161,10 @@ void record_denied(Call& call, const std::string& message) {
                             {Errc::kDenied, message, 0});
 }
 
-/// Whether somebody else changed the same rows meanwhile: apply's words for an unmet expectation.
+/// Whether the state has moved on meanwhile: somebody else changed the same rows (apply's words for an unmet
+/// expectation), or a deployment that was to be cancelled is over.
 bool lost_the_race(const core::Error& error) {
+    if (error.code == Errc::kNotFound) return error.message.starts_with("DeploymentPlan ");
     return error.code == Errc::kConflict && error.message.contains("read it again and decide anew");
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "services/api/routes.h"
+#include "storage/state/limits.h"
 #include "tests/unit/services/api/world.h"
 
 using namespace smackd;
@@ -61,6 +62,23 @@ TEST_CASE("an app is added, shown, changed and removed") {
     const Answer gone = world.as("admin", "GET", "/v2/apps/a/web");
     CHECK(gone.status == 404);
     CHECK(of_message(gone) == "App '/a/web' does not exist");
+}
+
+TEST_CASE("a deployment that ends just before it would be cancelled is not in the way") {
+    ApiWorld world;
+    const Answer added = world.as("admin", "POST", "/v2/apps", kWeb);
+    const std::string deployment(added.headers.get("Marathon-Deployment-Id"));
+    world.state->meanwhile = [&] {
+        wire::Command end;
+        end.set_feature_level(storage::state::kLevelOfApps);
+        end.mutable_actor()->set_kind(wire::Actor::SYSTEM);
+        end.add_changes()->mutable_remove_deployment()->set_id(deployment);
+        REQUIRE(world.state->apply(std::move(end)).code() == 0);
+    };
+    const Answer scaled = world.as("admin", "PUT", "/v2/apps/a/web?force=true", R"({"instances": 3})");
+    INFO(scaled.body);
+    CHECK(scaled.status == 200);
+    CHECK(world.as("admin", "GET", "/v2/apps/a/web").json()["app"]["instances"].as_integer() == 3);
 }
 
 TEST_CASE("what is hardly meant is accepted and told") {

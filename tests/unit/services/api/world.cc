@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <utility>
 
 #include "auth/http_rules.h"
 #include "services/setup/setup.h"
@@ -38,6 +39,7 @@ void add_people(wire::Command& command) {
 Task<Result<wire::CommandResult>> FakeStateDoor::propose(wire::Command command) {
     if (failure) co_return std::unexpected(*failure);
     proposed.push_back(command);
+    if (meanwhile) std::exchange(meanwhile, nullptr)();
     co_return apply(std::move(command));
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <catch2/catch_test_macros.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,6 +49,7 @@ class FakeStateDoor final : public services::StateDoor {
     wire::CommandResult apply(wire::Command command);
 
     std::optional<core::Error> failure;  ///< what propose and barrier answer instead
+    std::function<void()> meanwhile;     ///< happens once, just before the next command is applied
     std::vector<wire::Command> proposed;
     storage::ReplicaStatus status_;
 
