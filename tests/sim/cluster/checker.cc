@@ -183,12 +183,32 @@ void Checker::tick() {
     }
 }
 
+/// A server whose own configuration is of before goes by what it was told, in which the leader's are let in.
+bool Checker::leader_needs(uint64_t node, const Model& registry) const {
+    return std::ranges::any_of(site_.machines, [&](const auto& machine) {
+        if (!machine->running()) return false;
+        const storage::ReplicaStatus status = machine->node->status();
+        if (status.role != storage::ReplicaRole::kLeader) return false;
+        size_t voters = 0;
+        size_t let_in = 0;
+        bool votes = false;
+        for (const storage::Server& server : status.servers) {
+            if (server.role != storage::ServerRole::kVoter) continue;
+            ++voters;
+            let_in += registry.refuses(server.id.value) ? 0 : 1;
+            votes = votes || server.id.value == node;
+        }
+        return votes && let_in < voters / 2 + 1;
+    });
+}
+
 bool Checker::long_refused(uint64_t node, const Machine& by) const {
     const auto follower = followers_.find(by.installation->id);
     if (follower == followers_.end()) return false;
     // Its own state may be old: what counts in the end is what the cluster has decided.
     const History& history = histories_.at(follower->second.lineage);
     if (!follower->second.registry.refuses(node) || !history.head.refuses(node)) return false;
+    if (leader_needs(node, history.head)) return false;
     const auto since = follower->second.refused.find(node);
     return since != follower->second.refused.end() && site_.world.now() - since->second >= kGrace;
 }

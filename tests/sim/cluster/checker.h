@@ -96,6 +96,7 @@ class Checker {
     void check_first(uint64_t lineage, const History& history, uint64_t epoch, const Shown& shown);
     void check_node(const History& history, uint64_t epoch, const wire::PutNode& put);
     bool long_refused(uint64_t node, const Machine& by) const;
+    bool leader_needs(uint64_t node, const Model& registry) const;
     core::Result<std::map<std::string, std::string>> settings_of(Machine& machine);
 
     Site& site_;
