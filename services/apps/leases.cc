@@ -70,12 +70,17 @@ net::Task<Result<void>> LeaseKeeper::renew() {
     const int64_t asked_ms = agent::boot_time_ms();
     CO_TRY_ASSIGN(const OwnTasks own,
                   co_await net::with_deadline(loop_, kLeaseAnswerLimit, "the state", ask_()));
-    for (const std::string& task : std::set<std::string>(kept_)) {
-        if (!own.contains(task)) continue;
-        auto told = co_await runner_.renew_lease(task, lease_from(asked_ms));
-        if (!told && told.error().code != core::Errc::kNotFound) co_return told;
+    // Side by side: a shim that does not answer must not cost the others their leases.
+    for (const std::string& task : kept_) {
+        if (own.contains(task)) scope_.spawn(tell(task, lease_from(asked_ms)));
     }
     co_return Result<void>();
+}
+
+net::Task<void> LeaseKeeper::tell(std::string task, int64_t until_ms) {
+    auto told = co_await runner_.renew_lease(task, until_ms);
+    if (told || told.error().code == core::Errc::kNotFound || scope_.cancelled()) co_return;
+    logger_.warning("a task's lease is not renewed", {{"task", task}, {"error", told.error().message}});
 }
 
 }  // namespace smackd::services

@@ -45,6 +45,7 @@ class LeaseKeeper {
  private:
     net::Task<void> run();
     net::Task<core::Result<void>> renew();
+    net::Task<void> tell(std::string task, int64_t until_ms);
 
     net::Loop& loop_;
     agent::TaskRunner& runner_;

@@ -116,7 +116,8 @@ def test_what_does_not_run_says_why():
     browser.see("/broken is deployed", limit_s=120)
     assert running(demo, "/broken")
     # One that is rolled back meanwhile is not called done.
-    write(browser, {"id": "/broken", "cmd": "exit 8", "cpus": 0.1, "mem": 32, "healthChecks": []})
+    # With a check that it never passes: a task that ran for a moment would be deployed.
+    write(browser, {"id": "/broken", "cmd": "exit 8", "cpus": 0.1, "mem": 32, "healthChecks": [{"protocol": "TCP", "port": 1}]})
     follow(browser, "Deploy")
     browser.see("ended with exit code 8", limit_s=120)
     demo.must("deployment", "cancel", demo.must_json("deployment", "list")["deployments"][0]["id"])
