@@ -385,7 +385,11 @@ net::Task<Result<void>> NodeTasks::renew_lease(std::string task_id, int64_t unti
 }
 
 net::Task<Result<std::unique_ptr<ExecSession>>> NodeTasks::exec(std::string task_id, wire::ShimExec what) {
-    const Task* task = running(task_id);
+    Task* task = running(task_id);
+    if (task == nullptr) co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
+    // Right after our own start its shim has not told yet that it runs.
+    CO_TRY(co_await net::with_deadline(loop_, kLinkMax, "the task's shim", task->linked.wait()));
+    task = running(task_id);
     if (task == nullptr || task->phase != wire::LocalTask::RUNNING)
         co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
     if (exec_sessions_ >= kExecSessionsMax)

@@ -180,7 +180,8 @@ void Agent::adopt(const wire::Task& row, const wire::AppDefinition* app) {
         if (parts_.images != nullptr && digest) {
             if (auto image = parts_.images->hold(*digest)) local->hold = image->hold;
         }
-        if (running->phase() == wire::LocalTask::RUNNING && local->status.state() == wire::TASK_RUNNING)
+        // Its shim may not have been heard yet since this process began: LAUNCHING then.
+        if (running->phase() != wire::LocalTask::ENDED && local->status.state() == wire::TASK_RUNNING)
             start_checks(local);
         if (const auto early = early_.extract(row.id()); !early.empty()) on_event(early.mapped());
         return;
