@@ -208,8 +208,9 @@ class Demo:
 
     def load_environment(self):
         """What a person gets by `. DIR/demo.env`: only what the file exports is ours."""
-        shell = subprocess.run(["sh", "-c", f". '{self.directory}/demo.env' && env -0"], capture_output=True, check=True,
+        shell = subprocess.run(["sh", "-c", f". '{self.directory}/demo.env' && env -0"], capture_output=True, check=False,
                                env={"PATH": os.environ["PATH"], "HOME": self.work})
+        assert shell.returncode == 0, (shell.returncode, shell.stderr, os.listdir(self.directory))
         pairs = (pair.split("=", 1) for pair in shell.stdout.decode().split("\0") if "=" in pair)
         self.environment = dict(pairs)
 
