@@ -249,7 +249,8 @@ Result<void> run_edge(const EdgeOptions& options) {
             return applied;
         }
     }
-    print("ready edge\n");
+    // As a child its output is the daemon's, whose line "ready" people wait for.
+    if (options.socket < 0) print("ready edge\n");
     wait_for_end(process, options, logger);
     process.stop();
     return {};
