@@ -48,6 +48,11 @@ Result<AdmittedNode> Access::check(const CertifiedNode& node) {
     return admitted;
 }
 
+void Access::note_address(NodeId node, std::string address) {
+    const auto newcomer = newcomers_.find(node);
+    if (newcomer != newcomers_.end()) newcomer->second.address = std::move(address);
+}
+
 void Access::note_outdated(const CertifiedNode& node) {
     if (registry_->admit(node)) {
         outdated_.erase(node.id);
@@ -71,7 +76,7 @@ Result<AdmittedNode> Access::judge(const CertifiedNode& node) {
         const bool newcomer =
             node.server && registry_->is_ahead(node) && !SMACK_BUG("access_refuses_newcomers");
         if (!newcomer) return admitted;
-        newcomers_.insert_or_assign(node.id, node);
+        newcomers_[node.id].node = node;
         return AdmittedNode{node.id, {}, {}, true};
     }
     // What joined in an older epoch holds what was given up by recover.
@@ -85,7 +90,7 @@ bool Access::lets_in(NodeId node) const {
     if (registry_->check(node)) return true;
     const auto newcomer = newcomers_.find(node);
     return (needs_refused_ && is_voter(node)) ||
-           (newcomer != newcomers_.end() && registry_->is_ahead(newcomer->second));
+           (newcomer != newcomers_.end() && registry_->is_ahead(newcomer->second.node));
 }
 
 /// Who may have connections to here, and whom this server may have dialled.
@@ -144,6 +149,7 @@ std::vector<AdmittedNode> Access::known_servers() const {
         if (is_server(node) && (blank || registry_->check(id)))
             servers.push_back({id, node.machine(), node.address(), true});
     }
+    for (const auto& [id, newcomer] : newcomers_) servers.push_back({id, {}, newcomer.address, true});
     return servers;
 }
 
@@ -177,7 +183,7 @@ AccessChange Access::change(std::shared_ptr<const Registry> registry, RaftStandi
         change.cut.push_back({node, renewed ? Error{Errc::kDenied, "the node has a new certificate", 0}
                                             : registry_->check(node).error()});
     }
-    std::erase_if(newcomers_, [&](const auto& one) { return !registry_->is_ahead(one.second); });
+    std::erase_if(newcomers_, [&](const auto& one) { return !registry_->is_ahead(one.second.node); });
     for (AdmittedNode& node : registry_->admitted()) {
         const bool known = node.server && !node.address.empty();
         if (known && node.id != self_ && !same(node.id)) change.dial.push_back(std::move(node));

@@ -8,9 +8,10 @@
 //
 // A server that was away may refuse whoever leads now: its state is of before. It asks others whom it lets in
 // (those of its configuration, when its state has no registry yet) for the registry as they have it, and goes
-// by that until its own is newer. For when it knows nobody any
-// more, it lets in whom it cannot know yet: a server's certificate of this cluster with an id above all that
-// it has heard of, or with a generation above the one that it knows.
+// by that until its own is newer. For when it knows nobody any more, it lets in whom it cannot know yet: a
+// server's certificate of this cluster with an id above all that it has heard of, or with a generation above
+// the one that it knows. Such newcomers it asks as well, at the address that they name. Whom it refuses it
+// never asks: a suspended machine may be hostile.
 #pragma once
 
 #include <map>
@@ -53,6 +54,8 @@ class Access {
     /// Who calls, or kDenied with the reason. Before there is a registry, the first servers of a cluster talk
     /// by the configuration alone.
     Result<AdmittedNode> check(const CertifiedNode& node);
+    /// A caller that was let in says where it is dialled, HOST:PORT.
+    void note_address(NodeId node, std::string address);
     /// The configuration may have changed.
     AccessChange follow(RaftStanding raft);
     /// The state's registry has changed.
@@ -71,6 +74,10 @@ class Access {
     std::optional<AdmittedNode> ask(size_t turn) const;
 
  private:
+    struct Newcomer {
+        CertifiedNode node;
+        std::string address;  // empty: not told yet
+    };
     AccessChange change(std::shared_ptr<const Registry> registry, RaftStanding raft);
     bool is_voter(NodeId node) const;
     bool needs_refused_voters() const;
@@ -85,10 +92,10 @@ class Access {
     NodeId self_;
     std::shared_ptr<const Registry> registry_;  // the own or a newer one told; shared with its readers
     RaftStanding raft_;
-    bool needs_refused_ = false;                 // voters whom the registry refuses are heard still
-    std::set<NodeId> outdated_;                  // voters let in, had they the certificate of their row
-    std::set<NodeId> heard_;                     // may have connections to here
-    std::map<NodeId, CertifiedNode> newcomers_;  // let in by what this server has not heard of yet
+    bool needs_refused_ = false;            // voters whom the registry refuses are heard still
+    std::set<NodeId> outdated_;             // voters let in, had they the certificate of their row
+    std::set<NodeId> heard_;                // may have connections to here
+    std::map<NodeId, Newcomer> newcomers_;  // let in by what this server has not heard of yet
 };
 
 }  // namespace smackd::core::cluster

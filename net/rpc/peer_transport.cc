@@ -81,6 +81,7 @@ struct PeerTransport::State {
     core::Callback<void(NodeId)> lost;
     RpcServer* server = nullptr;  // attached; outlives this
     core::Callback<void(NodeId, const core::Error&)> not_let_in;
+    core::Callback<void(NodeId, const std::string&)> addressed;
     std::map<NodeId, std::unique_ptr<Peer>> peers;
     Scope scope;
     bool closed = false;
@@ -146,6 +147,10 @@ void PeerTransport::set_lost(core::Callback<void(NodeId)> lost) {
 
 void PeerTransport::set_refused(core::Callback<void(NodeId, const core::Error&)> refused) {
     state_->not_let_in = std::move(refused);
+}
+
+void PeerTransport::set_addressed(core::Callback<void(NodeId, const std::string&)> addressed) {
+    state_->addressed = std::move(addressed);
 }
 
 Task<void> PeerTransport::State::run(Peer& peer) {
@@ -271,6 +276,7 @@ void PeerTransport::attach(RpcServer& server, Admit admit) {
     // who came meanwhile; what it knows from Raft's configuration is not replaced.
     server.on_notice(std::string(kAddressTopic), [state](core::Bytes body, const Caller& caller) {
         if (state->closed || body.size() > kAddressBytesMax || !parse_host_port(body)) return;
+        if (state->addressed) state->addressed(caller.hello.node, body);
         State::Peer& peer = state->peer_of(caller.hello.node);
         if (!peer.address.empty()) return;
         peer.address = std::move(body);

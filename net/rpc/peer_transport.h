@@ -56,6 +56,8 @@ class PeerTransport final : public core::Transport {
     /// Who is told when a peer, proved by its certificate, does not let this node in: kDenied with its
     /// reason.
     void set_refused(core::Callback<void(core::NodeId peer, const core::Error& why)> refused);
+    /// Who is told where a caller says it is dialled, HOST:PORT; once a connection.
+    void set_addressed(core::Callback<void(core::NodeId peer, const std::string& address)> addressed);
 
     /// Makes `server`, which serves this node's ALPN kPeerAlpn connections, check every caller's certificate
     /// against its hello, ask `admit` (the registry: suspended or removed nodes), and bring Raft messages

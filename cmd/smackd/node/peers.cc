@@ -49,6 +49,8 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
         return check(certificate).transform([](const auth::AdmittedNode&) {});
     });
     transport_.set_refused([this](core::NodeId, const core::Error& why) { heed_refusal(why); });
+    transport_.set_addressed(
+        [this](core::NodeId node, const std::string& address) { access_.note_address(node, address); });
     refusals_.on_caller([this](const net::rpc::Caller& caller) -> core::Result<void> {
         TRY(check(caller.tls()->peer_certificate()));
         return core::fail(core::Errc::kUnavailable, "this server is starting or stopping; dial another one");

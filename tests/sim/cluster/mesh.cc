@@ -63,6 +63,7 @@ core::Result<void> Mesh::connect(Machine& from, Machine& to) {
     refused_.erase(way);
     open_.insert(way);
     // As the first that it says, a caller names its address.
+    to.node->note_address(way.first, from.address);
     if (to.addresses.emplace(way.first, from.address).second)
         site_.note(Event::kNewcomerHeard, std::format("n{} by n{}", way.first, way.second));
     return {};
@@ -103,6 +104,16 @@ void Mesh::call(Node& from, uint64_t to, std::string address, core::Callback<voi
             core::Duration{0},
             [machine, work = std::move(work), answer]() mutable { work(*machine->node, Reply(answer)); },
             there);
+    });
+}
+
+void Mesh::dial(uint64_t from, uint64_t to, const std::string& address) {
+    if (open_.contains({from, to}) || site_.network.is_cut(from, to)) return;
+    site_.world.schedule(hop(site_), [this, from, to, address] {
+        Machine* caller = site_.running(from);
+        Machine* machine = site_.at(address);
+        if (caller == nullptr || machine == nullptr || !machine->running()) return;
+        if (machine->installation->id == to) static_cast<void>(connect(*caller, *machine));
     });
 }
 

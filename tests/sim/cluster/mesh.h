@@ -33,6 +33,8 @@ class Mesh {
     /// kDenied when it is refused, kTimeout.
     void call(Node& from, uint64_t to, std::string address, core::Callback<void(Node&, Reply)> work,
               Reply done);
+    /// Connects to a server whose address was told, as PeerTransport does before there is a message.
+    void dial(uint64_t from, uint64_t to, const std::string& address);
     /// `self` ends the connections of `peer` to it.
     void cut(uint64_t self, uint64_t peer);
     /// The process of this node is gone, and with it its connections.

@@ -60,6 +60,7 @@ Node::~Node() {
 void Node::refresh_status() {
     status_ = status();
     carry_out(access_.follow(standing()));
+    for (const auto& [peer, address] : machine_.addresses) site_.mesh.dial(id_, peer, address);
     const bool follows = status_.role != storage::ReplicaRole::kLeader;
     if (follows && status_.since_leader_contact > core::cluster::kAskForRegistry) ask_for_registry();
     timers_.start(kStatusAge, [this] { refresh_status(); });

@@ -53,6 +53,10 @@ class Node {
 
     /// May this node speak here?
     core::Result<core::cluster::AdmittedNode> check(const core::cluster::CertifiedNode& node);
+    /// A caller says where it is dialled.
+    void note_address(uint64_t node, std::string address) {
+        access_.note_address(core::NodeId{node}, std::move(address));
+    }
     /// As the control loop knows it; nullptr before it was read.
     const Registry* registry() const { return registry_.get(); }
     storage::ReplicaStatus status() const { return process_.replica().status(); }

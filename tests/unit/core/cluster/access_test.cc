@@ -138,6 +138,25 @@ TEST_CASE("a server that was away hears who came later, until it knows them") {
     CHECK(cut(follow(access, registry(later), voters({1, 2, 3}))) == "12 ");
 }
 
+TEST_CASE("a server that was away asks newcomers where they say that they are, and nobody whom it refuses") {
+    Registry::Rows state = rows(2);
+    state.nodes.erase(state.nodes.begin());  // 1 is gone, and 2 suspended as far as is known here
+    Access access(NodeId{3});
+    follow(access, registry(suspended(state, {2})), voters({2, 3}));
+    access.note_address(NodeId{2}, "m2:5055");
+    CHECK(access.check(server(12)));
+    CHECK_FALSE(access.ask(0));
+    access.note_address(NodeId{12}, "m12:5055");
+    CHECK(access.ask(0)->id == NodeId{12});
+    CHECK(access.ask(1)->address == "m12:5055");
+    Registry::Rows later = rows(2);
+    later.last_node_id = 12;  // 12 is gone again
+    later.revision = {1, 6};
+    access.hear(registry(later));
+    CHECK(access.ask(0)->id != NodeId{12});
+    CHECK(access.ask(1)->id != NodeId{12});
+}
+
 TEST_CASE("a server that was away hears who has joined again, until it knows that") {
     Registry::Rows state = rows(3);
     state.machines[1].set_generation(1);  // 2 must join again, for all that is known here
