@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "auth/sealing.h"
+#include "net/spawn_plan.h"
 #include "net/system_clock.h"
 
 namespace smackd::auth {
@@ -67,33 +68,6 @@ struct Child {
     Descriptor output;  ///< its stdout and stderr
 };
 
-/// posix_spawn's two parameter objects.
-struct SpawnPlan {
-    posix_spawn_file_actions_t actions{};
-    posix_spawnattr_t attributes{};
-
-    SpawnPlan(int input, int output) {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
-        posix_spawnattr_init(&attributes);
-        // Whatever the daemon blocks or ignores, the child starts with the defaults.
-        sigset_t set;
-        sigemptyset(&set);
-        posix_spawnattr_setsigmask(&attributes, &set);
-        sigfillset(&set);
-        posix_spawnattr_setsigdefault(&attributes, &set);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    }
-    SpawnPlan(const SpawnPlan&) = delete;
-    SpawnPlan& operator=(const SpawnPlan&) = delete;
-    ~SpawnPlan() {
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-    }
-};
-
 Result<void> send_master_key(int fd, const MasterKey& master) {
     std::string text = master.to_text();  // far shorter than a pipe holds: does not block
     const ssize_t put = ::write(fd, text.data(), text.size());
@@ -117,10 +91,13 @@ Result<Child> spawn(const std::string& program, KdcConfig config, const MasterKe
     std::array<char*, 1> environment = {nullptr};
     TRY(send_master_key(input.write.get(), master));
     input.write.reset();
-    const SpawnPlan plan(input.read.get(), output.write.get());
+    net::SpawnPlan plan;
+    plan.give(input.read.get(), STDIN_FILENO);
+    plan.give(output.write.get(), STDOUT_FILENO);
+    plan.give(output.write.get(), STDERR_FILENO);
     Child child;
-    const int error = ::posix_spawn(&child.pid, program.c_str(), &plan.actions, &plan.attributes, argv.data(),
-                                    environment.data());
+    const int error = ::posix_spawn(&child.pid, program.c_str(), plan.actions(), plan.attributes(),
+                                    argv.data(), environment.data());
     if (error != 0) return fail_errno(error, "starting the KDC");
     child.pidfd = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
     child.output = std::move(output.read);

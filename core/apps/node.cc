@@ -2,6 +2,13 @@
 
 namespace smackd::apps {
 
+void add(wire::Resources& sum, const wire::Resources& more) {
+    sum.set_cpus_milli(sum.cpus_milli() + more.cpus_milli());
+    sum.set_memory_bytes(sum.memory_bytes() + more.memory_bytes());
+    sum.set_disk_bytes(sum.disk_bytes() + more.disk_bytes());
+    sum.set_gpus(sum.gpus() + more.gpus());
+}
+
 void set_drain(Node& node, const wire::DrainNode& drain, int64_t now_ms) {
     const int64_t since_ms = now_ms - drain.start_ms();
     if (since_ms < 0) {

@@ -50,6 +50,9 @@ struct Node {
     bool host_network = true;      ///< policy: host mode is allowed here
 };
 
+/// `more` on top of `sum`.
+void add(wire::Resources& sum, const wire::Resources& more);
+
 /// What `drain` makes of its node at `now_ms`.
 void set_drain(Node& node, const wire::DrainNode& drain, int64_t now_ms);
 

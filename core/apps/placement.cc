@@ -95,11 +95,7 @@ bool Placement::take_port(const Node& node, Usage& usage, uint32_t port) {
 void Placement::use(const Node& node, Usage& usage, const wire::Task& task) {
     const wire::TaskState state = task.status().state();
     if (state >= wire::TASK_FINISHED && state != wire::TASK_UNREACHABLE) return;
-    Resources& used = usage.resources;
-    used.set_cpus_milli(used.cpus_milli() + task.resources().cpus_milli());
-    used.set_memory_bytes(used.memory_bytes() + task.resources().memory_bytes());
-    used.set_disk_bytes(used.disk_bytes() + task.resources().disk_bytes());
-    used.set_gpus(used.gpus() + task.resources().gpus());
+    add(usage.resources, task.resources());
     for (const uint32_t port : task.host_ports()) {
         if (port != 0) take_port(node, usage, port);
     }

@@ -1,7 +1,6 @@
 #include "services/agent/launcher_client.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -10,6 +9,7 @@
 #include <array>
 
 #include "net/adopted_socket.h"
+#include "net/spawn_plan.h"
 #include "services/agent/descriptor.h"
 #include "services/agent/launcher.h"
 
@@ -23,28 +23,16 @@ using core::Result;
 using net::Task;
 
 Result<int> spawn_launcher(const std::string& binary, int socket) {
-    posix_spawn_file_actions_t actions{};
-    posix_spawnattr_t attributes{};
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, socket, kLauncherSocket);
-    posix_spawnattr_init(&attributes);
-    sigset_t set;
-    sigemptyset(&set);
-    posix_spawnattr_setsigmask(&attributes, &set);
-    sigfillset(&set);
-    posix_spawnattr_setsigdefault(&attributes, &set);
-    posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    net::SpawnPlan plan(net::SpawnPlan::Session::kOwn);
+    plan.give_no_input();
+    plan.give(socket, kLauncherSocket);
     std::string name = "smackd";
     std::string word = "launcher";
     std::array<char*, 3> arguments = {name.data(), word.data(), nullptr};
     std::array<char*, 1> environment = {nullptr};
     pid_t pid = 0;
-    const int error =
-        ::posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments.data(), environment.data());
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
+    const int error = ::posix_spawn(&pid, binary.c_str(), plan.actions(), plan.attributes(), arguments.data(),
+                                    environment.data());
     if (error != 0) return fail_errno(error, "starting the launcher");
     return pid;
 }

@@ -342,12 +342,19 @@ NodeTasks::Task* NodeTasks::running(const std::string& task_id) {
     return found->second.get();
 }
 
-net::Task<Result<void>> NodeTasks::request(std::string task_id, wire::ShimRequest request) {
+// Right after our own start a task's shim has not told yet that it runs.
+net::Task<Result<NodeTasks::Task*>> NodeTasks::heard(const std::string& task_id) {
     Task* task = running(task_id);
     if (task == nullptr) co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
     CO_TRY(co_await net::with_deadline(loop_, kLinkMax, "the task's shim", task->linked.wait()));
     task = running(task_id);  // it may have ended meanwhile
-    if (task == nullptr || !task->link) co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
+    if (task == nullptr) co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
+    co_return task;
+}
+
+net::Task<Result<void>> NodeTasks::request(std::string task_id, wire::ShimRequest request) {
+    CO_TRY_ASSIGN(Task* const task, co_await heard(task_id));
+    if (!task->link) co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
     co_return co_await task->link->send(request);
 }
 
@@ -385,12 +392,8 @@ net::Task<Result<void>> NodeTasks::renew_lease(std::string task_id, int64_t unti
 }
 
 net::Task<Result<std::unique_ptr<ExecSession>>> NodeTasks::exec(std::string task_id, wire::ShimExec what) {
-    Task* task = running(task_id);
-    if (task == nullptr) co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
-    // Right after our own start its shim has not told yet that it runs.
-    CO_TRY(co_await net::with_deadline(loop_, kLinkMax, "the task's shim", task->linked.wait()));
-    task = running(task_id);
-    if (task == nullptr || task->phase != wire::LocalTask::RUNNING)
+    CO_TRY_ASSIGN(Task* const task, co_await heard(task_id));
+    if (task->phase != wire::LocalTask::RUNNING)
         co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
     if (exec_sessions_ >= kExecSessionsMax)
         co_return fail(Errc::kBusy, "{} programs are run in tasks of this node, which is the most",

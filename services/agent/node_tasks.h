@@ -63,6 +63,7 @@ class NodeTasks final : public TaskRunner {
 
     void find_tasks();
     Task* running(const std::string& task_id);
+    net::Task<core::Result<Task*>> heard(const std::string& task_id);
     core::Result<wire::ShimPlan> plan_for(wire::TaskSpec spec);
     uint32_t free_user_base() const;
     core::Result<std::string> free_address();

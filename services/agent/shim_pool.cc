@@ -1,54 +1,24 @@
 #include "services/agent/shim_pool.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <unistd.h>
 
 #include <array>
 #include <string>
 
+#include "net/spawn_plan.h"
 #include "services/agent/descriptor_channel.h"
 #include "services/agent/shim.h"
 
 namespace smackd::agent {
-namespace {
-
-/// posix_spawn's two parameter objects, for a shim.
-struct ShimSpawn {
-    posix_spawn_file_actions_t actions{};
-    posix_spawnattr_t attributes{};
-
-    ShimSpawn(int orders, int log) {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, log, STDOUT_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, log, STDERR_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, orders, kShimOrders);
-        posix_spawnattr_init(&attributes);
-        sigset_t set;
-        sigemptyset(&set);
-        posix_spawnattr_setsigmask(&attributes, &set);
-        sigfillset(&set);
-        posix_spawnattr_setsigdefault(&attributes, &set);
-        // A session of its own: what is sent to the daemon's group, a terminal's ^C say, does not reach it.
-        posix_spawnattr_setflags(&attributes,
-                                 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-    }
-    ShimSpawn(const ShimSpawn&) = delete;
-    ShimSpawn& operator=(const ShimSpawn&) = delete;
-    ~ShimSpawn() {
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-    }
-};
-
-}  // namespace
-
 core::Result<ShimPool::Ready> ShimPool::spawn(bool own_network) const {
     auto channel = make_descriptor_channel();
     if (!channel) return core::fail(core::Errc::kIo, "{}", channel.error().message());
-    const ShimSpawn spawn(channel->theirs.get(), log_.get());
+    net::SpawnPlan plan(net::SpawnPlan::Session::kOwn);
+    plan.give_no_input();
+    plan.give(log_.get(), STDOUT_FILENO);
+    plan.give(log_.get(), STDERR_FILENO);
+    plan.give(channel->theirs.get(), kShimOrders);
     std::string name = "smackd";
     std::string word(kReadyShim);
     word.resize(kReadyWordBytes, '-');  // room for what it is once it has a task
@@ -58,7 +28,7 @@ core::Result<ShimPool::Ready> ShimPool::spawn(bool own_network) const {
     std::array<char*, 1> environment = {nullptr};
     Ready ready;
     // The binary that runs, whatever has been put in its place meanwhile: both ends of the protocol fit.
-    const int error = ::posix_spawn(&ready.pid, "/proc/self/exe", &spawn.actions, &spawn.attributes,
+    const int error = ::posix_spawn(&ready.pid, "/proc/self/exe", plan.actions(), plan.attributes(),
                                     arguments.data(), environment.data());
     if (error != 0) return core::fail_errno(error, "starting the task's shim");
     ready.orders = std::move(channel->ours);

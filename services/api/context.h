@@ -28,6 +28,7 @@
 #include "services/api/state_door.h"
 #include "services/api/state_view.h"
 #include "services/api/tasks_door.h"
+#include "services/api/usage_door.h"
 #include "services/apps/cache.h"
 
 namespace smackd::services {
@@ -71,6 +72,7 @@ struct ApiEnvironment {
     BackupDoor* backups = nullptr;         ///< nullptr: no backups can be made here
     LivenessDoor* liveness = nullptr;      ///< nullptr: nodes are shown without it
     TasksDoor* tasks = nullptr;            ///< nullptr: no tasks run here
+    const UsageDoor* usage = nullptr;      ///< nullptr: this machine does not measure itself
 };
 
 /// A refusal as GET /smack/v1/refusals shows it.

@@ -67,9 +67,8 @@ Answer node_usage(Call& call) {
         co_return core::fail(core::Errc::kNotFound, "no node '{}'", call.argument().substr(0, 64));
     const TaskTimes tasks(*model, node->first);
     ApiEnvironment& environment = call.api.environment;
-    const auto* door = dynamic_cast<const UsageDoor*>(environment.liveness);
-    const bool measured = door != nullptr && node->first == call.api.options.node.id.value;
-    Json samples = measured ? measured_json(door->usage(since_ms), tasks)
+    const bool measured = environment.usage != nullptr && node->first == call.api.options.node.id.value;
+    Json samples = measured ? measured_json(environment.usage->usage(since_ms), tasks)
                             : counted_json(since_ms, environment.clock.wall().unix_ms, tasks);
     co_return json_reply(200, Json::object().set("measured", measured).set("samples", std::move(samples)));
 }

@@ -51,13 +51,6 @@ Json resources_json(const wire::Resources& resources) {
         .set("gpus", resources.gpus());
 }
 
-void add(wire::Resources& sum, const wire::Resources& more) {
-    sum.set_cpus_milli(sum.cpus_milli() + more.cpus_milli());
-    sum.set_memory_bytes(sum.memory_bytes() + more.memory_bytes());
-    sum.set_disk_bytes(sum.disk_bytes() + more.disk_bytes());
-    sum.set_gpus(sum.gpus() + more.gpus());
-}
-
 /// What a node has for tasks, and what those it has reserve of it; nothing for one that runs none.
 using Room = std::map<uint64_t, std::pair<wire::NodeCapacity, wire::Resources>>;
 Room room_of(const AppsModel& model) {
@@ -65,7 +58,8 @@ Room room_of(const AppsModel& model) {
     for (const auto& [id, capacity] : model.capacities) room[id].first = capacity;
     for (const auto& [id, row] : model.tasks) {
         const auto found = room.find(row.put.node_id());
-        if (found != room.end() && !apps::has_ended(row.put)) add(found->second.second, row.put.resources());
+        if (found != room.end() && !apps::has_ended(row.put))
+            apps::add(found->second.second, row.put.resources());
     }
     return room;
 }

@@ -14,7 +14,6 @@ struct UsageSample {
     uint64_t memory_total_bytes = 0;
 };
 
-/// Beside gossip's: the LivenessDoor of a node that measures itself is one of these, too.
 class UsageDoor {
  public:
     virtual ~UsageDoor() = default;

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <format>
 
+#include "net/spawn_plan.h"
+
 namespace smackd::services::images {
 
 using core::Errc;
@@ -47,20 +49,8 @@ class Child {
  public:
     ~Child() {
         if (pid_ > 0) end();
-        posix_spawn_file_actions_destroy(&actions_);
-        posix_spawnattr_destroy(&attributes_);
     }
-    Child() {
-        posix_spawn_file_actions_init(&actions_);
-        posix_spawnattr_init(&attributes_);
-        // Whatever the daemon blocks or ignores, the child starts with the defaults.
-        sigset_t set;
-        sigemptyset(&set);
-        posix_spawnattr_setsigmask(&attributes_, &set);
-        sigfillset(&set);
-        posix_spawnattr_setsigdefault(&attributes_, &set);
-        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    }
+    Child() = default;
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
 
@@ -78,8 +68,7 @@ class Child {
     }
     Result<bool> read_some(ChildPlan& plan, std::string& answer);
 
-    posix_spawn_file_actions_t actions_{};
-    posix_spawnattr_t attributes_{};
+    net::SpawnPlan plan_;
     pid_t pid_ = 0;
     FileDescriptor output_;
     FileDescriptor errors_;
@@ -109,7 +98,7 @@ Result<void> Child::start(const ChildPlan& plan) {
         copies.push_back(std::move(copy));
     }
     for (size_t i = 0; i < copies.size(); ++i) {
-        posix_spawn_file_actions_adddup2(&actions_, copies[i].get(), static_cast<int>(i));
+        plan_.give(copies[i].get(), static_cast<int>(i));
     }
     std::string name = "smackd";
     std::string entry = plan.entry;
@@ -118,8 +107,8 @@ Result<void> Child::start(const ChildPlan& plan) {
     // alone.
     std::string no_ring = "UV_USE_IO_URING=0";
     std::array<char*, 2> environment = {no_ring.data(), nullptr};
-    const int error =
-        ::posix_spawn(&pid_, plan.program.c_str(), &actions_, &attributes_, argv.data(), environment.data());
+    const int error = ::posix_spawn(&pid_, plan.program.c_str(), plan_.actions(), plan_.attributes(),
+                                    argv.data(), environment.data());
     if (error != 0) {
         pid_ = 0;
         return fail_errno(error, std::format("start {} {}", plan.program, plan.entry));

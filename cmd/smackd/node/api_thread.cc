@@ -36,19 +36,15 @@ std::string replay_cache(const DataDirectory& directory) {
     return (made || ours ? folder : directory.run()) + "/replays";
 }
 
-/// What gossip says of all nodes, and what this one measures of itself.
-class NodeLiveness final : public services::LivenessDoor, public services::UsageDoor {
+/// What gossip says of all nodes.
+class NodeLiveness final : public services::LivenessDoor {
  public:
-    NodeLiveness(core::Callback<std::shared_ptr<Liveness>()> liveness, core::Clock& clock)
-        : liveness_(std::move(liveness)), usage_(clock) {}
+    explicit NodeLiveness(core::Callback<std::shared_ptr<Liveness>()> liveness)
+        : liveness_(std::move(liveness)) {}
     std::vector<services::LiveMember> members() const override { return live_members(liveness_()); }
-    std::vector<services::UsageSample> usage(int64_t since_ms) const override {
-        return usage_.since(since_ms);
-    }
 
  private:
     mutable core::Callback<std::shared_ptr<Liveness>()> liveness_;
-    NodeUsage usage_;
 };
 
 }  // namespace
@@ -89,7 +85,8 @@ core::Result<void> ApiThread::make_doors() {
     }
     TRY_ASSIGN(refusals_, auth::RefusalLog::open(environment_.disk, directory.audit()));
     make_backups();
-    liveness_ = std::make_unique<NodeLiveness>(std::move(environment_.liveness), environment_.clock);
+    liveness_ = std::make_unique<NodeLiveness>(std::move(environment_.liveness));
+    usage_ = std::make_unique<NodeUsage>(environment_.clock);
     return {};
 }
 
@@ -138,7 +135,8 @@ core::Result<void> ApiThread::begin() {
                                          refusals_.get(),
                                          backups_.get(),
                                          liveness_.get(),
-                                         environment_.tasks};
+                                         environment_.tasks,
+                                         usage_.get()};
     api_ = std::make_unique<services::Api>(std::move(environment), api_options());
     server_ = std::make_unique<net::http::Server>(
         thread_.loop(), &engine_,

@@ -81,11 +81,11 @@ NodeUsage::~NodeUsage() {
     thread_.join();
 }
 
-std::vector<services::UsageSample> NodeUsage::since(int64_t time_ms) const {
+std::vector<services::UsageSample> NodeUsage::usage(int64_t since_ms) const {
     const std::lock_guard lock(mutex_);
     std::vector<services::UsageSample> newer;
     for (const services::UsageSample& sample : samples_) {
-        if (sample.time_ms > time_ms) newer.push_back(sample);
+        if (sample.time_ms > since_ms) newer.push_back(sample);
     }
     return newer;
 }

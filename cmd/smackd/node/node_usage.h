@@ -31,16 +31,15 @@ struct MemoryBytes {
 /// Of /proc/meminfo; nullopt when it lacks MemTotal or MemAvailable.
 std::optional<MemoryBytes> parse_memory(std::string_view text);
 
-class NodeUsage {
+class NodeUsage final : public services::UsageDoor {
  public:
     /// Measures until it is destroyed. `clock` outlives it.
     explicit NodeUsage(core::Clock& clock);
-    ~NodeUsage();
+    ~NodeUsage() override;
     NodeUsage(const NodeUsage&) = delete;
     NodeUsage& operator=(const NodeUsage&) = delete;
 
-    /// See UsageDoor; any thread.
-    std::vector<services::UsageSample> since(int64_t time_ms) const;
+    std::vector<services::UsageSample> usage(int64_t since_ms) const override;
 
  private:
     void run();

@@ -38,14 +38,14 @@ TEST_CASE("this machine is measured, and the end does not wait for the next samp
     std::vector<services::UsageSample> samples;
     for (int looked = 0; looked < 600 && samples.empty(); ++looked) {
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        samples = usage.since(0);
+        samples = usage.usage(0);
     }
     REQUIRE_FALSE(samples.empty());
     CHECK(samples[0].cpu_share >= 0);
     CHECK(samples[0].cpu_share <= 1);
     CHECK(samples[0].memory_used_bytes > 0);
     CHECK(samples[0].memory_used_bytes < samples[0].memory_total_bytes);
-    CHECK(usage.since(samples.back().time_ms).size() < 2);
+    CHECK(usage.usage(samples.back().time_ms).size() < 2);
 }
 
 }  // namespace

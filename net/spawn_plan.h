@@ -1,0 +1,35 @@
+// How a child begins: posix_spawn's two parameter objects, owned.
+#pragma once
+
+#include <spawn.h>
+
+#include <cstdint>
+
+namespace smackd::net {
+
+/// Whatever the caller blocks or ignores, the child starts with the default signals.
+class SpawnPlan {
+ public:
+    /// kOwn: what is sent to the caller's group, a terminal's ^C say, does not reach the child.
+    enum class Session : uint8_t { kParents, kOwn };
+
+    explicit SpawnPlan(Session session = Session::kParents);
+    ~SpawnPlan();
+    SpawnPlan(const SpawnPlan&) = delete;
+    SpawnPlan& operator=(const SpawnPlan&) = delete;
+
+    /// The child has the caller's `descriptor` as its `number`; they differ, or the copy would be none and be
+    /// closed. In the order of the calls.
+    void give(int descriptor, int number);
+    /// Its standard input is empty.
+    void give_no_input();
+
+    const posix_spawn_file_actions_t* actions() const { return &actions_; }
+    const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+ private:
+    posix_spawn_file_actions_t actions_{};
+    posix_spawnattr_t attributes_{};
+};
+
+}  // namespace smackd::net
