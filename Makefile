@@ -134,7 +134,7 @@ FRESH_SEED := $(shell date +%s)
 # Seeds that once found a bug: state.db damaged in use and structurally unsound snapshots of it; no convergence.
 KEPT_SEEDS := 30717 20151 20152 5929 3493 12990 112308 401596 501675
 # The same of whole clusters (tests/sim/cluster).
-KEPT_CLUSTER_SEEDS := 247 1150 2910 3087 3630 4434 4791 4905 5431 13697 18252 2216 17121
+KEPT_CLUSTER_SEEDS := 247 1150 2910 3087 3630 4434 4791 4905 5431 13697 18252 2216 17121 3135 11850
 test: ## every test; the last line is the sum: N passed, N failed
 	@scripts/check/tally \
 	    'layers=scripts/check/layers' 'layers_test=scripts/check/layers_test' 'deps_test=scripts/deps/test' \

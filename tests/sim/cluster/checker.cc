@@ -88,6 +88,7 @@ void Checker::learn(Machine& machine, uint64_t lineage, const storage::feed::Rec
     if (record.kind == "machine" || record.kind == "node") {
         follower.registry.follow(record.kind, record.key, change.row());
         follower.registry_at = site_.world.now();
+        note_refused(machine, follower);
     }
     History& history = histories_[lineage];
     Shown shown{record.kind, record.key, change.row(), record.encoded};
@@ -105,6 +106,13 @@ void Checker::learn(Machine& machine, uint64_t lineage, const storage::feed::Rec
     check_first(lineage, history, record.revision.epoch, known->second);
     history.last = revision;
     history.head.follow(record.kind, record.key, change.row());
+    for (const auto& [id, given] : given_) {
+        if (!history.head.refuses(id)) {
+            history.refused.erase(id);
+        } else {
+            history.refused.emplace(id, site_.world.now());
+        }
+    }
     if (record.kind == "node" && record.removed)
         history.removed_nodes.insert(std::strtoull(record.key.c_str(), nullptr, 10));
 }
@@ -160,26 +168,32 @@ void Checker::forget_disk(Machine& machine) {
 // ---- who speaks, votes and leads ----
 
 /// As long as the others could not agree without them, refused voters are heard.
+std::set<uint64_t> Checker::needed_voters(const Machine& by, const Follower& follower) {
+    std::set<uint64_t> refused;
+    size_t voters = 0;
+    for (const storage::Server& server : by.node->status().servers) {
+        if (server.role != storage::ServerRole::kVoter) continue;
+        ++voters;
+        if (follower.registry.refuses(server.id.value)) refused.insert(server.id.value);
+    }
+    return voters - refused.size() < voters / 2 + 1 ? refused : std::set<uint64_t>();
+}
+
 void Checker::tick() {
     for (const auto& machine : site_.machines) {
-        if (!machine->running()) continue;
-        Follower& follower = followers_[machine->installation->id];
-        const auto before = std::exchange(follower.refused, {});
-        if (!follower.watch || follower.registry.nodes.empty()) continue;
-        const storage::ReplicaStatus status = machine->node->status();
-        std::set<uint64_t> refused_voters;
-        size_t voters = 0;
-        for (const storage::Server& server : status.servers) {
-            if (server.role != storage::ServerRole::kVoter) continue;
-            ++voters;
-            if (follower.registry.refuses(server.id.value)) refused_voters.insert(server.id.value);
-        }
-        const bool needed = voters - refused_voters.size() < voters / 2 + 1;
-        for (const auto& [node, given] : given_) {
-            if (!follower.registry.refuses(node) || (needed && refused_voters.contains(node))) continue;
-            const auto since = before.find(node);
-            follower.refused[node] = since == before.end() ? site_.world.now() : since->second;
-        }
+        if (machine->running()) note_refused(*machine, followers_[machine->installation->id]);
+    }
+}
+
+/// Also at each change of its registry: of two in one moment the first may have needed a voter.
+void Checker::note_refused(const Machine& machine, Follower& follower) {
+    const auto before = std::exchange(follower.refused, {});
+    if (!follower.watch || follower.registry.nodes.empty()) return;
+    const std::set<uint64_t> needed = needed_voters(machine, follower);
+    for (const auto& [node, given] : given_) {
+        if (!follower.registry.refuses(node) || needed.contains(node)) continue;
+        const auto since = before.find(node);
+        follower.refused[node] = since == before.end() ? site_.world.now() : since->second;
     }
 }
 
@@ -207,7 +221,9 @@ bool Checker::long_refused(uint64_t node, const Machine& by) const {
     if (follower == followers_.end()) return false;
     // Its own state may be old: what counts in the end is what the cluster has decided.
     const History& history = histories_.at(follower->second.lineage);
-    if (!follower->second.registry.refuses(node) || !history.head.refuses(node)) return false;
+    const auto decided = history.refused.find(node);
+    if (decided == history.refused.end() || site_.world.now() - decided->second < kGrace) return false;
+    if (!follower->second.registry.refuses(node)) return false;
     if (leader_needs(node, history.head)) return false;
     const auto since = follower->second.refused.find(node);
     return since != follower->second.refused.end() && site_.world.now() - since->second >= kGrace;

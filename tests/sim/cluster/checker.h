@@ -75,6 +75,7 @@ class Checker {
         uint64_t last = 0;                  ///< highest one that `head` has followed
         Model head;
         std::set<uint64_t> removed_nodes;
+        std::map<uint64_t, core::Instant> refused;  ///< by `head`, since when
     };
     struct Follower {
         std::unique_ptr<storage::feed::Watch> watch;
@@ -96,6 +97,9 @@ class Checker {
     void check_first(uint64_t lineage, const History& history, uint64_t epoch, const Shown& shown);
     void check_node(const History& history, uint64_t epoch, const wire::PutNode& put);
     bool long_refused(uint64_t node, const Machine& by) const;
+    /// Voters that `by` hears although its own registry refuses them.
+    static std::set<uint64_t> needed_voters(const Machine& by, const Follower& follower);
+    void note_refused(const Machine& machine, Follower& follower);
     bool leader_needs(uint64_t node, const Model& registry) const;
     core::Result<std::map<std::string, std::string>> settings_of(Machine& machine);
 
