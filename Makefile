@@ -97,7 +97,7 @@ TOOLS := $(patsubst tests/tools/%.cc,%,$(wildcard tests/tools/*.cc))
 HISTORY_SOURCES := $(filter-out %/plant.cc,$(call find_cc,tests/history))
 
 # Of these layers the fuzz targets get the parsers and what those need, or all of smackd would be compiled once more.
-PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,address.cc http/message.cc http/parser.cc rpc/frame.cc stream.cc system_clock.cc)
+PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,address.cc http/message.cc http/parser.cc http/websocket.cc rpc/frame.cc stream.cc system_clock.cc)
 PARSERS_fuzz_storage := $(filter-out storage/raft/%,$(SOURCES_storage)) storage/raft/configuration.cc storage/raft/message.cc
 PARSERS_fuzz_auth := $(addprefix auth/,cluster_ca.cc http_rules.cc identity.cc keytab.cc krb5_handles.cc secret_file.cc \
     join_decision.cc join_frame.cc logon_info.cc ticket_diagnosis.cc token.cc)
@@ -288,7 +288,7 @@ $(UNITS:%=unit_%): unit_%: build/$(UNIT_MODE)/tests/unit_%
 
 # A fuzz target links the layer of its parser and what that needs.
 FUZZERS_core := app_json dns_packet json registry_answer tar zip
-FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame
+FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame websocket
 FUZZERS_storage := agent_feed command log_segment raft_message
 FUZZERS_auth := join keytab logon_info negotiate_header principal token
 FUZZERS_services := api_body backup_file conditions shim_request task_user

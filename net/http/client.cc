@@ -174,6 +174,10 @@ bool ClientConnection::reusable() const {
 Stream& ClientConnection::stream() {
     return *state_->stream;
 }
+core::Bytes ClientConnection::take_rest() {
+    state_->broken = true;
+    return core::Bytes(std::exchange(state_->unparsed, {}));
+}
 Task<void> ClientConnection::close() {
     return state_->stream->close();
 }

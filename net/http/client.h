@@ -51,6 +51,8 @@ class ClientConnection {
     /// True when another request may be sent.
     bool reusable() const;
     Stream& stream();
+    /// After a 101: what came behind its head. The stream is the caller's then, and no request can follow.
+    core::Bytes take_rest();
     Task<void> close();
 
  private:

@@ -210,7 +210,9 @@ std::string Connection::response_head(const Response& response, bool chunked, bo
     } else if (has_body && !response.stream) {
         head.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n");
     }
-    if (!keep_alive_) {
+    if (response.upgrade) {
+        head.append("Connection: Upgrade\r\n");
+    } else if (!keep_alive_) {
         head.append("Connection: close\r\n");
     } else if (parser_.head().minor_version == 0) {
         head.append("Connection: keep-alive\r\n");
@@ -225,6 +227,7 @@ Task<Result<void>> Connection::send(Response& response) {
                               {{"target", parser_.head().target}});
         response = Response::text(500, "the response could not be written\n");
     }
+    if (response.upgrade) co_return co_await hand_over(response);
     bool old = parser_.head().minor_version == 0;
     bool to_head = parser_.head().method == "HEAD";
     bool has_body = body_allowed(response.status);
@@ -291,6 +294,19 @@ Task<Result<void>> Connection::send_stream(Response& response, std::string head)
         co_return produced;
     }
     co_return co_await writer.end();
+}
+
+/// The last of this connection's HTTP. A server that closes does not wait for its end: it may run for days.
+Task<Result<void>> Connection::hand_over(Response& response) {
+    keep_alive_ = false;
+    std::string head = response_head(response, false, false);
+    watchdog_.expect("sending the response", context_.limits.write);
+    CO_TRY(co_await stream_.write(head));
+    watchdog_.rest();
+    idle_ = true;
+    co_await response.upgrade(stream_, core::Bytes(std::exchange(unparsed_, {})));
+    idle_ = false;
+    co_return Result<void>();
 }
 
 /// While a response streams, notices a client that goes away; requests it sends meanwhile are kept.

@@ -41,6 +41,7 @@ class Connection final : private BodyReader {
     Task<core::Result<bool>> drain();
     Task<core::Result<void>> send(Response& response);
     Task<core::Result<void>> send_stream(Response& response, std::string head);
+    Task<core::Result<void>> hand_over(Response& response);
     Task<void> watch_client(Cancellation& streaming);
     Task<void> refuse(int status, std::string_view reason);
     std::string response_head(const Response& response, bool chunked, bool has_body);

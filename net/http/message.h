@@ -13,6 +13,10 @@
 #include "core/result.h"
 #include "net/task.h"
 
+namespace smackd::net {
+class Stream;
+}
+
 namespace smackd::net::http {
 
 /// Header fields in order of arrival; names compare without case and may repeat.
@@ -91,12 +95,17 @@ class BodyWriter {
 /// Writes a body in pieces and returns; an error breaks the connection so that the client sees a cut body.
 using BodyProducer = core::Callback<Task<core::Result<void>>(BodyWriter&)>;
 
+/// What a connection becomes after a 101: `stream` is its own until it returns (cancelled when the server
+/// closes), `rest` is what came behind the request already.
+using UpgradeHandler = core::Callback<Task<void>(Stream& stream, core::Bytes rest)>;
+
 struct Response {
     int status = 200;
     Headers headers;  ///< Content-Length, Transfer-Encoding, Connection and Date are set by the server
     std::string body;
-    BodyProducer stream;  ///< instead of body: chunked (or until close for HTTP/1.0)
-    bool close = false;   ///< close the connection after this response
+    BodyProducer stream;     ///< instead of body: chunked (or until close for HTTP/1.0)
+    UpgradeHandler upgrade;  ///< of a 101, after its head
+    bool close = false;      ///< close the connection after this response
 
     static Response text(int status, std::string_view text);
     static Response json(int status, std::string body);
