@@ -39,7 +39,7 @@ using core::fail;
 using core::fail_errno;
 using core::Result;
 
-constexpr int kShimBacklog = 16;
+constexpr int kShimBacklog = 128;  // sessions of exec may all be opened at once
 constexpr mode_t kPrivate = 0077;  // umask: what is made is root's alone
 constexpr off_t kShimLogBytesMax = 1 << 20;
 

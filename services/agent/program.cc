@@ -88,10 +88,11 @@ Stepped<void> confine(const ProgramRequest& program, const TaskUser& user, const
     return {};
 }
 
-Stepped<void> enter_directory(const std::string& path) {
+Stepped<void> enter_directory(const std::string& path, bool make) {
     const std::string& wanted = path.empty() ? "/" : path;
     if (::chdir(wanted.c_str()) == 0) return {};
-    if (errno == ENOENT && ::mkdir(wanted.c_str(), 0755) == 0 && ::chdir(wanted.c_str()) == 0) return {};
+    if (make && errno == ENOENT && ::mkdir(wanted.c_str(), 0755) == 0 && ::chdir(wanted.c_str()) == 0)
+        return {};
     return fail_step("working directory", wanted);
 }
 
@@ -183,6 +184,7 @@ ProgramRequest program_of(const wire::TaskSpec& spec, const wire::ShimExec& exec
     program.environment = unique_environment(spec.environment(), exec.environment());
     if (!exec.user().empty()) program.user = exec.user();
     if (!exec.working_directory().empty()) program.working_directory = exec.working_directory();
+    program.makes_directory = exec.working_directory().empty();  // a mistyped one changes nothing
     return program;
 }
 
@@ -199,7 +201,8 @@ StepError become_program(ProgramRequest program, const core::Bytes& seccomp) {
     restore_signals();
     if (auto confined = confine(program, *user, seccomp); !confined) return confined.error();
     // With the user's rights: a directory closed to them is an error, not a way in.
-    if (auto entered = enter_directory(program.working_directory); !entered) return entered.error();
+    if (auto entered = enter_directory(program.working_directory, program.makes_directory); !entered)
+        return entered.error();
     // The last descriptors of ours: one left open would be a door to the host (the class of CVE-2024-21626).
     if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return StepError{"close_range", errno};
     return execute(program);

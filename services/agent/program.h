@@ -19,7 +19,8 @@ struct ProgramRequest {
     std::vector<std::string> words{};
     std::vector<std::string> environment{};  ///< "NAME=VALUE"; PATH and HOME are added where missing
     std::string user{};
-    std::string working_directory{};  ///< made when it is not there and can be; empty: "/"
+    std::string working_directory{};  ///< empty: "/"
+    bool makes_directory = true;      ///< where it is not there and can be
     uint32_t open_files = 0;
     uint64_t capabilities = 0;
     bool privileged = false;

@@ -5,13 +5,13 @@
 // the reason). What the caller may not see is left out, by the rules of the moment.
 #include <algorithm>
 
-#include "auth/token.h"
 #include "net/http/sse.h"
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
 #include "services/api/marathon_events.h"
 #include "services/api/marathon_json.h"
 #include "services/api/reply.h"
+#include "services/api/still_welcome.h"
 
 namespace smackd::services::handlers {
 
@@ -96,24 +96,9 @@ net::http::SseEvent end_event(const Error& why) {
     return {.id = {}, .name = "end", .data = error_to_json(why).dump()};
 }
 
-/// Still somebody, still not disabled, the token still good? Refreshes the groups of the caller.
-Task<Result<std::shared_ptr<const StateView>>> check_still_welcome(Stream& stream) {
-    CO_TRY_ASSIGN(auto view, co_await stream.api.cache.current());
-    const auth::TokenClaims& token = stream.caller.proof.token;
-    if (!token.id.empty()) {
-        if (view->revocations.covers(token)) co_return fail(Errc::kUnauthenticated, "the token was revoked");
-        if (token.expires_s * 1000 < stream.api.environment.clock.wall().unix_ms) {
-            co_return fail(Errc::kUnauthenticated, "the token has expired; sign in again");
-        }
-    }
-    const auth::Identity& identity = stream.caller.proof.identity;
-    CO_TRY_ASSIGN(stream.caller.subject, view->policy.admit(identity.name, identity.principal));
-    CO_TRY(view->policy.authorize_somewhere(stream.caller.subject, core::Action::kView));
-    co_return view;
-}
-
 Task<Result<void>> send_changes(Stream& stream, EventStream& events, std::vector<RecordPtr> records) {
-    CO_TRY_ASSIGN(const auto view, co_await check_still_welcome(stream));
+    CO_TRY_ASSIGN(const auto view, co_await still_welcome(stream.api, stream.caller));
+    CO_TRY(view->policy.authorize_somewhere(stream.caller.subject, core::Action::kView));
     for (const RecordPtr& record : records) {
         if (!view->policy.sees(stream.caller.subject, *record)) continue;
         if (stream.wanted.marathon) {

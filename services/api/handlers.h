@@ -96,6 +96,9 @@ Answer list_dns(Call& call);
 Answer put_dns(Call& call);
 Answer remove_dns(Call& call);
 
+// exec.cc
+Answer task_exec(Call& call);
+
 // tenants.cc
 Answer list_tenants(Call& call);
 Answer put_tenant(Call& call);

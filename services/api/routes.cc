@@ -82,6 +82,7 @@ constexpr Route kRoutes[] = {
 
     {"POST", "/smack/v1/apps/plan", kUser, kRead, h::plan_app, kMarathon},
     {"GET", "/smack/v1/tasks/{id}/log/{stream}", kUser, kRead, h::task_log},
+    {"GET", "/smack/v1/tasks/{id}/exec", kUser, kEvents, h::task_exec},
     {"GET", "/smack/v1/dns", kUser, kRead, h::list_dns},
     {"PUT", "/smack/v1/dns/{name}", kUser, kWrite, h::put_dns},
     {"DELETE", "/smack/v1/dns/{name}", kUser, kWrite, h::remove_dns},

@@ -76,7 +76,7 @@ class Teams:
         self.tickets = {}
         for user in ("tom", "bertha", "lea", "nora"):
             self.add_user(user)
-        for user, path, actions in (("tom", "/team-a", ["view", "launch", "change", "kill"]), ("lea", "/team-a", ["launch"]),
+        for user, path, actions in (("tom", "/team-a", ["view", "launch", "change", "kill", "exec"]), ("lea", "/team-a", ["launch"]),
                                     ("bertha", "/team-b", ["view", "launch", "change", "kill", "exec"])):
             self.admin.json("PUT", f"/smack/v1/rules/{user}", {"subject": f"user:{user}", "actions": actions, "tenant": "*", "path": path})
         self.admin.json("PUT", "/smack/v1/groups/b-team", {"members": ["bertha"]})
@@ -149,7 +149,7 @@ def sample_path(pattern, words):
     """One path of a route, for callers who are to be refused whatever it names."""
     path = pattern
     for name, value in (("{id...}", "team-b/web"), ("{task}", words["{other_task}"]), ("{version}", words["{other_version}"]),
-                        ("{id}/log", words["{other_task}"] + "/log"), ("{stream}", "stdout"), ("{name}", "bertha"), ("{sid}", "S-1-5-21-1-2-3-512")):
+                        ("{id}/log", words["{other_task}"] + "/log"), ("{id}/exec", words["{other_task}"] + "/exec"), ("{stream}", "stdout"), ("{name}", "bertha"), ("{sid}", "S-1-5-21-1-2-3-512")):
         path = path.replace(name, value)
     return path.replace("{id}", words["{deployment}"] if "deployments" in path else "bertha")
 

@@ -1,7 +1,7 @@
 """Who may what: a row for each route of the daemon, played by test_rights.py.
 
 The routes are asked of the running daemon (GET /smack/v1/routes); one without a row here fails the test. Besides its row every
-route is tried without a sign-in, with a forged token and by a user without any rule. `tom` has view, launch, change and kill on
+route is tried without a sign-in, with a forged token and by a user without any rule. `tom` has view, launch, change, kill and exec on
 /team-a; /team-b is somebody else's. In paths and bodies {own} and {other} stand for an app of each, {own_task} and {other_task}
 for a task, {deployment} for a deployment of the other team that waits.
 """
@@ -185,6 +185,13 @@ ROWS = {
                 ("/smack/v1/tasks/team-a_web.instance-1%2F..%2F{other_task}/log/stdout", None, [400, 404, 422]),
                 ("/smack/v1/tasks/{own_task}/log/..%2F..%2F{other_task}%2Fstdout", None, [400, 404, 422]),
                 ("/smack/v1/tasks/..%2F{other_task}/log/stdout", None, [400, 403, 404, 422])]),
+    "GET /smack/v1/tasks/{id}/exec": Row(  # 426: granted, and a WebSocket was not asked for
+        own=[("/smack/v1/tasks/{own_task}/exec", None, [426])],
+        refused=[("/smack/v1/tasks/{other_task}/exec", None), ("/smack/v1/tasks/%74eam-b_web.instance-1._app.1/exec", None),
+                 ("/smack/v1/tasks/team-b_none.instance-1._app.1/exec", None)],
+        hidden=[("/smack/v1/tasks/team-a_web.instance-..%2F{other_task}/exec", None, [400, 404, 422]),
+                ("/smack/v1/tasks/team-a_web.instance-1%2F..%2F{other_task}/exec", None, [400, 404, 422]),
+                ("/smack/v1/tasks/..%2F{other_task}/exec", None, [400, 403, 404, 422])]),
     "GET /smack/v1/tenants": listed(),
     "PUT /smack/v1/tenants/{name}": admin("/smack/v1/tenants/mine", {"paths": ["/team-b"]}),
     "DELETE /smack/v1/tenants/{name}": admin("/smack/v1/tenants/none"),

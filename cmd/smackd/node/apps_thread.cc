@@ -19,7 +19,8 @@ AppsThread::AppsThread(LocalTasksOptions options, AppsEnvironment environment)
       thread_("apps", environment_.logger),
       scope_(thread_.loop()),
       state_(thread_.loop(), environment_.consensus, environment_.hub),
-      follower_(thread_.loop(), environment_.workers, environment_.hub, environment_.reader) {
+      follower_(thread_.loop(), environment_.workers, environment_.hub, environment_.reader),
+      exec_sessions_(thread_.loop()) {
     thread_.start();
     thread_.call<bool>([this, &options] {
         LocalTasks::Environment local{
@@ -63,6 +64,7 @@ void AppsThread::stop(bool leaves) {
             self.thread_.loop().cancel(self.role_timer_);
             co_await self.scheduler_->close();
             co_await self.scope_.close();
+            co_await self.exec_sessions_.close();
             co_await self.local_->close();
             self.local_.reset();
             self.scheduler_.reset();
@@ -135,6 +137,13 @@ net::Task<Result<agent::LogPiece>> AppsThread::read_log(net::Loop& caller, std::
             "log");
     });
     co_return piece;
+}
+
+net::Task<Result<std::unique_ptr<agent::ExecSession>>> AppsThread::exec(net::Loop& caller, std::string task,
+                                                                        wire::ShimExec what) {
+    return exec_sessions_.open(caller, [this, task = std::move(task), what = std::move(what)]() mutable {
+        return local_->exec(std::move(task), std::move(what));
+    });
 }
 
 }  // namespace smackd::cmd

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cmd/smackd/node/consensus.h"
+#include "cmd/smackd/node/exec_sessions.h"
 #include "cmd/smackd/node/local_tasks.h"
 #include "cmd/smackd/node/loop_thread.h"
 #include "cmd/smackd/node/state_gateway.h"
@@ -41,6 +42,8 @@ class AppsThread final : public services::TasksDoor {
     net::Task<core::Result<agent::LogPiece>> read_log(net::Loop& caller, std::string task,
                                                       agent::LogStream stream, uint64_t offset,
                                                       size_t length) override;
+    net::Task<core::Result<std::unique_ptr<agent::ExecSession>>> exec(net::Loop& caller, std::string task,
+                                                                      wire::ShimExec what) override;
 
  private:
     net::Task<void> run();
@@ -57,6 +60,7 @@ class AppsThread final : public services::TasksDoor {
     StateGateway state_;
     services::AppsFollower follower_;
     std::unique_ptr<LocalTasks> local_;
+    ExecSessions exec_sessions_;
     std::unique_ptr<services::Scheduler> scheduler_;
     core::TimerId role_timer_ = 0;
     bool stopped_ = false;

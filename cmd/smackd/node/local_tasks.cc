@@ -381,4 +381,10 @@ Result<agent::LogPiece> LocalTasks::read_log(const std::string& task, agent::Log
     return runner_->read_log(task, stream, offset, length);
 }
 
+net::Task<Result<std::unique_ptr<agent::ExecSession>>> LocalTasks::exec(std::string task,
+                                                                        wire::ShimExec what) {
+    if (runner_ == nullptr) co_return core::fail(Errc::kUnavailable, "this node runs no tasks");
+    co_return co_await runner_->exec(std::move(task), std::move(what));
+}
+
 }  // namespace smackd::cmd

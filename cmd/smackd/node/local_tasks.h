@@ -78,6 +78,8 @@ class LocalTasks {
     /// Errors of TaskRunner::read_log; kUnavailable when this node runs no tasks.
     core::Result<agent::LogPiece> read_log(const std::string& task, agent::LogStream stream, uint64_t offset,
                                            size_t length);
+    /// Errors of TaskRunner::exec; kUnavailable as above. The session goes before close().
+    net::Task<core::Result<std::unique_ptr<agent::ExecSession>>> exec(std::string task, wire::ShimExec what);
 
  private:
     net::Task<core::Result<void>> start_tasks();
