@@ -19,11 +19,13 @@ struct Bound {
 
 void bind_option(CLI::App& app, Bound& bound, const Option& option) {
     bound.name = option.name;
+    std::string names(option.name);
+    if (option.letter != '\0') names += std::format(",-{}", option.letter);
     if (option.value.empty()) {
-        bound.option = app.add_flag(std::string(option.name), bound.set, "");
+        bound.option = app.add_flag(names, bound.set, "");
         return;
     }
-    bound.option = app.add_option(std::string(option.name), bound.values, "");
+    bound.option = app.add_option(names, bound.values, "");
     bound.option->allow_extra_args(false);
     if (!option.repeatable) bound.option->expected(1);
 }
@@ -52,12 +54,14 @@ std::unexpected<core::Error> explain(const Command& command, const CLI::ParseErr
     return core::fail(core::Errc::kInvalid, "{}; see 'smackd {} --help'", error.what(), command.words);
 }
 
-core::Result<Arguments> collect(const Command& command, std::deque<Bound>& bounds) {
+core::Result<Arguments> collect(const Command& command, std::deque<Bound>& bounds,
+                                std::vector<std::string> behind_dashes) {
     Arguments arguments;
     for (Bound& bound : bounds) {
         if (bound.set) arguments.add(bound.name, "true");
         for (std::string& value : bound.values) arguments.add(bound.name, std::move(value));
     }
+    for (std::string& word : behind_dashes) arguments.add(command.positionals.back().name, std::move(word));
     for (const Positional& positional : command.positionals) {
         std::vector<std::string> given = arguments.all(positional.name);
         if (!positional.repeatable && given.size() > 1) return explain_extras(command, {given[1]});
@@ -69,10 +73,21 @@ core::Result<Arguments> collect(const Command& command, std::deque<Bound>& bound
     return arguments;
 }
 
+/// Takes the words of another program off: CLI11 would read some of them ("[a-z]" is a list to it).
+std::vector<std::string> take_behind_dashes(const Command& command, std::vector<std::string>& words) {
+    if (command.positionals.empty() || !command.positionals.back().repeatable) return {};
+    const auto dashes = std::ranges::find(words, "--");
+    if (dashes == words.end()) return {};
+    std::vector<std::string> behind(dashes + 1, words.end());
+    words.erase(dashes, words.end());
+    return behind;
+}
+
 }  // namespace
 
 core::Result<Arguments> parse_options(const Command& command, std::vector<std::string> words) {
     std::deque<Bound> bounds;
+    std::vector<std::string> behind_dashes = take_behind_dashes(command, words);
     try {
         CLI::App app;
         app.set_help_flag();
@@ -91,7 +106,7 @@ core::Result<Arguments> parse_options(const Command& command, std::vector<std::s
         return core::fail(core::Errc::kInvalid, "the command table of '{}' is wrong: {}", command.words,
                           error.what());
     }
-    return collect(command, bounds);
+    return collect(command, bounds, std::move(behind_dashes));
 }
 
 }  // namespace smackd::cmd

@@ -26,13 +26,14 @@ struct Option {
     std::string_view value;  ///< placeholder of its value ("DIR"); empty: a switch
     std::string_view help;
     bool repeatable = false;
+    char letter = '\0';  ///< 't': "-t" is the same
 };
 
 struct Positional {
     std::string_view name;  ///< placeholder ("NAME")
     std::string_view help;
     bool required = true;
-    bool repeatable = false;  ///< takes all that is left
+    bool repeatable = false;  ///< takes all that is left; after "--" whatever it looks like
 };
 
 /// What was typed after the command's words, by option or positional name.

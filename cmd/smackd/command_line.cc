@@ -30,7 +30,8 @@ const Command* find_command(const std::vector<Command>& commands, std::string_vi
 
 core::Result<std::variant<ParsedCommand, HelpText>> parse_arguments(const Command& command,
                                                                     std::vector<std::string> rest) {
-    if (std::ranges::any_of(rest, [](const std::string& word) { return word == "--help" || word == "-h"; })) {
+    const auto ours = std::ranges::subrange(rest.begin(), std::ranges::find(rest, "--"));
+    if (std::ranges::any_of(ours, [](const std::string& word) { return word == "--help" || word == "-h"; })) {
         return HelpText{command_help(command)};
     }
     ParsedCommand parsed;
@@ -160,8 +161,10 @@ std::string command_help(const Command& command) {
     if (!lines.empty()) out += "\nArguments:\n" + two_columns(lines);
     lines.clear();
     for (const Option& option : command.options) {
-        lines.emplace_back(std::format("{}{}{}", option.name, option.value.empty() ? "" : " ", option.value),
-                           std::format("{}{}", option.help, option.repeatable ? " (may be repeated)" : ""));
+        const std::string letter = option.letter == '\0' ? "" : std::format("-{}, ", option.letter);
+        lines.emplace_back(
+            std::format("{}{}{}{}", letter, option.name, option.value.empty() ? "" : " ", option.value),
+            std::format("{}{}", option.help, option.repeatable ? " (may be repeated)" : ""));
     }
     lines.emplace_back("--json", "one JSON document instead of text");
     lines.emplace_back("--help", "this text");

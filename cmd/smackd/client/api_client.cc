@@ -5,6 +5,7 @@
 #include <format>
 #include <thread>
 
+#include "net/crypto/random.h"
 #include "net/scope.h"
 
 namespace smackd::cmd {
@@ -12,6 +13,8 @@ namespace {
 
 inline constexpr core::Duration kReconnectPause = core::seconds(1);
 inline constexpr int kReconnectsMax = 30;
+inline constexpr size_t kWebSocketKeyBytes = 16;
+inline constexpr int kSwitchingProtocols = 101;
 
 core::Result<std::shared_ptr<const net::TlsConfig>> tls_config(const std::string& ca_pem) {
     net::TlsClientOptions options;
@@ -244,6 +247,40 @@ core::Result<void> ApiClient::follow(const std::string& target, std::string last
         if (wanted) std::this_thread::sleep_for(kReconnectPause);
     }
     return {};
+}
+
+core::Result<void> ApiClient::upgrade(const std::string& target) {
+    TRY_ASSIGN(net::http::ClientRequest request, make_request("GET", target, std::nullopt));
+    const std::string key = core::to_base64(net::crypto::random_bytes(kWebSocketKeyBytes));
+    request.headers.set("Connection", "Upgrade");
+    request.headers.set("Upgrade", "websocket");
+    request.headers.set("Sec-WebSocket-Version", net::http::kWebSocketVersion);
+    request.headers.set("Sec-WebSocket-Key", key);
+    auto answer = net::block_on(loop_, connection_->send(std::move(request)));
+    if (!answer) return core::pass(std::move(answer), std::format("asking {}", server_.to_string()));
+    if (answer->status == kSwitchingProtocols) {
+        if (negotiation_) TRY(negotiation_->verify(answer->headers.get("WWW-Authenticate")));
+        if (answer->headers.get("Sec-WebSocket-Accept") == net::http::websocket_accept(key)) return {};
+        return core::fail(core::Errc::kCorrupt, "{} accepted another WebSocket", server_.to_string());
+    }
+    auto text = net::block_on(loop_, connection_->body().read_all(kEventBytesMax));
+    auto error = error_of_answer(answer->status, text ? *text : std::string());
+    disconnect();
+    return std::unexpected(std::move(error));
+}
+
+core::Result<std::unique_ptr<net::http::WebSocket>> ApiClient::open_socket(const std::string& target) {
+    auto upgraded = upgrade(target);
+    const bool stale = !upgraded && upgraded.error().code == core::Errc::kUnauthenticated && session_ &&
+                       !session_->token.empty();
+    if (stale) {  // as in call_raw
+        session_->token.clear();
+        upgraded = upgrade(target);
+    }
+    if (!upgraded) return core::pass(std::move(upgraded));
+    core::Bytes rest = connection_->take_rest();
+    return std::make_unique<net::http::WebSocket>(loop_, connection_->stream(),
+                                                  net::http::WebSocketRole::kClient, std::move(rest));
 }
 
 core::Result<void> EventParser::feed(std::string_view bytes) {

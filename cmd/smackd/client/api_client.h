@@ -11,6 +11,7 @@
 #include "core/callback.h"
 #include "core/json.h"
 #include "net/http/client.h"
+#include "net/http/websocket_stream.h"
 #include "net/loop.h"
 #include "net/worker_pool.h"
 
@@ -61,6 +62,9 @@ class ApiClient {
     /// Reads events until `on_event` says false or the stream ends. Reconnects after a cut with the last id.
     core::Result<void> follow(const std::string& target, std::string last_id,
                               core::Callback<bool(const ServerEvent&)> on_event);
+    /// Opens a WebSocket (RFC 6455), which goes before the client and is used on loop().
+    core::Result<std::unique_ptr<net::http::WebSocket>> open_socket(const std::string& target);
+    net::Loop& loop() { return loop_; }
 
  private:
     core::Result<void> connect();
@@ -69,6 +73,7 @@ class ApiClient {
     core::Result<void> sign_in(net::http::Headers& headers);
     core::Result<net::http::ClientResponse> exchange(net::http::ClientRequest request);
     core::Result<net::http::ClientResponse> begin_download(const std::string& target);
+    core::Result<void> upgrade(const std::string& target);
     core::Result<void> read_stream(const std::string& target, std::string& last_id,
                                    core::Callback<bool(const ServerEvent&)>& on_event, bool& wanted);
     void disconnect();

@@ -3,6 +3,7 @@
 
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
+#include "cmd/smackd/commands/task_exec.h"
 #include "net/http/message.h"
 
 namespace smackd::cmd {
@@ -24,22 +25,6 @@ core::Result<void> task_list(Context& context) {
                           {"STARTED", "startedAt"}},
                          "No tasks.");
     return {};
-}
-
-/// The task that is meant: an id, or for "/group/app" the app's youngest task, else the one that failed last.
-core::Result<std::string> meant_task(ApiClient& client, const std::string& given) {
-    if (!given.starts_with('/')) return given;
-    TRY_ASSIGN(const Json answer, client.get("/v2/apps/" + net::http::percent_encode(given.substr(1))));
-    std::string youngest;
-    std::string staged;
-    for (const Json& task : answer["app"]["tasks"].as_array()) {
-        if (task["stagedAt"].as_string() < staged) continue;
-        staged = task["stagedAt"].as_string();
-        youngest = task["id"].as_string();
-    }
-    if (youngest.empty()) youngest = answer["app"]["lastTaskFailure"]["taskId"].as_string();
-    if (youngest.empty()) return core::fail(core::Errc::kNotFound, "{} has no task, and none failed", given);
-    return youngest;
 }
 
 core::Result<void> task_log(Context& context) {
@@ -110,6 +95,21 @@ core::Result<void> dns_remove(Context& context) {
 
 }  // namespace
 
+core::Result<std::string> meant_task(ApiClient& client, const std::string& given) {
+    if (!given.starts_with('/')) return given;
+    TRY_ASSIGN(const Json answer, client.get("/v2/apps/" + net::http::percent_encode(given.substr(1))));
+    std::string youngest;
+    std::string staged;
+    for (const Json& task : answer["app"]["tasks"].as_array()) {
+        if (task["stagedAt"].as_string() < staged) continue;
+        staged = task["stagedAt"].as_string();
+        youngest = task["id"].as_string();
+    }
+    if (youngest.empty()) youngest = answer["app"]["lastTaskFailure"]["taskId"].as_string();
+    if (youngest.empty()) return core::fail(core::Errc::kNotFound, "{} has no task, and none failed", given);
+    return youngest;
+}
+
 std::vector<Command> task_commands() {
     return {
         {"task list", "lists the tasks that run", "smackd task list", {}, with_server_options(), task_list},
@@ -121,6 +121,20 @@ std::vector<Command> task_commands() {
          with_server_options(
              {{"--follow", "", "goes on as it writes more"}, {"--stderr", "", "its standard error"}}),
          task_log},
+        {"task exec",
+         "runs a program in a task, as in a terminal of its own",
+         "smackd task exec /web -- sh -c 'echo $HOSTNAME'",
+         {{"TASK", "the task's id, or /group/app for that app's youngest task"},
+          {"CMD", "the program and its arguments, after --", true, true}},
+         with_server_options(
+             {{"--tty", "", "gives it a terminal; the default when input and output are terminals", false,
+               't'},
+              {"--no-tty", "", "gives it none: its two outputs stay apart"},
+              {"--interactive", "", "passes standard input on; the default with a terminal", false, 'i'},
+              {"--user", "USER", "as whom: a name or UID[:GID] of the task's (default: the task's user)"},
+              {"--workdir", "DIR", "where: an absolute path in the task (default: the task's)"},
+              {"--env", "KEY=VALUE", "a variable over the task's own", true}}),
+         task_exec},
         {"task kill",
          "ends tasks; their application starts others",
          "smackd task kill web.instance-5ed4c0c5-9ff8-4a6f-a0cd-f57f59a34b43._app.1",

@@ -19,6 +19,12 @@ const std::vector<Command>& sample() {
          {{"--role", "ROLE", "what for", true}, {"--force", "", "do it"}},
          nothing},
         {"machine list", "lists them", "smackd machine list", {}, {}, nothing},
+        {"task exec",
+         "runs it",
+         "smackd task exec t -- ls",
+         {{"TASK", "where"}, {"CMD", "what", true, true}},
+         {{"--tty", "", "a terminal", false, 't'}, {"--interactive", "", "input", false, 'i'}},
+         nothing},
         {"sql", "asks", "smackd sql \"SELECT 1\"", {{"QUERY", "the query", true, true}}, {}, nothing},
     };
     return commands;
@@ -47,6 +53,23 @@ TEST_CASE("words after the positionals' places are kept together when it repeats
     CHECK(std::get<ParsedCommand>(*parsed).arguments.all("QUERY") == std::vector<std::string>{"SELECT", "1"});
 }
 
+TEST_CASE("words behind -- are another program's, whatever they look like") {
+    auto parsed = parse_command_line(
+        sample(), {"task", "exec", "-it", "web", "--", "grep", "--help", "-t", "[a-z]", "--", "--json"});
+    REQUIRE(parsed.has_value());
+    const auto& command = std::get<ParsedCommand>(*parsed);
+    CHECK(command.arguments.value("TASK") == "web");
+    CHECK(command.arguments.all("CMD") ==
+          std::vector<std::string>{"grep", "--help", "-t", "[a-z]", "--", "--json"});
+    CHECK(command.arguments.has("--tty"));
+    CHECK(command.arguments.has("--interactive"));
+    CHECK_FALSE(command.json);
+    CHECK(error_of({"task", "exec", "web"}).contains("CMD is missing"));
+    CHECK(error_of({"task", "exec", "web", "--"}).contains("CMD is missing"));
+    CHECK(error_of({"task", "exec", "--", "ls"}).contains("TASK is missing"));
+    CHECK(error_of({"machine", "add", "--", "a", "b"}) != "no error");
+}
+
 TEST_CASE("a mistyped word is answered with the nearest one") {
     CHECK(error_of({"statsu"}) == "unknown command 'statsu' (did you mean 'status'?); see 'smackd --help'");
     CHECK(error_of({"machine", "lst"}) ==
@@ -71,6 +94,7 @@ TEST_CASE("help is reached from everywhere and shows the example") {
     CHECK(help({"machine"}).contains("machine list"));
     CHECK(help({"machine", "add", "--help"}).contains("Example:\n  smackd machine add n2"));
     CHECK(help({"machine", "add", "n2", "-h"}).contains("--role ROLE"));
+    CHECK(help({"task", "exec", "--help"}).contains("-t, --tty"));
 }
 
 }  // namespace
