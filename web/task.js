@@ -1,6 +1,7 @@
 // One task: what it is, and what it writes.
 import { get } from "./api.js";
 import { badge, card, errorBox, facts, h, replace, when } from "./dom.js";
+import { terminal } from "./terminal.js";
 
 const logBytes = 64 * 1024;
 const logKept = 512 * 1024; // characters on the page
@@ -23,7 +24,7 @@ export async function task(session, rest) {
       ["Since", row?.startedAt && when(Date.parse(row.startedAt))],
       ["State", row ? null : "has ended; its log is kept for a while"],
     ])),
-    log(id),
+    outputs(id, row?.state === "TASK_RUNNING"),
   ];
 }
 
@@ -42,16 +43,17 @@ async function find(id) {
   }
 }
 
-/// A task's output, which grows while the page is looked at.
-function log(id) {
+/// A task's output, which grows while the page is looked at, and a terminal in it.
+function outputs(id, runs) {
   const screen = h("pre", { class: "log", tabindex: "0", "aria-label": "Output of the task" });
   const note = h("p", { class: "hint", role: "status" });
-  let shown = 0; // counts what was chosen, so that the stream before it stops
+  const shown = h("div", null, screen, note);
+  let turns = 0; // counts what was chosen, so that the stream before it stops
   const follow = async (stream, turn) => {
-    for (let offset = 0; turn === shown && screen.isConnected;) {
+    for (let offset = 0; turn === turns && screen.isConnected;) {
       const piece = await get(`/smack/v1/tasks/${encodeURIComponent(id)}/log/${stream}?offset=${offset}` +
         `&length=${logBytes}&wait=true`);
-      if (turn !== shown) return;
+      if (turn !== turns) return;
       add(screen, piece.text);
       if (piece.ended && piece.next >= piece.end) {
         note.textContent = "The task has ended.";
@@ -60,16 +62,20 @@ function log(id) {
       offset = piece.next;
     }
   };
-  const choose = (stream) => {
+  const choose = (what) => {
+    const turn = ++turns;
+    for (const button of choices.children) button.setAttribute("aria-pressed", String(button.textContent === what));
+    if (what === "terminal") return replace(shown, terminal(id));
     replace(screen);
     replace(note);
-    for (const button of streams.children) button.setAttribute("aria-pressed", String(button.textContent === stream));
-    follow(stream, ++shown).catch((error) => replace(note, errorBox(error)));
+    replace(shown, screen, note);
+    return follow(what, turn).catch((error) => replace(note, errorBox(error)));
   };
-  const streams = h("div", { class: "actions", role: "group", "aria-label": "Which output" }, ["stdout", "stderr"].map((stream) =>
-    h("button", { type: "button", class: "quiet", onclick: () => choose(stream) }, stream)));
+  const choices = h("div", { class: "actions", role: "group", "aria-label": "Output or terminal" },
+    ["stdout", "stderr", runs && "terminal"].filter(Boolean).map((what) =>
+      h("button", { type: "button", class: "quiet", onclick: () => choose(what) }, what)));
   setTimeout(() => choose("stdout")); // when it is on the page
-  return card(null, streams, screen, note);
+  return card(null, choices, shown);
 }
 
 function add(screen, text) {
