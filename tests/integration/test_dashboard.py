@@ -127,6 +127,80 @@ def test_what_does_not_run_says_why():
     demo.stop()
 
 
+def test_a_terminal_in_a_task():
+    demo = Demo()
+    demo.start()
+    browser = signed_in(demo)
+    add(demo, {"id": "/page", "cmd": "exec sleep 600", "cpus": 0.1, "mem": 64})
+    task = running(demo, "/page")[0]["id"]
+
+    def screen():
+        return browser.script("document.querySelector('.terminal .rows').innerText")
+
+    def see(words):
+        browser.until(f"document.querySelector('.terminal')?.innerText.includes({json.dumps(words)})", f"'{words}' in the terminal")
+
+    def line(text):
+        browser.type(text)
+        browser.press("Enter")
+
+    for width, height, dark in ((1280, 900, False), (390, 844, True)):
+        browser.resize(width, height)
+        browser.dark(dark)
+        browser.script("location.hash = '#/tasks'")
+        browser.until("document.querySelector('main h1')?.textContent === 'Tasks'", "the list of tasks")
+        browser.script(f"location.hash = '#/task/{task}'")
+        browser.see("stdout")
+        follow(browser, "terminal")
+        browser.until("/[#$] /.test(document.querySelector('.terminal .rows')?.innerText)", "the prompt")
+        assert browser.focused() == "Terminal", browser.focused()
+        line("echo hi $((40+2))")
+        see("hi 42")
+        # Line editing, colours, and a program that has the screen.
+        browser.type("echo wrong")
+        for _ in "wrong":
+            browser.press("Backspace")
+        line("right-$((1+1))")
+        see("right-2")
+        browser.press("ArrowUp")
+        line("")
+        browser.until("document.querySelector('.terminal').innerText.split('right-2').length === 3", "what was typed before, once more")
+        line("printf '\\033[31mred\\033[0m\\n'")
+        browser.until("[...document.querySelectorAll('.terminal .fg-1')].some((one) => one.textContent === 'red')", "red")
+        colour = browser.script("getComputedStyle(document.querySelector('.terminal .fg-1')).color")
+        assert colour == ("rgb(255, 159, 159)" if dark else "rgb(161, 26, 26)"), colour
+        line("clear; stty size")
+        rows, columns = (int(part) for part in browser.until("/^([0-9]+ [0-9]+) *$/m.exec(document.querySelector('.terminal .rows').innerText)?.[1]", "its size").split())
+        assert rows == browser.script("document.querySelectorAll('.terminal .rows .line').length")
+        assert (columns > 100) == (width == 1280) and columns > 30, (width, columns)
+        assert "hi 42" not in screen(), "the screen was cleared"
+        wider = browser.script("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, (width, wider)
+        line("echo going-$((1+1)); exec sleep 600 & wait")
+        see("going-2")
+        browser.press("c", CONTROL)
+        line("echo code-$?")
+        see("code-130")
+        line("cat -A")
+        browser.press("Tab")
+        assert browser.focused() == "Terminal", "Tab is the program's"
+        line("tab")
+        see("^Itab$")
+        browser.press("d", CONTROL)
+        line("exit 3")
+        browser.see("It has ended with exit code 3")
+    # Who may not is told so.
+    demo.must("user", "add", "kim", "--password-stdin", stdin=SECRET + "\n")
+    demo.must("policy", "add", "kim", "user:kim", "--allow", "view")
+    demo.must("policy", "add", "pat-view", "user:pat", "--allow", "view")
+    demo.must("policy", "remove", "pat")
+    follow(browser, "Start again")
+    browser.see("no rule lets user")
+    assert browser.problems() == []
+    browser.close()
+    demo.stop()
+
+
 def test_every_page_fits_and_draining_works():
     demo = Demo()
     demo.start()
