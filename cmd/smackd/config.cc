@@ -162,6 +162,15 @@ core::Result<void> set_listeners(Config& config, const Values& values) {
     return {};
 }
 
+core::Result<void> set_edge_certificates(Config& config, const Values& values) {
+    if (values.size() > kEdgeCertificatesMax)
+        return core::fail(core::Errc::kInvalid, "at most {} files", kEdgeCertificatesMax);
+    std::string absolute;
+    for (const std::string& value : values) TRY(set_absolute(absolute, value));
+    config.edge.certificates = values;
+    return {};
+}
+
 constexpr uint32_t kBackupKeepMax = 10'000;
 
 core::Result<uint32_t> whole_number(std::string_view text) {
@@ -289,6 +298,10 @@ const std::vector<ConfigKey>& config_keys() {
         {"tasks.region", "NAME", "where the machine stands, for constraints", set_region},
         {"edge.run", "true|false", "whether DNS and ingress run on this node; where tasks run when absent",
          set_edge_run, ConfigForm::kFlag},
+        {"edge.certificates", "[FILE, ...]",
+         "certificates of the ingress, each with its chain and key in PEM; the cluster's CA's for other "
+         "names",
+         set_edge_certificates, ConfigForm::kTexts},
         {"images.insecure_registries", "[HOST:PORT, ...]", "registries spoken to in clear",
          set_insecure_registries, ConfigForm::kTexts},
         {"images.allowed_addresses", "[ADDRESS, ...]",

@@ -14,7 +14,8 @@
 namespace smackd::cmd {
 
 inline constexpr uint64_t kCpusMilliMax = 65'536'000;
-inline constexpr size_t kListenersMax = 16;  ///< of one kind
+inline constexpr size_t kListenersMax = 16;          ///< of one kind
+inline constexpr size_t kEdgeCertificatesMax = 256;  ///< files
 
 struct TasksConfig {
     bool run = true;
@@ -32,6 +33,7 @@ struct EdgeConfig {
     std::optional<std::vector<std::string>> dns;
     std::optional<std::vector<std::string>> http;
     std::optional<std::vector<std::string>> https;
+    std::vector<std::string> certificates;  ///< files, each with a chain and its key
 };
 
 /// "2", "0.5": thousandths of a cpu, from 0.001 to 65536.

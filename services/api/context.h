@@ -28,7 +28,6 @@
 #include "services/api/state_door.h"
 #include "services/api/state_view.h"
 #include "services/api/tasks_door.h"
-#include "services/api/usage_door.h"
 #include "services/apps/cache.h"
 
 namespace smackd::services {
@@ -71,8 +70,7 @@ struct ApiEnvironment {
     auth::RefusalLog* refusals = nullptr;  ///< nullptr: refusals are only counted and shown
     BackupDoor* backups = nullptr;         ///< nullptr: no backups can be made here
     LivenessDoor* liveness = nullptr;      ///< nullptr: nodes are shown without it
-    TasksDoor* tasks = nullptr;            ///< nullptr: no tasks run here
-    const UsageDoor* usage = nullptr;      ///< nullptr: this machine does not measure itself
+    TasksDoor* tasks = nullptr;            ///< nullptr: nothing is known of tasks and nodes
 };
 
 /// A refusal as GET /smack/v1/refusals shows it.

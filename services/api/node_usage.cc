@@ -4,7 +4,6 @@
 
 #include "services/api/conditions.h"
 #include "services/api/reply.h"
-#include "services/api/usage_door.h"
 
 namespace smackd::services::handlers {
 
@@ -65,12 +64,17 @@ Answer node_usage(Call& call) {
         model->nodes, [&](const auto& one) { return std::to_string(one.first) == call.argument(); });
     if (node == model->nodes.end())
         co_return core::fail(core::Errc::kNotFound, "no node '{}'", call.argument().substr(0, 64));
-    const TaskTimes tasks(*model, node->first);
+    const core::NodeId id{node->first};
+    const TaskTimes tasks(*model, id.value);  // the model may be another one after what follows
     ApiEnvironment& environment = call.api.environment;
-    const bool measured = environment.usage != nullptr && node->first == call.api.options.node.id.value;
-    Json samples = measured ? measured_json(environment.usage->usage(since_ms), tasks)
-                            : counted_json(since_ms, environment.clock.wall().unix_ms, tasks);
-    co_return json_reply(200, Json::object().set("measured", measured).set("samples", std::move(samples)));
+    core::Result<std::vector<UsageSample>> samples =
+        core::fail(core::Errc::kUnavailable, "nothing is measured");
+    if (environment.tasks != nullptr)
+        samples = co_await environment.tasks->node_usage(environment.loop, id, since_ms);
+    Json list = samples ? measured_json(*samples, tasks)
+                        : counted_json(since_ms, environment.clock.wall().unix_ms, tasks);
+    co_return json_reply(200,
+                         Json::object().set("measured", samples.has_value()).set("samples", std::move(list)));
 }
 
 }  // namespace smackd::services::handlers

@@ -5,8 +5,8 @@
 
 namespace smackd::services::handlers {
 
-/// Processors and memory only of the node that answers, which measures itself; tasks of every node, as the
-/// state knows them. Takes `view` on everything, as the list of nodes.
+/// Processors and memory as the node has measured them itself; of one that is not connected its tasks alone,
+/// as the state knows them. Takes `view` on everything, as the list of nodes.
 Answer node_usage(Call& call);
 
 }  // namespace smackd::services::handlers

@@ -1,5 +1,5 @@
-// A certificate for HTTPS listeners while the table has none: nobody trusts it, but the way is encrypted
-// (marathon-lb does the same).
+// A certificate for HTTPS listeners while the table has none, as before a node has reached a server: nobody
+// trusts it, but the way is encrypted (marathon-lb does the same).
 #pragma once
 
 #include <string>

@@ -405,3 +405,80 @@ def test_agents_run_tasks_also_with_the_server_away():
         eventually(whole, 90, "four tasks, three of them as before")
         for host in (server, first, second):
             eventually(lambda host=host: serves(host, addresses), what=f"routes of {host.name} at the end")
+
+
+def own_certificate(world, name, host):
+    """A file as an operator has it: a certificate of its own authority with its key; and the certificate alone."""
+    path = os.path.join(world.work, f"{name}.pem")
+    answer = world["n1"].run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                              "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{host}",
+                              "-keyout", f"{path}.key", "-out", f"{path}.crt"])
+    assert answer.code == 0, answer
+    with open(path, "w") as both, open(f"{path}.crt") as certificate, open(f"{path}.key") as key:
+        both.write(certificate.read() + key.read())
+    return path, f"{path}.crt"
+
+
+def https(host, authority, name):
+    """The status under that name on the host itself, or curl's code when the certificate is not the authority's for it."""
+    answer = host.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", authority,
+                       "--resolve", f"{name}:443:127.0.0.1", f"https://{name}/"])
+    return int(answer.out) if answer.code == 0 else -answer.code
+
+
+def test_https_by_the_clusters_ca_and_by_files():
+    with World("n1", "a1", tasks=True) as world:
+        start_first(world["n1"])
+        join_by_bundle(world, "a1", "agent")
+        path, authority = own_certificate(world, "shop", "shop.example")
+        config = os.path.join(world.work, "a1.toml")
+        with open(config, "w") as file:
+            file.write(f'[edge]\ncertificates = ["{path}"]\n')
+        start(world["a1"], "--config", config)
+        wait_for_room(world, 2)
+        labels = {"HAPROXY_GROUP": "external", "HAPROXY_0_VHOST": "web.example,shop.example,n1"}
+        add(world, web(1, labels=labels, constraints=[]))
+        cluster_ca = f"{world['n1'].directory}/cluster/ca.pem"
+        for name in ("n1", "a1"):
+            eventually(lambda: https(world[name], cluster_ca, "web.example") == 200, what=f"the CA's certificate on {name}")
+        assert https(world["a1"], authority, "shop.example") == 200
+        assert https(world["a1"], cluster_ca, "shop.example") == -60  # the file is in force
+        eventually(lambda: https(world["n1"], cluster_ca, "shop.example") == 200, what="the CA's certificate without a file")
+        assert https(world["a1"], cluster_ca, "n1") == -60  # nobody but n1 itself may show that name
+        path, newer = own_certificate(world, "shop", "shop.example")
+        eventually(lambda: https(world["a1"], newer, "shop.example") == 200, what="the replaced file")
+        with open(path, "w") as file:
+            file.write("nothing")
+        eventually(lambda: "has no certificate" in world["a1"].process.log(), what="an alarm about the file")
+        assert https(world["a1"], newer, "shop.example") == 200  # the last good one
+        # With no server a node that starts has what it was given.
+        world["n1"].process.kill()
+        world["a1"].process.kill()
+        start(world["a1"])
+        assert https(world["a1"], cluster_ca, "web.example") in (200, 502, 503)
+
+
+def test_logs_and_usage_of_other_nodes():
+    with World("n1", "n2", "a1", tasks=True) as world:
+        start_first(world["n1"])
+        for name, role in (("n2", "server"), ("a1", "agent")):
+            join_by_bundle(world, name, role)
+            start(world[name])
+        wait_for_room(world, 3)
+        for name in ("n1", "n2", "a1"):
+            add(world, {"id": f"/{name}", "cmd": f"echo out of {name}; echo err of {name} >&2; sleep 600", "cpus": 0.1, "mem": 32,
+                        "constraints": [["hostname", "CLUSTER", name]]})
+        for name in ("n1", "n2", "a1"):
+            task = tasks_of(world, f"/{name}")[0]["id"]
+            for via in ("n1", "n2"):
+                eventually(lambda: f"out of {name}" in cli(world, "task", "log", task, via=via).out, what=f"the log of {name} by {via}")
+                assert f"err of {name}" in cli(world, "task", "log", task, "--stderr", via=via).out
+        for via in ("n1", "n2"):
+            def all_measured():
+                nodes = cli_json(world, "top", via=via)["nodes"]
+                return {node["machine"] for node in nodes if node.get("usage", {}).get("memory_used_bytes", 0) > 0} == {"n1", "n2", "a1"}
+            eventually(all_measured, what=f"usage of all nodes by {via}")
+        world["a1"].process.kill()
+        task = tasks_of(world, "/a1")[0]["id"]
+        answer = world["n2"].run([SMACKD, "task", "log", task], admin(world, "n2"))
+        assert answer.code == 1 and "is connected to no server now" in answer.err, answer

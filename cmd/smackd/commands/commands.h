@@ -15,6 +15,7 @@ std::vector<Command> realm_commands();
 std::vector<Command> join_commands();  ///< join, renew
 std::vector<Command> machine_commands();
 std::vector<Command> node_commands();
+std::vector<Command> top_commands();  ///< top
 std::vector<Command> image_commands();
 std::vector<Command> user_commands();
 std::vector<Command> group_commands();

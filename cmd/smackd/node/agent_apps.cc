@@ -1,6 +1,7 @@
 #include "cmd/smackd/node/agent_apps.h"
 
 #include "cmd/smackd/node/foreign_wait.h"
+#include "cmd/smackd/node/task_orders.h"
 
 namespace smackd::cmd {
 
@@ -13,13 +14,15 @@ AgentApps::AgentApps(LocalTasksOptions options, Environment environment)
       woken_(thread_.loop()) {
     thread_.start();
     thread_.call<bool>([this, &options] {
-        LocalTasks::Environment local{thread_.loop(),
-                                      environment_.disk,
-                                      environment_.clock,
-                                      environment_.workers,
-                                      environment_.logger,
-                                      [this](wire::Command command) { return report(std::move(command)); },
-                                      [this] { return own_tasks(); }};
+        LocalTasks::Environment local{
+            thread_.loop(),
+            environment_.disk,
+            environment_.clock,
+            environment_.workers,
+            environment_.logger,
+            [this](wire::Command command) { return report(std::move(command)); },
+            [this] { return own_tasks(); },
+            [this](wire::EdgeCertificateRequest request) { return certificates(std::move(request)); }};
         local_ = std::make_unique<LocalTasks>(std::move(options), std::move(local));
         scope_.spawn(run());
         return true;
@@ -63,6 +66,15 @@ void AgentApps::set_leader(core::NodeId leader) {
             if (std::exchange(leader_, leader) != leader) woken_.set();
         },
         "leader");
+}
+
+void AgentApps::order(std::string method, core::Bytes request,
+                      core::Callback<void(Result<core::Bytes>)> done) {
+    thread_.loop().post(
+        [this, method = std::move(method), request = std::move(request), done = std::move(done)]() mutable {
+            done(answer_order(local_.get(), method, request));
+        },
+        "order");
 }
 
 net::Task<void> AgentApps::run() {
@@ -134,6 +146,18 @@ net::Task<Result<services::OwnTasks>> AgentApps::own_tasks() {
     if (!own.ParseFromString(answer))
         co_return core::fail(core::Errc::kCorrupt, "the server's answer is no wire.OwnTasks");
     co_return services::OwnTasks(own.task().begin(), own.task().end());
+}
+
+net::Task<Result<wire::EdgeIssuedCertificates>> AgentApps::certificates(
+    wire::EdgeCertificateRequest request) {
+    CO_TRY_ASSIGN(const core::Bytes answer,
+                  co_await await_foreign<core::Bytes>(thread_.loop(), [&](auto done) {
+                      environment_.certificates(request.SerializeAsString(), std::move(done));
+                  }));
+    wire::EdgeIssuedCertificates issued;
+    if (!issued.ParseFromString(answer))
+        co_return core::fail(core::Errc::kCorrupt, "the server's answer is no wire.EdgeIssuedCertificates");
+    co_return issued;
 }
 
 }  // namespace smackd::cmd

@@ -28,6 +28,9 @@ class AgentApps {
         core::Callback<void(core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)> report;
         /// Asks a server for a serialized wire.OwnTasks of this node; as above.
         core::Callback<void(core::Callback<void(core::Result<core::Bytes>)>)> own_tasks;
+        /// Asks a server with a serialized wire.EdgeCertificateRequest for wire.EdgeIssuedCertificates; as
+        /// above.
+        core::Callback<void(core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)> certificates;
     };
     /// Starts the thread, with the copy as it is now.
     AgentApps(LocalTasksOptions options, Environment environment);
@@ -40,6 +43,8 @@ class AgentApps {
     // Any thread, in the order of the calls.
     void changed(StateChange change);
     void set_leader(core::NodeId leader);
+    /// What a server asks (task_orders.h); `done` on this object's thread.
+    void order(std::string method, core::Bytes request, core::Callback<void(core::Result<core::Bytes>)> done);
 
  private:
     net::Task<void> run();
@@ -47,6 +52,7 @@ class AgentApps {
     void apply_pending();
     net::Task<core::Result<wire::CommandResult>> report(wire::Command command);
     net::Task<core::Result<services::OwnTasks>> own_tasks();
+    net::Task<core::Result<wire::EdgeIssuedCertificates>> certificates(wire::EdgeCertificateRequest request);
 
     Environment environment_;
     LoopThread thread_;

@@ -20,6 +20,7 @@
 #include "cmd/smackd/signals.h"
 #include "cmd/smackd/version.h"
 #include "core/redial.h"
+#include "core/wire/orders.pb.h"
 #include "net/crypto/hash.h"
 #include "net/posix_disk.h"
 #include "net/rpc/peer_transport.h"
@@ -70,6 +71,8 @@ class AgentNode final : public Node {
     Liveness::Hooks gossip_hooks();
     net::Task<void> read_gossip(net::rpc::RpcClient& client, core::NodeId server);
     net::Task<void> sync_with_server();
+    net::Task<void> read_orders(net::rpc::RpcClient& client);
+    void take_order(core::Bytes order);
     net::Task<void> learn(std::string servers, std::string near);
     void renew_while_running();
     void renew_when_due();
@@ -181,7 +184,10 @@ void AgentNode::start_apps() {
         agent_database_path(directory_.path()),
         logger_.named("apps"),
         [this](core::Bytes command, auto done) { ask("report", std::move(command), std::move(done)); },
-        [this](auto done) { ask("tasks.own", {}, std::move(done)); }};
+        [this](auto done) { ask("tasks.own", {}, std::move(done)); },
+        [this](core::Bytes request, auto done) {
+            ask("edge.certificates", std::move(request), std::move(done));
+        }};
     apps_ = std::make_unique<AgentApps>(local_tasks_options(options_, identity_), std::move(environment));
     running_apps_ = apps_.get();
 }
@@ -297,6 +303,7 @@ net::Task<Result<void>> AgentNode::follow(auth::AdmittedNode server) {
     server_ = server.id;
     stream_scope_ = &work;
     work.spawn(read_gossip(*client, server.id));
+    work.spawn(read_orders(*client));
     work.spawn(copy_->follow(*client));
     Result<void> going;
     for (uint64_t sequence = 1; going; ++sequence) {
@@ -399,6 +406,31 @@ net::Task<void> AgentNode::read_gossip(net::rpc::RpcClient& client, core::NodeId
         if (!packet || !*packet) co_return;
         if (liveness_) liveness_->stream_packet(server, std::move(**packet));
     }
+}
+
+// A server of an older version has none.
+net::Task<void> AgentNode::read_orders(net::rpc::RpcClient& client) {
+    auto orders = co_await client.open("orders", {});
+    while (orders) {
+        auto order = co_await (*orders)->next();
+        if (!order || !*order) co_return;
+        take_order(std::move(**order));
+    }
+}
+
+void AgentNode::take_order(core::Bytes bytes) {
+    wire::NodeOrder order;
+    AgentApps* apps = running_apps_.load();
+    if (apps == nullptr || !order.ParseFromString(bytes)) return;
+    auto done = [this, id = order.id()](Result<core::Bytes> result) {
+        wire::NodeAnswer answer;
+        answer.set_id(id);
+        if (result) answer.set_body(std::move(*result));
+        if (!result) answer.set_code(static_cast<uint32_t>(result.error().code));
+        if (!result) answer.set_message(result.error().message);
+        ask("order.answer", answer.SerializeAsString(), [](const Result<core::Bytes>&) {});
+    };
+    apps->order(order.method(), order.request(), std::move(done));
 }
 
 net::Task<void> AgentNode::sync_with_server() {

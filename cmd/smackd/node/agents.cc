@@ -22,7 +22,8 @@ Agents::Agents(Parts parts)
       thread_("agents", parts_.logger),
       scope_(thread_.loop()),
       server_(thread_.loop(), parts_.self, {}, parts_.logger),
-      feeds_(thread_.loop(), parts_.workers, parts_.hub, parts_.reader, parts_.logger.named("feeds")) {
+      feeds_(thread_.loop(), parts_.workers, parts_.hub, parts_.reader, parts_.logger.named("feeds")),
+      orders_(thread_.loop()) {
     add_calls();
     thread_.start();
 }
@@ -41,6 +42,9 @@ void Agents::add_calls() {
     });
     server_.on_call("tasks.own",
                     [this](Bytes, const Caller& caller) { return answer_own_tasks(caller.hello.node); });
+    server_.on_call("edge.certificates", [this](Bytes request, const Caller& caller) {
+        return answer_certificates(caller.hello.node, std::move(request));
+    });
     server_.on_call("gossip.sync", [this](Bytes request, const Caller& caller) {
         return answer_sync(caller.hello.node, std::move(request));
     });
@@ -49,6 +53,14 @@ void Agents::add_calls() {
     });
     server_.on_stream("gossip", [this](Bytes, ItemWriter& out, const Caller& caller) {
         return send_gossip(caller.hello.node, out);
+    });
+    server_.on_stream("orders", [this](Bytes, ItemWriter& out, const Caller& caller) {
+        return orders_.send(caller.hello.node, out);
+    });
+    server_.on_call("order.answer", [this](Bytes answer, const Caller& caller) {
+        return [](Result<void> taken) -> Task<Result<Bytes>> {
+            co_return taken.transform([] { return Bytes(); });
+        }(orders_.take_answer(caller.hello.node, answer));
     });
     server_.on_stream("feed", [this](Bytes request, ItemWriter& out, const Caller& caller) {
         return feeds_.serve(caller.hello.node, std::move(request), out);
@@ -175,11 +187,37 @@ Task<Result<Bytes>> Agents::answer_own_tasks(NodeId agent) {
     co_return answer.SerializeAsString();
 }
 
+Task<Result<Bytes>> Agents::answer_certificates(NodeId agent, Bytes request) {
+    wire::EdgeCertificateRequest asked;
+    if (request.size() > kReportBytesMax || !asked.ParseFromString(request))
+        co_return core::fail(Errc::kInvalid, "edge.certificates: no wire.EdgeCertificateRequest");
+    CO_TRY_ASSIGN(const auto issued,
+                  co_await parts_.workers.run<wire::EdgeIssuedCertificates>(
+                      thread_.loop(), [this, machine = machines_[agent], asked = std::move(asked)] {
+                          return services::issue_edge_certificates(parts_.issuer, asked, machine,
+                                                                   parts_.clock.wall());
+                      }));
+    co_return issued.SerializeAsString();
+}
+
 Task<Result<Bytes>> Agents::answer_sync(NodeId agent, Bytes request) {
     if (!liveness_) co_return core::fail(Errc::kUnavailable, "this server has no gossip keys yet");
     co_return co_await await_foreign<Bytes>(thread_.loop(), [&](auto done) {
         liveness_->answer_sync(agent, std::move(request), std::move(done));
     });
+}
+
+void Agents::ask(NodeId agent, std::string method, Bytes request, core::Callback<void(Result<Bytes>)> done) {
+    thread_.loop().post(
+        [this, agent, method = std::move(method), request = std::move(request),
+         done = std::move(done)]() mutable {
+            scope_.spawn([](AgentOrders& orders, NodeId to, std::string what, Bytes body,
+                            core::Callback<void(Result<Bytes>)> tell) -> Task<void> {
+                auto answer = co_await orders.ask(to, std::move(what), std::move(body));
+                tell(std::move(answer));
+            }(orders_, agent, std::move(method), std::move(request), std::move(done)));
+        },
+        "order");
 }
 
 void Agents::gossip_packet(NodeId agent, Bytes packet) {

@@ -12,10 +12,12 @@
 
 #include "auth/registry.h"
 #include "cmd/smackd/node/agent_feeds.h"
+#include "cmd/smackd/node/agent_orders.h"
 #include "cmd/smackd/node/liveness.h"
 #include "cmd/smackd/node/loop_thread.h"
 #include "core/wire/join.pb.h"
 #include "net/rpc/rpc.h"
+#include "services/apps/edge_issuer.h"
 
 namespace smackd::cmd {
 
@@ -39,6 +41,8 @@ class Agents {
         /// `done` on any thread with a revision: who has applied it sees everything acknowledged before.
         core::Callback<void(core::Callback<void(core::Result<core::Revision>)>)> barrier;
         std::string realm;  ///< of the cluster
+        services::EdgeIssuer issuer;
+        core::Clock& clock;
         core::Logger logger;
     };
     /// All of it outlives this. Starts the thread.
@@ -57,6 +61,9 @@ class Agents {
     /// What agents are told of the servers: a serialized wire.ServerList.
     void set_servers(core::Bytes list);
     void set_gossip(std::shared_ptr<Liveness> liveness, wire::GossipKeys keys);
+    /// See AgentOrders::ask; `done` on any thread.
+    void ask(core::NodeId agent, std::string method, core::Bytes request,
+             core::Callback<void(core::Result<core::Bytes>)> done);
     /// For an agent whose stream ends here.
     void gossip_packet(core::NodeId agent, core::Bytes packet);
     /// Ends all connections and the thread. What comes later is closed at once.
@@ -75,6 +82,7 @@ class Agents {
     net::Task<core::Result<core::Bytes>> answer_heartbeat(core::Bytes request, core::NodeId agent);
     net::Task<core::Result<core::Bytes>> answer_report(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_own_tasks(core::NodeId agent);
+    net::Task<core::Result<core::Bytes>> answer_certificates(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
 
@@ -83,6 +91,7 @@ class Agents {
     net::Scope scope_;
     net::rpc::RpcServer server_;
     AgentFeeds feeds_;
+    AgentOrders orders_;
     std::map<const net::Stream*, core::NodeId> admitted_;  // by the door; zero: cut meanwhile
     std::map<core::NodeId, std::string> machines_;         // of those that are connected
     core::Bytes servers_;                                  // empty before the state is here

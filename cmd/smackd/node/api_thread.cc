@@ -7,7 +7,6 @@
 
 #include "auth/identity.h"
 #include "cmd/smackd/node/kerberos.h"
-#include "cmd/smackd/node/node_usage.h"
 #include "cmd/smackd/version.h"
 #include "net/address.h"
 
@@ -86,7 +85,6 @@ core::Result<void> ApiThread::make_doors() {
     TRY_ASSIGN(refusals_, auth::RefusalLog::open(environment_.disk, directory.audit()));
     make_backups();
     liveness_ = std::make_unique<NodeLiveness>(std::move(environment_.liveness));
-    usage_ = std::make_unique<NodeUsage>(environment_.clock);
     return {};
 }
 
@@ -135,8 +133,7 @@ core::Result<void> ApiThread::begin() {
                                          refusals_.get(),
                                          backups_.get(),
                                          liveness_.get(),
-                                         environment_.tasks,
-                                         usage_.get()};
+                                         environment_.tasks};
     api_ = std::make_unique<services::Api>(std::move(environment), api_options());
     server_ = std::make_unique<net::http::Server>(
         thread_.loop(), &engine_,

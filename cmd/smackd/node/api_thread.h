@@ -85,7 +85,6 @@ class ApiThread {
     std::unique_ptr<auth::RefusalLog> refusals_;
     std::unique_ptr<Backups> backups_;
     std::unique_ptr<services::LivenessDoor> liveness_;
-    std::unique_ptr<services::UsageDoor> usage_;
     std::unique_ptr<services::Api> api_;
     std::unique_ptr<net::http::Server> server_;
     bool stopped_ = false;

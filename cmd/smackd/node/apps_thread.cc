@@ -1,6 +1,7 @@
 #include "cmd/smackd/node/apps_thread.h"
 
 #include "cmd/smackd/node/foreign_wait.h"
+#include "cmd/smackd/node/task_orders.h"
 
 namespace smackd::cmd {
 
@@ -30,7 +31,8 @@ AppsThread::AppsThread(LocalTasksOptions options, AppsEnvironment environment)
             environment_.workers,
             environment_.logger,
             [this](wire::Command command) { return propose_as_machine(std::move(command)); },
-            [this] { return own_tasks(); }};
+            [this] { return own_tasks(); },
+            [this](wire::EdgeCertificateRequest request) { return certificates(std::move(request)); }};
         local_ = std::make_unique<LocalTasks>(std::move(options), std::move(local));
         services::Scheduler::Parts parts{thread_.loop(),
                                          environment_.workers,
@@ -126,17 +128,81 @@ net::Task<Result<services::OwnTasks>> AppsThread::own_tasks() {
                                                 core::NodeId{identity_.node_id});
 }
 
+net::Task<Result<wire::EdgeIssuedCertificates>> AppsThread::certificates(
+    wire::EdgeCertificateRequest request) {
+    co_return co_await environment_.workers.run<wire::EdgeIssuedCertificates>(
+        thread_.loop(), [this, request = std::move(request)] {
+            return services::issue_edge_certificates(environment_.issuer, request, identity_.name,
+                                                     environment_.clock.wall());
+        });
+}
+
+void AppsThread::answer(std::string method, core::Bytes request,
+                        core::Callback<void(Result<core::Bytes>)> done) {
+    thread_.loop().post(
+        [this, method = std::move(method), request = std::move(request), done = std::move(done)]() mutable {
+            done(answer_order(local_.get(), method, request));
+        },
+        "order");
+}
+
+template <class T, class Work>
+net::Task<Result<T>> AppsThread::run_for(net::Loop& caller, Work work) {
+    co_return co_await await_foreign<T>(caller, [&](auto done) {
+        thread_.loop().post(
+            [this, work = std::move(work), done = std::move(done)]() mutable {
+                scope_.spawn([](Work run, core::Callback<void(Result<T>)> tell) -> net::Task<void> {
+                    auto result = co_await run();
+                    tell(std::move(result));
+                }(std::move(work), std::move(done)));
+            },
+            "api");
+    });
+}
+
 net::Task<Result<agent::LogPiece>> AppsThread::read_log(net::Loop& caller, std::string task,
                                                         agent::LogStream stream, uint64_t offset,
                                                         size_t length) {
-    auto piece = co_await await_foreign<agent::LogPiece>(caller, [&](auto done) {
-        thread_.loop().post(
-            [this, task, stream, offset, length, done = std::move(done)]() mutable {
-                done(local_->read_log(task, stream, offset, length));
-            },
-            "log");
+    return run_for<agent::LogPiece>(caller, [this, task = std::move(task), stream, offset, length] {
+        return find_log(task, stream, offset, length);
     });
-    co_return piece;
+}
+
+net::Task<Result<std::vector<services::UsageSample>>> AppsThread::node_usage(net::Loop& caller,
+                                                                             core::NodeId node,
+                                                                             int64_t since_ms) {
+    return run_for<std::vector<services::UsageSample>>(
+        caller, [this, node, since_ms] { return find_usage(node, since_ms); });
+}
+
+net::Task<Result<core::Bytes>> AppsThread::order(core::NodeId node, std::string_view method,
+                                                 core::Bytes request) {
+    co_return co_await await_foreign<core::Bytes>(thread_.loop(), [&](auto done) {
+        environment_.order(node, std::string(method), std::move(request), std::move(done));
+    });
+}
+
+net::Task<Result<std::vector<services::UsageSample>>> AppsThread::find_usage(core::NodeId node,
+                                                                             int64_t since_ms) {
+    if (local_ == nullptr) co_return core::fail(core::Errc::kUnavailable, "this node is stopping");
+    if (node.value == identity_.node_id) co_return local_->usage(since_ms);
+    CO_TRY_ASSIGN(const core::Bytes answer,
+                  co_await order(node, kNodeUsageOrder, node_usage_request(since_ms)));
+    co_return node_usage_samples(answer);
+}
+
+/// On the node that the state names. Of a task that the state has forgotten only this node's own are looked
+/// at.
+net::Task<Result<agent::LogPiece>> AppsThread::find_log(std::string task, agent::LogStream stream,
+                                                        uint64_t offset, size_t length) {
+    if (local_ == nullptr) co_return core::fail(core::Errc::kUnavailable, "this node is stopping");
+    const auto& tasks = follower_.model().tasks;
+    const auto row = tasks.find(task);
+    const uint64_t node = row == tasks.end() ? 0 : row->second.put.node_id();
+    if (node == 0 || node == identity_.node_id) co_return local_->read_log(task, stream, offset, length);
+    CO_TRY_ASSIGN(const core::Bytes answer, co_await order(core::NodeId{node}, kTaskLogOrder,
+                                                           task_log_request(task, stream, offset, length)));
+    co_return task_log_piece(answer);
 }
 
 net::Task<Result<std::unique_ptr<agent::ExecSession>>> AppsThread::exec(net::Loop& caller, std::string task,

@@ -12,6 +12,7 @@
 #include "cmd/smackd/node/state_gateway.h"
 #include "net/system_random.h"
 #include "services/api/tasks_door.h"
+#include "services/apps/edge_issuer.h"
 #include "services/apps/scheduler.h"
 
 namespace smackd::cmd {
@@ -26,6 +27,11 @@ struct AppsEnvironment {
     storage::feed::Hub& hub;
     storage::state::ReaderOptions reader;
     core::Callback<std::vector<services::LiveMember>()> liveness;  ///< any thread
+    services::EdgeIssuer issuer;
+    /// Peers::order; any thread, as `done`.
+    core::Callback<void(core::NodeId, std::string, core::Bytes,
+                        core::Callback<void(core::Result<core::Bytes>)>)>
+        order;
 };
 
 class AppsThread final : public services::TasksDoor {
@@ -38,10 +44,16 @@ class AppsThread final : public services::TasksDoor {
     void stop(bool leaves = false);
     /// Any thread: role or leader changed.
     void consensus_changed();
+    /// What another server asks of this node (task_orders.h); any thread, `done` on this object's.
+    void answer(std::string method, core::Bytes request,
+                core::Callback<void(core::Result<core::Bytes>)> done);
 
     net::Task<core::Result<agent::LogPiece>> read_log(net::Loop& caller, std::string task,
                                                       agent::LogStream stream, uint64_t offset,
                                                       size_t length) override;
+    net::Task<core::Result<std::vector<services::UsageSample>>> node_usage(net::Loop& caller,
+                                                                           core::NodeId node,
+                                                                           int64_t since_ms) override;
     net::Task<core::Result<std::unique_ptr<agent::ExecSession>>> exec(net::Loop& caller, std::string task,
                                                                       wire::ShimExec what) override;
 
@@ -50,6 +62,17 @@ class AppsThread final : public services::TasksDoor {
     net::Task<core::Result<void>> follow();
     net::Task<core::Result<wire::CommandResult>> propose_as_machine(wire::Command command);
     net::Task<core::Result<services::OwnTasks>> own_tasks();
+    net::Task<core::Result<wire::EdgeIssuedCertificates>> certificates(wire::EdgeCertificateRequest request);
+    net::Task<core::Result<agent::LogPiece>> find_log(std::string task, agent::LogStream stream,
+                                                      uint64_t offset, size_t length);
+    net::Task<core::Result<std::vector<services::UsageSample>>> find_usage(core::NodeId node,
+                                                                           int64_t since_ms);
+    /// Asks another node.
+    net::Task<core::Result<core::Bytes>> order(core::NodeId node, std::string_view method,
+                                               core::Bytes request);
+    /// Runs `work` on this object's thread; its result goes to `caller`'s.
+    template <class T, class Work>
+    net::Task<core::Result<T>> run_for(net::Loop& caller, Work work);
     void decide_role();
 
     NodeIdentity identity_;

@@ -82,6 +82,7 @@ LocalTasks::LocalTasks(LocalTasksOptions options, Environment environment)
     : options_(std::move(options)),
       environment_(std::move(environment)),
       scope_(environment_.loop),
+      usage_(environment_.clock),
       tls_(environment_.loop, environment_.workers),
       ends_(options_.demo) {}
 
@@ -175,6 +176,17 @@ Result<void> LocalTasks::start_edge() {
     TRY(make_folder(runtime, 0700));
     edge_ = std::make_unique<EdgeProcess>(environment_.loop, program(), root, runtime + "/edge.sock",
                                           environment_.logger.named("edge"));
+    EdgeCertificates::Environment certificates{environment_.loop,
+                                               environment_.workers,
+                                               environment_.clock,
+                                               environment_.logger.named("edge"),
+                                               [this](wire::EdgeCertificateRequest request) {
+                                                   return environment_.certificates(std::move(request));
+                                               },
+                                               [this] { tell_edge_soon(); }};
+    certificates_ = std::make_unique<EdgeCertificates>(options_.edge.config.certificates,
+                                                       options_.directory.agent() + "/edge-certificates",
+                                                       std::move(certificates));
     return {};
 }
 
@@ -197,6 +209,7 @@ void LocalTasks::look(const services::AppsModel& model, core::NodeId leader,
 
 net::Task<void> LocalTasks::close() {
     if (agent_) co_await agent_->close();
+    if (certificates_) co_await certificates_->close();
     co_await scope_.close();
     if (ends_ && runner_) co_await end_tasks();
     if (images_) co_await images_->close();
@@ -344,10 +357,22 @@ void LocalTasks::tell_edge() {
     facts.leader = leader_;
     if (agent_) facts.statuses = agent_->statuses();
     wire::EdgeTable table = services::edge_table(*model_, facts);
+    add_certificates(table);
     open_service_ports(table);
     edge_->update(std::move(table));
     const core::Instant end = environment_.clock.now();
     edge_pause_end_ = end + kEdgeTablePauses * (end - began);
+}
+
+void LocalTasks::add_certificates(wire::EdgeTable& table) {
+    std::set<std::string> hosts;
+    for (const wire::EdgeApp& app : table.apps()) {
+        for (const wire::EdgePort& port : app.ports()) {
+            for (const wire::EdgeRoute& route : port.routes()) hosts.insert(route.host());
+        }
+    }
+    certificates_->look(std::move(hosts));
+    certificates_->fill(table);
 }
 
 /// Tasks reach the service ports of their node, whatever else of it is closed to them.

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "cmd/smackd/data_directory.h"
+#include "cmd/smackd/node/edge_certificates.h"
 #include "cmd/smackd/node/edge_process.h"
 #include "cmd/smackd/node/edge_settings.h"
+#include "cmd/smackd/node/node_usage.h"
 #include "net/scope.h"
 #include "net/tls/tls.h"
 #include "services/apps/agent.h"
@@ -60,6 +62,7 @@ class LocalTasks {
         /// Proposes a command as this machine.
         core::Callback<net::Task<core::Result<wire::CommandResult>>(wire::Command)> propose;
         services::AskOwnTasks own_tasks;
+        IssueCertificates certificates;
     };
     /// Loop thread, as everything here.
     LocalTasks(LocalTasksOptions options, Environment environment);
@@ -78,6 +81,8 @@ class LocalTasks {
     /// Errors of TaskRunner::read_log; kUnavailable when this node runs no tasks.
     core::Result<agent::LogPiece> read_log(const std::string& task, agent::LogStream stream, uint64_t offset,
                                            size_t length);
+    /// How busy the machine has been.
+    std::vector<services::UsageSample> usage(int64_t since_ms) const { return usage_.usage(since_ms); }
     /// Errors of TaskRunner::exec; kUnavailable as above. The session goes before close().
     net::Task<core::Result<std::unique_ptr<agent::ExecSession>>> exec(std::string task, wire::ShimExec what);
 
@@ -97,6 +102,7 @@ class LocalTasks {
     void tell_edge();
     void tell_edge_soon();
     void look_at_machine();
+    void add_certificates(wire::EdgeTable& table);
     void open_service_ports(const wire::EdgeTable& table);
     net::Task<void> set_service_ports();
     net::Task<void> end_tasks();
@@ -104,6 +110,7 @@ class LocalTasks {
     LocalTasksOptions options_;
     Environment environment_;
     net::Scope scope_;
+    NodeUsage usage_;
     net::TlsEngine tls_;
     std::string address_;  // found at the start
     std::string problem_;  // why no tasks run here
@@ -116,9 +123,10 @@ class LocalTasks {
     std::unique_ptr<services::ImageSource> image_source_;
     std::unique_ptr<services::Agent> agent_;
     std::unique_ptr<EdgeProcess> edge_;
-    std::vector<std::string> node_addresses_;  // that images_ knows of
-    std::set<uint32_t> service_ports_;         // of the node, that tasks may reach
-    bool ends_ = false;                        // what runs here ends with this
+    std::unique_ptr<EdgeCertificates> certificates_;  // with edge_
+    std::vector<std::string> node_addresses_;         // that images_ knows of
+    std::set<uint32_t> service_ports_;                // of the node, that tasks may reach
+    bool ends_ = false;                               // what runs here ends with this
     bool setting_ports_ = false;
     bool announcing_ = false;
     bool telling_edge_ = false;

@@ -153,6 +153,9 @@ class RunningNode final : public Node {
     core::Result<void> start_api();
     void start_joining();
     void start_apps();
+    services::EdgeIssuer edge_issuer() const;
+    void order(core::NodeId node, std::string method, core::Bytes request,
+               core::Callback<void(core::Result<core::Bytes>)> done);
     core::Result<void> start_kdc();
     core::Result<std::unique_ptr<storage::Fsm>> open_state(core::Executor& checkpoints);
     core::Result<void> wait_set_up();
@@ -334,6 +337,8 @@ void RunningNode::start_joining() {
         [this](core::Bytes command, auto done) { consensus_->propose(std::move(command), std::move(done)); },
         [this](auto done) { consensus_->barrier(std::move(done)); },
         identity_.realm,
+        edge_issuer(),
+        clock_,
         logger_.named("agents")});
     auto told = read_join_registry(directory_, identity_.cluster_id);
     if (!told && told.error().code != core::Errc::kNotFound)
@@ -344,6 +349,12 @@ void RunningNode::start_joining() {
             peers.set_agents(agents_.get());
             peers.set_refused(refused);
             peers.set_removed([this](const core::Error& why) { stop_removed(why); });
+            peers.set_orders([this](std::string method, core::Bytes request, auto done) {
+                AppsThread* apps = running_apps_.load();
+                if (apps == nullptr)
+                    return done(core::fail(core::Errc::kUnavailable, "this server is starting"));
+                apps->answer(std::move(method), std::move(request), std::move(done));
+            });
             peers.set_join([this](std::unique_ptr<net::Stream> stream) {
                 return join_server_->serve(std::move(stream));
             });
@@ -365,19 +376,39 @@ void RunningNode::start_joining() {
     running_control_ = control_.get();
 }
 
+void RunningNode::order(core::NodeId node, std::string method, core::Bytes request,
+                        core::Callback<void(core::Result<core::Bytes>)> done) {
+    consensus_->loop().post(
+        [this, node, method = std::move(method), request = std::move(request),
+         done = std::move(done)]() mutable {
+            consensus_->peers().order(node, std::move(method), std::move(request), std::move(done));
+        },
+        "order");
+}
+
+services::EdgeIssuer RunningNode::edge_issuer() const {
+    const std::vector<std::string> hosts = host_names_of(options_.config, identity_);
+    return {secrets_->ca, {directory_.state(), *vfs_, generation_}, {hosts.begin(), hosts.end()}};
+}
+
 // Every server can decide about applications, since any may lead.
 void RunningNode::start_apps() {
-    AppsEnvironment environment{disk_,
-                                clock_,
-                                *workers_,
-                                logger_.named("apps"),
-                                *consensus_,
-                                *hub_,
-                                {directory_.state(), *vfs_, generation_},
-                                [this] {
-                                    const Control* control = running_control_.load();
-                                    return live_members(control == nullptr ? nullptr : control->liveness());
-                                }};
+    AppsEnvironment environment{
+        disk_,
+        clock_,
+        *workers_,
+        logger_.named("apps"),
+        *consensus_,
+        *hub_,
+        {directory_.state(), *vfs_, generation_},
+        [this] {
+            const Control* control = running_control_.load();
+            return live_members(control == nullptr ? nullptr : control->liveness());
+        },
+        edge_issuer(),
+        [this](core::NodeId node, std::string method, core::Bytes request, auto done) {
+            order(node, std::move(method), std::move(request), std::move(done));
+        }};
     apps_ = std::make_unique<AppsThread>(local_tasks_options(options_, identity_), std::move(environment));
     running_apps_ = apps_.get();
 }

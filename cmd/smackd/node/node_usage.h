@@ -7,9 +7,10 @@
 #include <optional>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "core/clock.h"
-#include "services/api/usage_door.h"
+#include "services/api/usage_sample.h"
 
 namespace smackd::cmd {
 
@@ -31,15 +32,16 @@ struct MemoryBytes {
 /// Of /proc/meminfo; nullopt when it lacks MemTotal or MemAvailable.
 std::optional<MemoryBytes> parse_memory(std::string_view text);
 
-class NodeUsage final : public services::UsageDoor {
+class NodeUsage {
  public:
     /// Measures until it is destroyed. `clock` outlives it.
     explicit NodeUsage(core::Clock& clock);
-    ~NodeUsage() override;
+    ~NodeUsage();
     NodeUsage(const NodeUsage&) = delete;
     NodeUsage& operator=(const NodeUsage&) = delete;
 
-    std::vector<services::UsageSample> usage(int64_t since_ms) const override;
+    /// Samples after `since_ms` (Unix time), the oldest first. Any thread.
+    std::vector<services::UsageSample> usage(int64_t since_ms) const;
 
  private:
     void run();

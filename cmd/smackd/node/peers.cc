@@ -77,6 +77,7 @@ Peers::Peers(net::Loop& loop, net::WorkerPool& workers, PeersOptions options, Tl
             co_return registry->to_wire().SerializeAsString();
         }(access_.tell());
     });
+    add_orders();
     server_.on_call("barrier", [this](core::Bytes, const net::rpc::Caller&) { return answer_barrier(); });
 }
 

@@ -85,6 +85,15 @@ class Peers {
     void set_refused(core::Callback<void(auth::Refusal)> refused) { refused_ = std::move(refused); }
     /// Told when another server says that this node was removed from the cluster; more than once, perhaps.
     void set_removed(core::Callback<void(const core::Error& why)> removed) { removed_ = std::move(removed); }
+    /// What other servers ask of this node's tasks: the method and request of a wire.NodeOrder; `done` on any
+    /// thread.
+    using Orders =
+        core::Callback<void(std::string, core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)>;
+    void set_orders(Orders orders) { orders_ = std::move(orders); }
+    /// Asks another node, wherever its stream ends; `done` on the loop. kUnavailable when it is not
+    /// connected.
+    void order(core::NodeId node, std::string method, core::Bytes request,
+               core::Callback<void(core::Result<core::Bytes>)> done);
     /// Machines that asked at this server while it led.
     wire::PendingMachines pending() const;
     void note_pending(wire::PendingMachine machine);
@@ -137,6 +146,13 @@ class Peers {
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId peer, core::Bytes request);
     net::Task<void> serve_agent(std::unique_ptr<net::Stream> stream, auth::AdmittedNode agent);
     void list_servers();
+    void add_orders();
+    net::Task<core::Result<core::Bytes>> answer_order(core::Bytes request);
+    net::Task<core::Result<core::Bytes>> answer_ask(core::Bytes request);
+    net::Task<core::Result<core::Bytes>> ask_own_agent(core::NodeId agent, std::string method,
+                                                       core::Bytes request);
+    net::Task<core::Result<core::Bytes>> run_order(core::NodeId node, std::string method,
+                                                   core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_propose(core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_barrier();
 
@@ -159,6 +175,7 @@ class Peers {
     core::Bytes servers_;  // wire.ServerList for the agents; empty before the state is here
     Join join_;
     Agents* agents_ = nullptr;
+    Orders orders_;
     core::Callback<void(auth::Refusal)> refused_;
     core::Callback<void(const core::Error&)> removed_;
     std::map<std::string, wire::PendingMachine> pending_;  // by machine

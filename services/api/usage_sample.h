@@ -1,8 +1,7 @@
-// What the API needs of this machine's own measurements: how busy it has been.
+// How busy a machine has been.
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 namespace smackd::services {
 
@@ -12,13 +11,6 @@ struct UsageSample {
     double cpu_share = 0;  ///< of all processors since the sample before: 0 to 1
     uint64_t memory_used_bytes = 0;
     uint64_t memory_total_bytes = 0;
-};
-
-class UsageDoor {
- public:
-    virtual ~UsageDoor() = default;
-    /// Samples after `since_ms`, the oldest first; those of the last minutes are kept. Any thread.
-    virtual std::vector<UsageSample> usage(int64_t since_ms) const = 0;
 };
 
 }  // namespace smackd::services
