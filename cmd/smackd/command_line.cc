@@ -63,15 +63,6 @@ core::Result<std::variant<ParsedCommand, HelpText>> parse_group(const std::vecto
                         std::format("smackd {} --help", group));
 }
 
-std::string usage_line(const Command& command) {
-    std::string out = std::format("smackd {}", command.words);
-    for (const Positional& positional : command.positionals) {
-        std::string name = std::string(positional.name) + (positional.repeatable ? "..." : "");
-        out += positional.required ? " " + name : " [" + name + "]";
-    }
-    return out + " [options]";
-}
-
 std::string two_columns(const std::vector<std::pair<std::string, std::string>>& lines) {
     size_t width = 0;
     for (const auto& line : lines) width = std::max(width, line.first.size());
@@ -123,6 +114,32 @@ core::Result<std::variant<ParsedCommand, HelpText>> parse_command_line(
         if (known.empty() || known.back() != word) known.push_back(word);
     }
     return unknown_word(words[0].starts_with("-") ? "option" : "command", words[0], known, "smackd --help");
+}
+
+std::string usage_line(const Command& command) {
+    std::string out = std::format("smackd {}", command.words);
+    for (const Positional& positional : command.positionals) {
+        std::string name = std::string(positional.name) + (positional.repeatable ? "..." : "");
+        out += positional.required ? " " + name : " [" + name + "]";
+    }
+    return out + " [options]";
+}
+
+std::vector<std::string_view> first_words(const std::vector<Command>& commands) {
+    std::vector<std::string_view> words;
+    for (const Command& command : commands) {
+        std::string_view word = first_word(command.words);
+        if (std::ranges::find(words, word) == words.end()) words.push_back(word);
+    }
+    return words;
+}
+
+std::vector<std::string_view> second_words(const std::vector<Command>& commands, std::string_view first) {
+    std::vector<std::string_view> words;
+    for (const Command& command : commands) {
+        if (is_in_group(command, first)) words.push_back(command.words.substr(first.size() + 1));
+    }
+    return words;
 }
 
 std::string program_help(const std::vector<Command>& commands) {

@@ -28,6 +28,14 @@ struct HelpText {
 core::Result<std::variant<ParsedCommand, HelpText>> parse_command_line(const std::vector<Command>& commands,
                                                                        const std::vector<std::string>& words);
 
+/// "smackd machine add NAME [options]".
+std::string usage_line(const Command& command);
+
+/// The words that commands begin with, in the order of the table, each once; and the second words of those
+/// that begin with `first`, none when it is a command of one word alone.
+std::vector<std::string_view> first_words(const std::vector<Command>& commands);
+std::vector<std::string_view> second_words(const std::vector<Command>& commands, std::string_view first);
+
 /// Help of the program, of a group of commands ("machine") or of one command.
 std::string program_help(const std::vector<Command>& commands);
 std::string group_help(const std::vector<Command>& commands, std::string_view group);

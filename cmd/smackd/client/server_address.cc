@@ -24,16 +24,32 @@ void use_realm_of(const DataDirectory& directory) {
     if (set == nullptr && ::access(path.c_str(), R_OK) == 0) auth::set_kerberos_environment(path);
 }
 
+/// Says the next step.
+std::unexpected<core::Error> not_running(const DataDirectory& directory) {
+    if (::access(directory.identity().c_str(), F_OK) == 0) {
+        return core::fail(
+            core::Errc::kUnavailable,
+            "the smackd of {} does not run; start it (systemctl start smackd, or smackd start), "
+            "or name a server: SMACKD_URL=https://HOST:5050 or --url",
+            directory.path());
+    }
+    return core::fail(core::Errc::kUnavailable,
+                      "this machine is no node yet (nothing in {}); to try everything here: 'smackd demo "
+                      "--data-dir DIR'; to "
+                      "make the first node of a new cluster: 'smackd realm init REALM', then 'systemctl "
+                      "start smackd'; to join "
+                      "a cluster, type there: 'smackd machine add NAME --bundle - | ssh NAME smackd join -'; "
+                      "to ask a server "
+                      "elsewhere: SMACKD_URL=https://HOST:5050 or --url",
+                      directory.path());
+}
+
 core::Result<ServerAddress> local_server(const std::string& path) {
     DataDirectory directory(path);
     ServerAddress server;
     server.unix_path = directory.api_socket();
     server.local_directory = path;
-    if (::access(server.unix_path.c_str(), F_OK) != 0) {
-        return core::fail(
-            core::Errc::kUnavailable,
-            "no smackd runs on {}; start it, or name a server: SMACKD_URL=https://HOST:5050 or --url", path);
-    }
+    if (::access(server.unix_path.c_str(), F_OK) != 0) return not_running(directory);
     if (::access(server.unix_path.c_str(), W_OK) != 0) {
         return core::fail(core::Errc::kDenied,
                           "the socket {} is for root; use sudo, or SMACKD_URL=https://HOST:5050",

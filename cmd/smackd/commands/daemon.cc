@@ -7,7 +7,9 @@
 #include "cmd/smackd/commands/run_node.h"
 #include "cmd/smackd/demo.h"
 #include "cmd/smackd/log_sink.h"
+#include "cmd/smackd/node/halt.h"
 #include "cmd/smackd/node/node.h"
+#include "cmd/smackd/service_notice.h"
 #include "cmd/smackd/signals.h"
 
 namespace smackd::cmd {
@@ -78,10 +80,30 @@ core::Result<void> start(Context& context) {
     return run_node(context, config);
 }
 
+core::Result<void> halt_node(Context& context) {
+    TRY_ASSIGN(const Config config, start_config(context));
+    DescriptorLogSink log(STDERR_FILENO, core::LogLevel::kWarning);
+    Halted halted;
+    const DataDirectory directory(config.data_dir);
+    const bool is_node = ::access(directory.identity().c_str(), F_OK) == 0;
+    if (is_node) {
+        TRY_ASSIGN(halted, halt(directory, core::Logger(&log, "halt")));
+    }
+    context.output.say(
+        halted.tasks.empty() && !halted.edge
+            ? "Nothing ran."
+            : std::format("Ended {} tasks{}.", halted.tasks.size(), halted.edge ? " and the edge" : ""));
+    core::Json tasks = core::Json::array();
+    for (const std::string& id : halted.tasks) tasks.push(id);
+    context.output.document(core::Json::object().set("tasks", std::move(tasks)).set("edge", halted.edge));
+    return {};
+}
+
 }  // namespace
 
 core::Result<void> run_node(Context& context, const Config& config) {
     block_stop_signals();
+    ServiceNotice notice;
     int descriptor = STDERR_FILENO;
     if (!config.log_file.empty()) {
         TRY_ASSIGN(descriptor, DescriptorLogSink::open_file(config.log_file));
@@ -97,7 +119,9 @@ core::Result<void> run_node(Context& context, const Config& config) {
         print(std::format("ready agent {}\n", node->identity().name));
     if (ready && node->identity().role != "agent")
         print(std::format("ready https://{}:{}\n", node->identity().name, port_of(config.api_address)));
+    if (ready) notice.ready();
     wait_for_stop_signal();
+    notice.stopping();
     node->stop();
     const auto removed = node->removed();
     if (!removed) return {};
@@ -147,6 +171,13 @@ std::vector<Command> daemon_commands() {
           {"--https-addr", "IP:PORT,...", "ingress with TLS (default 0.0.0.0:443)"},
           {"--log-level", "LEVEL", "debug, info, warning or error (default info)"}},
          start},
+        {"halt",
+         "ends the tasks and the edge that a stopped daemon left running on this machine",
+         "systemctl stop smackd && smackd halt",
+         {},
+         {{"--config", "FILE", "configuration (default /etc/smackd/smackd.toml)"},
+          {"--data-dir", "DIR", "of the node (default /var/lib/smackd)"}},
+         halt_node},
     };
 }
 

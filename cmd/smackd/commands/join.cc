@@ -11,6 +11,7 @@
 #include "cmd/smackd/bootstrap.h"
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/run_node.h"
+#include "cmd/smackd/service_notice.h"
 #include "cmd/smackd/version.h"
 
 namespace smackd::cmd {
@@ -85,10 +86,9 @@ core::Result<void> join(Context& context) {
     TRY(check_address("--advertise", plan.address));
     TRY_ASSIGN(const NodeIdentity identity, join_cluster(plan));
     const bool go_on = arguments.has("--start");
-    context.output.say(
-        std::format("{} joined cluster {} as node {} ({}).{}", identity.name, identity.cluster_name,
-                    identity.node_id, identity.role,
-                    go_on ? "" : std::format("\nStart it with: smackd start --data-dir {}", plan.directory)));
+    context.output.say(std::format("{} joined cluster {} as node {} ({}).{}", identity.name,
+                                   identity.cluster_name, identity.node_id, identity.role,
+                                   go_on ? "" : "\nStart it with: " + start_command(plan.directory)));
     context.output.document(core::Json::object()
                                 .set("node_id", std::to_string(identity.node_id))
                                 .set("machine", identity.name)

@@ -5,6 +5,7 @@
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
 #include "cmd/smackd/commands/run_node.h"
+#include "cmd/smackd/service_notice.h"
 
 namespace smackd::cmd {
 namespace {
@@ -46,9 +47,8 @@ core::Result<void> realm_init(Context& context) {
     plan.admin = context.arguments.value("--admin", kDefaultAdmin);
     plan.cluster_name = context.arguments.value("--cluster-name", plan.cluster_name);
     TRY_ASSIGN(Bootstrapped made, bootstrap(plan));
-    context.output.say(
-        std::format("Made realm {} in {}. Start the node with: smackd start --data-dir {}\n\n{}", plan.realm,
-                    plan.directory, plan.directory, recovery_notice(made)));
+    context.output.say(std::format("Made realm {} in {}. Start the node with: {}\n\n{}", plan.realm,
+                                   plan.directory, start_command(plan.directory), recovery_notice(made)));
     core::Json document;
     document.set("realm", plan.realm).set("data_dir", plan.directory).set("recovery_key", made.recovery_key);
     context.output.document(document);

@@ -1,0 +1,16 @@
+// The configuration as text: the example file, and what is in force. Made of config_keys().
+#pragma once
+
+#include <string>
+
+#include "cmd/smackd/config.h"
+
+namespace smackd::cmd {
+
+/// A configuration file in which every key stands as a comment, with its built-in value or an example.
+std::string example_config();
+
+/// The key's value as it stands in the file; empty when the node finds it out.
+std::string value_text(const ConfigKey& key, const Config& config);
+
+}  // namespace smackd::cmd

@@ -1,0 +1,139 @@
+#include "cmd/smackd/node/halt.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "core/edge_table.h"
+#include "core/wire/edge.pb.h"
+#include "net/frame_channel.h"
+#include "net/scope.h"
+#include "services/agent/bridge.h"
+#include "services/agent/task_runner.h"
+
+namespace smackd::cmd {
+
+using core::Errc;
+using core::Result;
+
+namespace {
+
+constexpr core::Duration kLook = core::milliseconds(20);
+/// For an edge that serves to say who it is, and for a task after SIGKILL.
+constexpr core::Duration kHelloLimit = core::seconds(5);
+constexpr core::Duration kEdgeLimit = core::seconds(2);
+constexpr core::Duration kKilledLimit = core::seconds(10);
+
+std::vector<std::string> running(const agent::TaskRunner& runner) {
+    std::vector<std::string> ids;
+    for (const wire::LocalTask& task : runner.list()) {
+        if (task.phase() != wire::LocalTask::ENDED) ids.push_back(task.task_id());
+    }
+    return ids;
+}
+
+net::Task<bool> ended_within(net::Loop& loop, const agent::TaskRunner& runner, core::Duration limit) {
+    const core::Instant end = loop.now() + limit;
+    while (!running(runner).empty() && loop.now() < end) {
+        if (!co_await net::sleep(loop, kLook)) break;
+    }
+    co_return running(runner).empty();
+}
+
+/// Hears from an edge who it is.
+class EdgeGreeting final : public net::FrameChannel::Handler {
+ public:
+    void on_frame(core::BytesView frame, net::FrameChannel::Descriptors&) override {
+        wire::EdgeReport report;
+        if (report.ParseFromArray(frame.data(), static_cast<int>(frame.size())) && report.has_hello())
+            pid_ = static_cast<int>(report.hello().pid());
+    }
+    void on_closed(const core::Error&) override { closed_ = true; }
+    /// 0 until it has said it.
+    int pid() const { return pid_; }
+    bool over() const { return pid_ > 0 || closed_; }
+
+ private:
+    int pid_ = 0;
+    bool closed_ = false;
+};
+
+Result<int> connect_edge(const std::string& socket) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (socket.size() >= sizeof address.sun_path)
+        return core::fail(Errc::kInvalid, "{}: longer than a socket's path may be", socket);
+    std::memcpy(address.sun_path, socket.data(), socket.size());
+    const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return core::fail_errno(errno, "a socket for the edge");
+    if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+        return descriptor;
+    const int why = errno;
+    ::close(descriptor);
+    return core::fail_errno(why, "reaching the edge");
+}
+
+/// It ends what is in hand, within kEdgeLimit. False when there is none.
+net::Task<bool> end_edge(net::Loop& loop, std::string socket) {
+    auto descriptor = connect_edge(socket);
+    if (!descriptor) co_return false;
+    EdgeGreeting greeting;
+    auto channel = net::FrameChannel::adopt(loop, *descriptor, core::kEdgeFrameBytesMax, greeting);
+    if (!channel) co_return false;
+    const core::Instant heard = loop.now() + kHelloLimit;
+    while (!greeting.over() && loop.now() < heard) (void)co_await net::sleep(loop, kLook);
+    if (greeting.pid() == 0) co_return false;
+    ::kill(greeting.pid(), SIGTERM);
+    const core::Instant end = loop.now() + kEdgeLimit;
+    while (::kill(greeting.pid(), 0) == 0 && loop.now() < end) (void)co_await net::sleep(loop, kLook);
+    ::kill(greeting.pid(), SIGKILL);
+    co_return true;
+}
+
+net::Task<Result<void>> end_tasks(net::Loop& loop, agent::TaskRunner& runner, Halted& halted) {
+    halted.tasks = running(runner);
+    for (const std::string& id : halted.tasks) {
+        auto told = co_await runner.kill(id, std::nullopt);
+        if (!told && told.error().code != Errc::kNotFound) co_return core::pass(std::move(told), id);
+    }
+    if (co_await ended_within(loop, runner, kHaltGrace)) co_return Result<void>();
+    for (const std::string& id : running(runner)) (void)co_await runner.kill(id, core::Duration(0));
+    if (co_await ended_within(loop, runner, kKilledLimit)) co_return Result<void>();
+    co_return core::fail(Errc::kTimeout, "task {} does not end", running(runner).front());
+}
+
+net::Task<Result<void>> end_all(net::Loop& loop, DataDirectory directory, core::Logger logger,
+                                Halted& halted) {
+    if (::access(directory.agent().c_str(), F_OK) != 0) co_return Result<void>();  // nothing ever ran
+    const std::string runtime = "/run/smackd-" + directory.mark();
+    const std::string socket = runtime + "/edge.sock";
+    if (::access(socket.c_str(), F_OK) == 0) {
+        halted.edge = co_await end_edge(loop, socket);
+        ::unlink(socket.c_str());
+    }
+    ::rmdir(runtime.c_str());
+    if (::access((directory.agent() + "/tasks").c_str(), F_OK) != 0) co_return Result<void>();
+    agent::RunnerOptions options;
+    options.directory = directory.agent();
+    options.logger = logger.named("tasks");
+    CO_TRY_ASSIGN(auto runner, co_await agent::TaskRunner::start(loop, std::move(options)));
+    auto ended = co_await end_tasks(loop, *runner, halted);
+    co_await runner->close();
+    CO_TRY(std::move(ended));
+    co_return agent::remove_bridge(agent::agent_name(directory.agent()));
+}
+
+}  // namespace
+
+Result<Halted> halt(const DataDirectory& directory, core::Logger logger) {
+    TRY_ASSIGN(const DirectoryLock lock, DirectoryLock::take(directory));
+    Halted halted;
+    net::Loop loop("halt");
+    TRY(net::block_on(loop, end_all(loop, directory, std::move(logger), halted)));
+    return halted;
+}
+
+}  // namespace smackd::cmd
