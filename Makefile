@@ -116,7 +116,7 @@ $(call track,web,$(WEB_FILES))
 
 # ---- what to call ---------------------------------------------------------------------------------------------
 .PHONY: all debug deps demo test check sim integration fuzz fuzz-planted asan tsan soak bench tools show format tidy layers \
-    clean help
+    deb rpm repo clean help
 .DEFAULT_GOAL := all
 
 all: build/smackd ## build/smackd: static, optimised, stripped
@@ -197,6 +197,15 @@ tools: $(TOOLS:%=build/release/tools/%) ## small programs for tests: build/relea
 
 show: build/smackd tools ## acceptance scripts of one issue: make show ISSUE=n
 	@scripts/check/show $(ISSUE)
+
+deb: build/smackd ## build/packages/*.deb: Debian and Ubuntu (REVISION=1)
+	packaging/deb/build build/smackd build/packages
+
+rpm: build/smackd ## build/packages/*.rpm: RHEL and its kind (needs rpmbuild)
+	packaging/rpm/build build/smackd build/packages
+
+repo: deb ## build/repo: repositories for apt and dnf of build/packages (SIGN_KEY=ID of gpg signs them)
+	@packaging/repo build/repo $$(ls build/packages/*.deb build/packages/*.rpm 2>/dev/null)
 
 clean: ## removes build/ (not the library cache)
 	rm -rf build
