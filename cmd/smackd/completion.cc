@@ -225,8 +225,9 @@ function __smackd_at
         set -e argv[1]
         test (count $typed) -eq (count $argv); or return 1
     end
-    test (count $typed) -ge (count $argv); or return 1
-    test (count $argv) -eq 0; or test "$typed[1..(count $argv)]" = "$argv"
+    set -l wanted (count $argv)
+    test (count $typed) -ge $wanted; or return 1
+    test $wanted -eq 0; or test "$typed[1..$wanted]" = "$argv"
 end
 complete -c smackd -f
 complete -c smackd -l help -d 'what it takes, with an example'
