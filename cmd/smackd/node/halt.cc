@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "core/edge_table.h"
 #include "core/wire/edge.pb.h"
@@ -105,25 +106,27 @@ net::Task<Result<void>> end_tasks(net::Loop& loop, agent::TaskRunner& runner, Ha
     co_return core::fail(Errc::kTimeout, "task {} does not end", running(runner).front());
 }
 
-net::Task<Result<void>> end_all(net::Loop& loop, DataDirectory directory, core::Logger logger,
-                                Halted& halted) {
-    if (::access(directory.agent().c_str(), F_OK) != 0) co_return Result<void>();  // nothing ever ran
-    const std::string runtime = "/run/smackd-" + directory.mark();
-    const std::string socket = runtime + "/edge.sock";
-    if (::access(socket.c_str(), F_OK) == 0) {
-        halted.edge = co_await end_edge(loop, socket);
-        ::unlink(socket.c_str());
-    }
-    ::rmdir(runtime.c_str());
-    if (::access((directory.agent() + "/tasks").c_str(), F_OK) != 0) co_return Result<void>();
+net::Task<Result<void>> end_tasks_of(net::Loop& loop, std::string path, core::Logger logger, Halted& halted) {
     agent::RunnerOptions options;
-    options.directory = directory.agent();
+    options.directory = path;
     options.logger = logger.named("tasks");
     CO_TRY_ASSIGN(auto runner, co_await agent::TaskRunner::start(loop, std::move(options)));
     auto ended = co_await end_tasks(loop, *runner, halted);
     co_await runner->close();
     CO_TRY(std::move(ended));
-    co_return agent::remove_bridge(agent::agent_name(directory.agent()));
+    co_return agent::remove_bridge(agent::agent_name(path));
+}
+
+net::Task<Result<void>> end_all(net::Loop& loop, DataDirectory directory, core::Logger logger,
+                                Halted& halted) {
+    const std::string runtime = "/run/smackd-" + directory.mark();
+    const std::string socket = runtime + "/edge.sock";
+    if (::access(socket.c_str(), F_OK) == 0) halted.edge = co_await end_edge(loop, socket);
+    if (::access((directory.agent() + "/tasks").c_str(), F_OK) == 0)
+        CO_TRY(co_await end_tasks_of(loop, directory.agent(), logger, halted));
+    std::error_code ignored;  // sockets and locks that nobody holds any more
+    std::filesystem::remove_all(runtime, ignored);
+    co_return Result<void>();
 }
 
 }  // namespace
