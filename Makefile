@@ -100,7 +100,7 @@ HISTORY_SOURCES := $(filter-out %/plant.cc,$(call find_cc,tests/history))
 PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,address.cc http/message.cc http/parser.cc http/websocket.cc rpc/frame.cc stream.cc system_clock.cc)
 PARSERS_fuzz_storage := $(filter-out storage/raft/%,$(SOURCES_storage)) storage/raft/configuration.cc storage/raft/message.cc
 PARSERS_fuzz_auth := $(addprefix auth/,cluster_ca.cc http_rules.cc identity.cc keytab.cc krb5_handles.cc secret_file.cc \
-    join_decision.cc join_frame.cc logon_info.cc ticket_diagnosis.cc token.cc)
+    join_frame.cc logon_info.cc ticket_diagnosis.cc token.cc)
 PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc exec_message.cc fields.cc row_json.cc) \
     services/agent/frames.cc services/agent/users.cc
 
