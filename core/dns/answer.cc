@@ -24,7 +24,7 @@ class Message {
         if (query.edns) limit_ -= kOptBytes;
         std::memset(out_.data(), 0, kHeaderBytes);
         write_u16(out_.data(), query.id);
-        std::memcpy(out_.data() + kHeaderBytes, query.question.data(), query.question.size());
+        std::ranges::copy(query.question, out_.data() + kHeaderBytes);  // may be empty, without data
         size_ = kHeaderBytes + query.question.size();
     }
 
