@@ -5,6 +5,7 @@
 #include <format>
 
 #include "auth/token.h"
+#include "core/ascii.h"
 #include "core/planted.h"
 
 namespace smackd::auth {
@@ -14,18 +15,9 @@ using core::Errc;
 using core::fail;
 using core::Result;
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
-
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), lower);
-    return out;
+    return std::ranges::equal(a, b,
+                              [](char x, char y) { return core::ascii_lower(x) == core::ascii_lower(y); });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -89,13 +81,14 @@ bool is_host_text(std::string_view name) {
     if (name.starts_with('[')) {
         return name.size() > 2 && name.ends_with(']') &&
                std::ranges::all_of(name.substr(1, name.size() - 2), [](char c) {
-                   return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'f') || c == ':' ||
+                   return (c >= '0' && c <= '9') ||
+                          (core::ascii_lower(c) >= 'a' && core::ascii_lower(c) <= 'f') || c == ':' ||
                           c == '.';
                });
     }
     return !name.empty() && std::ranges::all_of(name, [](char c) {
-        return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-               c == '_';
+        return (core::ascii_lower(c) >= 'a' && core::ascii_lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '.' || c == '_';
     });
 }
 
@@ -115,13 +108,13 @@ Result<HostPort> parse_host(std::string_view host) {
         }
     }
     if (host.size() > 261 || !is_host_text(name)) return fail(Errc::kInvalid, "Host: not NAME or NAME:PORT");
-    result.name = lowered(name);
+    result.name = core::ascii_lower(name);
     if (result.name.size() > 1 && result.name.ends_with('.')) result.name.pop_back();  // the root label
     return result;
 }
 
 bool is_json(std::string_view content_type) {
-    const std::string type = lowered(trimmed(content_type.substr(0, content_type.find(';'))));
+    const std::string type = core::ascii_lower(trimmed(content_type.substr(0, content_type.find(';'))));
     return type == "application/json" || (type.starts_with("application/") && type.ends_with("+json"));
 }
 

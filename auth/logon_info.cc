@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/ascii.h"
 #include "core/planted.h"
 #include "core/sid.h"
 
@@ -275,8 +276,8 @@ Result<LogonInfo> parse_logon_info(BytesView bytes) {
 }
 
 bool is_account_of(std::string_view account, std::string_view user) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(account, user, {}, lower, lower);
+    return std::ranges::equal(account, user,
+                              [](char a, char b) { return core::ascii_lower(a) == core::ascii_lower(b); });
 }
 
 }  // namespace smackd::auth

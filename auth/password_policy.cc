@@ -3,6 +3,7 @@
 #include <set>
 
 #include "auth/realm.h"
+#include "core/ascii.h"
 #include "core/names.h"
 
 namespace smackd::auth {
@@ -32,14 +33,6 @@ constexpr std::array<std::string_view, 14> kWellKnown = {
     "iloveyouiloveyou",
 };
 
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
-}
-
 }  // namespace
 
 // A sniffer can guess offline against an exchange (without SPAKE) and nobody can make people choose at
@@ -52,12 +45,12 @@ Result<void> check_password_policy(std::string_view user, std::string_view passw
                     kPasswordBytesMin);
     }
     TRY(core::check_text("password", password, kPasswordBytesMax));
-    const std::string lower = lowered(password);
+    const std::string lower = core::ascii_lower(password);
     if (std::set<char>(lower.begin(), lower.end()).size() < kDistinctCharactersMin) {
         return fail(Errc::kInvalid, "password: must have at least {} different characters",
                     kDistinctCharactersMin);
     }
-    if (user.size() >= 3 && lower.contains(lowered(user))) {
+    if (user.size() >= 3 && lower.contains(core::ascii_lower(user))) {
         return fail(Errc::kInvalid, "password: must not hold the user name");
     }
     if (std::ranges::find(kWellKnown, lower) != kWellKnown.end()) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/apps/routes.h"
+#include "core/ascii.h"
 #include "core/dns/name.h"
 #include "core/marathon/path_id.h"
 
@@ -29,12 +30,6 @@ bool is_in_host_network(const AppDefinition& app) {
 std::array<std::string, 2> names_of(const AppDefinition& app) {
     const std::string name = marathon::id_reversed(app.id());
     return {core::dns::mangle_labels(name), core::dns::mangle_label(name)};
-}
-
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return text;
 }
 
 void add_host_ports(std::set<std::string>& claims, const AppDefinition& app) {
@@ -91,7 +86,7 @@ std::set<std::string> claims_before_names(const AppDefinition& app) {
 std::set<std::string> claims_of(const AppDefinition& app) {
     std::set<std::string> claims = claims_before_names(app);
     for (const VirtualAddress& address : routes_of(app).virtual_addresses)
-        claims.insert(std::format("vip {}:{}", lower(address.name), address.port));
+        claims.insert(std::format("vip {}:{}", core::ascii_lower(address.name), address.port));
     for (const std::string& name : names_of(app)) {
         if (!name.empty()) claims.insert("name " + name);
     }

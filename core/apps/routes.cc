@@ -5,6 +5,7 @@
 #include <format>
 
 #include "core/apps/address.h"
+#include "core/ascii.h"
 
 namespace smackd::apps {
 
@@ -29,13 +30,6 @@ std::vector<std::string> parts_of(std::string_view text, char separator) {
         text.remove_prefix(end + 1);
     }
     return parts;
-}
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return result;
 }
 
 template <class Number>
@@ -64,7 +58,7 @@ using Reader = std::string (*)(const std::string& value, Route& route);
 
 template <bool Route::* kMember>
 std::string read_flag(const std::string& value, Route& route) {
-    const std::string text = lower(trimmed(value));
+    const std::string text = core::ascii_lower(trimmed(value));
     route.*kMember = text == "true" || text == "t" || text == "yes" || text == "y";
     if (route.*kMember || text == "false" || text == "f" || text == "no" || text == "n") return "";
     return "must be true or false";
@@ -88,7 +82,7 @@ std::string read_service_port(const std::string& value, Route& route) {
 }
 
 std::string read_mode(const std::string& value, Route& route) {
-    const std::string mode = lower(trimmed(value));
+    const std::string mode = core::ascii_lower(trimmed(value));
     if (mode != "tcp" && mode != "http") return "must be tcp or http";
     route.mode = mode == "http" ? RouteMode::kHttp : RouteMode::kTcp;
     return "";
@@ -96,8 +90,9 @@ std::string read_mode(const std::string& value, Route& route) {
 
 std::string read_hosts(const std::string& value, Route& route) {
     for (const std::string& name : parts_of(value, ',')) {
-        if (!is_host_name(lower(name))) return std::format("'{}' is no host name", name.substr(0, 64));
-        route.virtual_hosts.push_back(lower(name));
+        if (!is_host_name(core::ascii_lower(name)))
+            return std::format("'{}' is no host name", name.substr(0, 64));
+        route.virtual_hosts.push_back(core::ascii_lower(name));
     }
     return route.virtual_hosts.empty() ? "must name at least one host" : "";
 }
@@ -311,11 +306,11 @@ class RouteReader {
             if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
             address.is_address = is_address(name);
             if (!address.is_address) std::erase(name, '/');
-            if (!number || !(address.is_address || is_host_name(lower(name)))) {
+            if (!number || !(address.is_address || is_host_name(core::ascii_lower(name)))) {
                 refuse(label.key(), "must be NAME:PORT or ADDRESS:PORT");
                 continue;
             }
-            address.name = lower(name);
+            address.name = core::ascii_lower(name);
             address.port = *number;
             routes_.virtual_addresses.push_back(std::move(address));
         }

@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <format>
 
+#include "core/ascii.h"
 #include "core/dns/sha1.h"
 
 namespace smackd::core::dns {
 namespace {
-
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
 
 bool is_label_byte(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
@@ -28,7 +25,7 @@ Result<Bytes> name_to_wire(std::string_view text) {
         if (label.size() > kLabelBytesMax)
             return fail(Errc::kInvalid, "name: label '{}' is longer than {} bytes", label, kLabelBytesMax);
         wire.push_back(static_cast<char>(label.size()));
-        for (char c : label) wire.push_back(lower(c));
+        for (char c : label) wire.push_back(core::ascii_lower(c));
         if (dot == std::string_view::npos) break;
         text.remove_prefix(dot + 1);
         if (text.empty()) return fail(Errc::kInvalid, "name: an empty label");
@@ -59,7 +56,7 @@ std::string name_to_text(BytesView wire) {
 std::string mangle_label(std::string_view text) {
     std::string label;
     for (char c : text) {
-        const char changed = c == '.' || c == '_' ? '-' : lower(c);
+        const char changed = c == '.' || c == '_' ? '-' : core::ascii_lower(c);
         if (!is_label_byte(changed) || (label.empty() && changed == '-')) continue;
         label.push_back(changed);
         if (label.size() == kLabelBytesMax) break;
@@ -91,9 +88,8 @@ std::string task_hash(std::string_view task_id) {
 
 std::string agent_suffix(std::string_view agent_id) {
     const size_t dash = agent_id.rfind('-');
-    std::string suffix(dash == std::string_view::npos ? agent_id : agent_id.substr(dash + 1));
-    std::ranges::transform(suffix, suffix.begin(), lower);
-    return mangle_label(suffix);
+    return mangle_label(
+        core::ascii_lower(dash == std::string_view::npos ? agent_id : agent_id.substr(dash + 1)));
 }
 
 }  // namespace smackd::core::dns

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <format>
 
+#include "core/ascii.h"
+
 namespace smackd::core::dns {
 namespace {
 
@@ -74,12 +76,6 @@ bool speaks(const wire::EdgeTaskPort& port, std::string_view protocol) {
     return port.protocol().empty() ? protocol == "tcp" : port.protocol().find(protocol) != std::string::npos;
 }
 
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-    return text;
-}
-
 void add_ports(Collector& out, const wire::EdgeTask& task, const std::string& label,
                const std::string& canonical, const std::string& framework, const std::string& domain) {
     const bool own = task.addresses_size() > 0;
@@ -103,7 +99,7 @@ void add_ports(Collector& out, const wire::EdgeTask& task, const std::string& la
 
 NameRules NameRules::of(const wire::EdgeSettings& settings) {
     NameRules rules;
-    if (!settings.domain().empty()) rules.domain = lower(settings.domain());
+    if (!settings.domain().empty()) rules.domain = core::ascii_lower(settings.domain());
     if (rules.domain.ends_with('.')) rules.domain.pop_back();
     if (settings.ttl_s() != 0) rules.ttl_s = std::min(settings.ttl_s(), kTtlMaxS);
     return rules;

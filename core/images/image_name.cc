@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
+
 namespace smackd::core::images {
 
 namespace {
@@ -91,14 +93,6 @@ bool looks_like_registry(std::string_view first) {
     return first == "localhost" || first.find_first_of(".:[") != std::string_view::npos;
 }
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
-}
-
 }  // namespace
 
 Result<ImageName> ImageName::parse(std::string_view text) {
@@ -116,7 +110,7 @@ Result<ImageName> ImageName::parse(std::string_view text) {
     std::string_view rest = text;
     name.registry = kDefaultRegistry;
     if (slash != std::string_view::npos && looks_like_registry(text.substr(0, slash))) {
-        name.registry = lower(text.substr(0, slash));
+        name.registry = core::ascii_lower(text.substr(0, slash));
         rest = text.substr(slash + 1);
     }
     if (name.registry == "index.docker.io" || name.registry == "registry-1.docker.io") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/json.h"
 
 namespace smackd::core::images {
@@ -14,8 +15,7 @@ bool is_token_character(char c) {
 }
 
 bool equal_ignoring_case(std::string_view left, std::string_view right) {
-    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(left, right, [&](char a, char b) { return lower(a) == lower(b); });
+    return std::ranges::equal(left, right, [](char a, char b) { return ascii_lower(a) == ascii_lower(b); });
 }
 
 /// A cursor over a field value.

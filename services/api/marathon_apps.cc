@@ -1,6 +1,7 @@
 // /v2/apps: definitions, their versions, and what they become.
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/marathon/app_json.h"
 #include "core/marathon/path_id.h"
 #include "core/marathon/selector.h"
@@ -58,17 +59,10 @@ struct AppFilter {
     bool accepts(const wire::AppDefinition& app) const;
 };
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return result;
-}
-
 Checked<AppFilter> AppFilter::of(const net::http::Request& request) {
     AppFilter filter;
-    filter.cmd = lower(request.query("cmd").value_or(""));
-    filter.id = lower(request.query("id").value_or(""));
+    filter.cmd = core::ascii_lower(request.query("cmd").value_or(""));
+    filter.id = core::ascii_lower(request.query("id").value_or(""));
     if (const auto text = request.query("label")) {
         auto selector = marathon::Selector::parse(*text);
         if (!selector) return std::unexpected(std::move(selector.error()));
@@ -78,8 +72,8 @@ Checked<AppFilter> AppFilter::of(const net::http::Request& request) {
 }
 
 bool AppFilter::accepts(const wire::AppDefinition& app) const {
-    if (!cmd.empty() && !lower(app.cmd()).contains(cmd)) return false;
-    if (!id.empty() && !lower(app.id()).contains(id)) return false;
+    if (!cmd.empty() && !core::ascii_lower(app.cmd()).contains(cmd)) return false;
+    if (!id.empty() && !core::ascii_lower(app.id()).contains(id)) return false;
     return !labels || labels->matches(app);
 }
 

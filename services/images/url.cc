@@ -4,6 +4,8 @@
 #include <charconv>
 #include <format>
 
+#include "core/ascii.h"
+
 namespace smackd::services::images {
 
 using core::Errc;
@@ -16,14 +18,6 @@ constexpr uint16_t kHttpPort = 80, kHttpsPort = 443;
 
 bool printable(std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
 }
 
 bool valid_host(std::string_view host) {
@@ -48,14 +42,14 @@ Result<void> parse_authority(std::string_view text, Url& into) {
     if (text.starts_with('[')) {
         const size_t close = text.find(']');
         if (close == std::string_view::npos) return fail(Errc::kInvalid, "the host's '[' is not closed");
-        into.host = lower(text.substr(1, close - 1));
+        into.host = core::ascii_lower(text.substr(1, close - 1));
         if (!valid_v6(into.host)) return fail(Errc::kInvalid, "the host is no IPv6 address");
         port = text.substr(close + 1);
         if (!port.empty() && !port.starts_with(':'))
             return fail(Errc::kInvalid, "the port must follow a ':'");
     } else {
         const size_t colon = text.find(':');
-        into.host = lower(text.substr(0, colon));
+        into.host = core::ascii_lower(text.substr(0, colon));
         if (!valid_host(into.host)) return fail(Errc::kInvalid, "the host is missing or has a bad character");
         if (colon != std::string_view::npos) port = text.substr(colon);
     }
@@ -77,7 +71,8 @@ Result<Url> Url::parse(std::string_view text) {
     if (!printable(text)) return fail(Errc::kInvalid, "a URL has printable ASCII only; the rest is escaped");
     Url url;
     const size_t scheme = text.find("://");
-    const std::string name = scheme == std::string_view::npos ? "" : lower(text.substr(0, scheme));
+    const std::string name =
+        scheme == std::string_view::npos ? "" : core::ascii_lower(text.substr(0, scheme));
     if (name != "http" && name != "https")
         return fail(Errc::kInvalid, "a URL must begin with http:// or https://");
     url.tls = name == "https";
