@@ -46,6 +46,10 @@ class DataDirectory {
 
     /// Twelve digits of a hash of the path: marks as ours what a node makes elsewhere on the host.
     std::string mark() const;
+    /// Outside of the data directory, in memory-backed /run: sockets and locks that a full disk must not
+    /// stop.
+    std::string runtime() const { return "/run/smackd-" + mark(); }
+    std::string edge_socket() const { return runtime() + "/edge.sock"; }
 
     /// Makes the directory and the folders in it; the top is 0711 (the KDC's user passes through), the rest
     /// 0700 except run/ (0755). kDenied says when the user may not.

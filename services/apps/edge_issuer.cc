@@ -11,10 +11,6 @@ namespace {
 using core::Errc;
 using core::Result;
 
-/// What every edge answers to besides virtual hosts; see cmd/smackd/node/edge_settings.cc.
-const std::vector<std::string> kEdgeNames = {"localhost", "marathon-lb.marathon.mesos",
-                                             "marathon-lb-internal.marathon.mesos"};
-
 /// Those of `asked` that are virtual hosts and nothing else.
 Result<std::vector<std::string>> permitted(const EdgeIssuer& issuer, const std::set<std::string>& asked) {
     storage::state::StateReader state(issuer.reader);
@@ -59,10 +55,8 @@ Result<wire::EdgeIssuedCertificates> issue_edge_certificates(const EdgeIssuer& i
     }
     wire::EdgeIssuedCertificates answer;
     if (request.names().empty()) {
-        std::vector<std::string> own = kEdgeNames;
-        own.insert(own.begin(), machine);
-        own.emplace_back("127.0.0.1");
-        TRY(issue(issuer, request.public_key_pem(), "", own, now, answer));
+        TRY(issue(issuer, request.public_key_pem(), "",
+                  {machine, "localhost", kExternalGroupName, kInternalGroupName, "127.0.0.1"}, now, answer));
         return answer;
     }
     TRY_ASSIGN(const auto names, permitted(issuer, {request.names().begin(), request.names().end()}));

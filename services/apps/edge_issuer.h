@@ -19,6 +19,10 @@ namespace smackd::services {
 /// Of one request.
 inline constexpr int kEdgeNamesMax = 64;
 
+/// What every edge answers to for the load balancer's groups, as marathon-lb's users know them.
+inline constexpr const char* kInternalGroupName = "marathon-lb-internal.marathon.mesos";
+inline constexpr const char* kExternalGroupName = "marathon-lb.marathon.mesos";
+
 /// On the server that answers.
 struct EdgeIssuer {
     const auth::ClusterCa& ca;

@@ -189,6 +189,23 @@ core::Result<core::Json> ApiClient::call(const std::string& method, const std::s
     return parsed;
 }
 
+core::Error ApiClient::end_with_error(int status) {
+    auto text = net::block_on(loop_, connection_->body().read_all(kEventBytesMax));
+    auto error = error_of_answer(status, text ? *text : std::string());
+    disconnect();
+    return error;
+}
+
+template <class Ask>
+auto ApiClient::again_if_stale(Ask ask) {
+    auto answer = ask();
+    const bool stale = !answer && answer.error().code == core::Errc::kUnauthenticated && session_ &&
+                       !session_->token.empty();
+    if (!stale) return answer;
+    session_->token.clear();
+    return ask();
+}
+
 core::Result<net::http::ClientResponse> ApiClient::begin_download(const std::string& target) {
     TRY_ASSIGN(net::http::ClientRequest request, make_request("POST", target, core::Json::object()));
     request.headers.set("Accept", "*/*");
@@ -198,21 +215,12 @@ core::Result<net::http::ClientResponse> ApiClient::begin_download(const std::str
         if (negotiation_) TRY(negotiation_->verify(answer.headers.get("WWW-Authenticate")));
         return answer;
     }
-    auto text = net::block_on(loop_, connection_->body().read_all(kEventBytesMax));
-    auto error = error_of_answer(answer.status, text ? *text : std::string());
-    disconnect();
-    return std::unexpected(std::move(error));
+    return std::unexpected(end_with_error(answer.status));
 }
 
 core::Result<net::http::Headers> ApiClient::download(
     const std::string& target, core::Callback<core::Result<void>(core::BytesView)> sink) {
-    auto answer = begin_download(target);
-    const bool stale = !answer && answer.error().code == core::Errc::kUnauthenticated && session_ &&
-                       !session_->token.empty();
-    if (stale) {  // as in call_raw
-        session_->token.clear();
-        answer = begin_download(target);
-    }
+    auto answer = again_if_stale([&] { return begin_download(target); });
     if (!answer) return core::pass(std::move(answer));
     auto read = net::block_on(loop_, read_body(*connection_, sink));
     if (!read) return core::pass(std::move(read), "the answer broke off");
@@ -263,21 +271,11 @@ core::Result<void> ApiClient::upgrade(const std::string& target) {
         if (answer->headers.get("Sec-WebSocket-Accept") == net::http::websocket_accept(key)) return {};
         return core::fail(core::Errc::kCorrupt, "{} accepted another WebSocket", server_.to_string());
     }
-    auto text = net::block_on(loop_, connection_->body().read_all(kEventBytesMax));
-    auto error = error_of_answer(answer->status, text ? *text : std::string());
-    disconnect();
-    return std::unexpected(std::move(error));
+    return std::unexpected(end_with_error(answer->status));
 }
 
 core::Result<std::unique_ptr<net::http::WebSocket>> ApiClient::open_socket(const std::string& target) {
-    auto upgraded = upgrade(target);
-    const bool stale = !upgraded && upgraded.error().code == core::Errc::kUnauthenticated && session_ &&
-                       !session_->token.empty();
-    if (stale) {  // as in call_raw
-        session_->token.clear();
-        upgraded = upgrade(target);
-    }
-    if (!upgraded) return core::pass(std::move(upgraded));
+    TRY(again_if_stale([&] { return upgrade(target); }));
     core::Bytes rest = connection_->take_rest();
     return std::make_unique<net::http::WebSocket>(loop_, connection_->stream(),
                                                   net::http::WebSocketRole::kClient, std::move(rest));

@@ -74,6 +74,11 @@ class ApiClient {
     core::Result<net::http::ClientResponse> exchange(net::http::ClientRequest request);
     core::Result<net::http::ClientResponse> begin_download(const std::string& target);
     core::Result<void> upgrade(const std::string& target);
+    /// Reads the body of an answer that refuses, and ends the connection.
+    core::Error end_with_error(int status);
+    /// Once more by a ticket when the session's token is refused, as call_raw does.
+    template <class Ask>
+    auto again_if_stale(Ask ask);
     core::Result<void> read_stream(const std::string& target, std::string& last_id,
                                    core::Callback<bool(const ServerEvent&)>& on_event, bool& wanted);
     void disconnect();

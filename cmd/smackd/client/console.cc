@@ -14,7 +14,6 @@
 namespace smackd::cmd {
 namespace {
 
-constexpr int kSignalBase = 128;  // as shells say it
 constexpr size_t kEventsMax = 3;  // one of each kind
 
 sigset_t watched_signals() {
@@ -112,7 +111,7 @@ void Console::read_signal() {
     signalfd_siginfo info{};
     if (::read(signals_, &info, sizeof(info)) != sizeof(info)) return;
     const auto number = static_cast<int>(info.ssi_signo);
-    if (number != SIGWINCH && !begun_) ::_exit(kSignalBase + number);
+    if (number != SIGWINCH && !begun_) ::_exit(kSignalExitBase + number);
     if (number == SIGWINCH) return tell({ConsoleEvent::Kind::kResized});
     loop_.post([told = told_, number] {
         told->signal = number;

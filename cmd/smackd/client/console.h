@@ -16,6 +16,8 @@
 namespace smackd::cmd {
 
 inline constexpr size_t kConsolePieceBytesMax = 16 * 1024;
+inline constexpr int kSignalExitBase =
+    128;  ///< the exit code of what a signal ended is above it, as in shells
 
 struct TerminalSize {
     uint32_t rows = 24;

@@ -1,12 +1,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <format>
 
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
 #include "core/duration_text.h"
+#include "net/system_clock.h"
 
 namespace smackd::cmd {
 namespace {
@@ -31,17 +31,11 @@ const Option kNote{"--note", "TEXT", "why; node list shows it"};
 const Option kDetach{"--detach", "", "does not wait until the node is empty"};
 const Option kTimeout{"--timeout", "DURATION", "how long to wait for it (10m); the drain goes on"};
 
-int64_t now_ms() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
-
 /// What the column says of a node's drain.
 std::string drain_text(const core::Json& node) {
     const core::Json& drain = node["drain"];
     if (!drain.is_object()) return "-";
-    const int64_t since_ms = now_ms() - drain["start_ms"].as_integer();
+    const int64_t since_ms = net::SystemClock().wall().unix_ms - drain["start_ms"].as_integer();
     const int64_t length_ms = drain["length_s"].as_integer() * 1000;
     if (since_ms < 0) return std::format("in {}", core::format_duration(core::milliseconds(-since_ms)));
     if (length_ms != 0 && since_ms >= length_ms) return "over";
@@ -116,7 +110,8 @@ core::Result<void> node_drain(Context& context) {
     TRY_ASSIGN(const core::Json node, find_node(*client, context.arguments.value("NODE")));
     const std::string id = node["id"].as_string();
     core::Json body;
-    body.set("start_ms", in_s == 0 ? 0 : now_ms() + in_s * 1000).set("deadline_s", deadline_s);
+    body.set("start_ms", in_s == 0 ? 0 : net::SystemClock().wall().unix_ms + in_s * 1000)
+        .set("deadline_s", deadline_s);
     body.set("length_s", for_s).set("note", context.arguments.value(kNote.name));
     TRY_ASSIGN(const core::Json answer,
                client->call("PUT", resource("nodes", id) + "/drain", std::move(body)));

@@ -20,8 +20,6 @@ using Kind = net::http::WebSocketMessage::Kind;
 
 namespace {
 
-constexpr int kSignalBase = 128;  // as shells say it
-
 TerminalFacts terminal_facts() {
     const char* name = std::getenv("TERM");
     return {::isatty(STDIN_FILENO) == 1, ::isatty(STDOUT_FILENO) == 1, name == nullptr ? "" : name};
@@ -106,7 +104,7 @@ net::Task<Result<int>> run(Console& console, WebSocket& socket, ExecPlan plan, O
     net::Under<Result<int>> under{print_output(socket, output), &running};
     auto ended = co_await under;
     co_await beside.close();
-    if (signal != 0) co_return kSignalBase + signal;
+    if (signal != 0) co_return kSignalExitBase + signal;
     co_return ended;
 }
 

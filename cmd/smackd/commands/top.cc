@@ -1,11 +1,11 @@
 #include <unistd.h>
 
-#include <ctime>
 #include <format>
 
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
 #include "core/units.h"
+#include "net/system_clock.h"
 
 namespace smackd::cmd {
 namespace {
@@ -24,12 +24,6 @@ const Option kOnce{"--once", "", "prints one table and ends, as it does without 
 constexpr useconds_t kEveryUs = 2'000'000;
 constexpr int64_t kRecentMs = 10'000;  // a sample that is older says nothing of now
 constexpr std::string_view kClear = "\x1b[H\x1b[J";
-
-int64_t now_ms() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
 
 std::string gib(int64_t bytes) {
     return std::format("{:.1f}", static_cast<double>(bytes) / static_cast<double>(core::kGiB));
@@ -67,7 +61,7 @@ core::Result<Json> look(ApiClient& client) {
     for (const Json& node : answer["nodes"].as_array()) {
         TRY_ASSIGN(const Json usage,
                    client.get(std::format("{}/usage?since={}", resource("nodes", node["id"].as_string()),
-                                          now_ms() - kRecentMs)));
+                                          net::SystemClock().wall().unix_ms - kRecentMs)));
         nodes.push(with_usage(node, usage));
     }
     return nodes;

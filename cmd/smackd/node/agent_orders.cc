@@ -13,7 +13,7 @@ using core::NodeId;
 using core::Result;
 using net::Task;
 
-AgentOrders::Stream::Stream(net::Loop& loop) : changed(loop) {
+AgentOrders::Stream::Stream(net::Loop& loop) : orders(loop) {
     const Bytes random = net::crypto::random_bytes(sizeof last);
     std::memcpy(&last, random.data(), sizeof last);
 }
@@ -21,21 +21,12 @@ AgentOrders::Stream::Stream(net::Loop& loop) : changed(loop) {
 Task<Result<void>> AgentOrders::send(NodeId agent, net::rpc::ItemWriter& out) {
     auto stream = std::make_shared<Stream>(loop_);
     streams_[agent] = stream;
-    Result<void> going;
-    while (going) {
-        going = co_await stream->changed.wait();
-        stream->changed.reset();
-        while (going && !stream->orders.empty()) {
-            Bytes order = std::move(stream->orders.front());
-            stream->orders.pop_front();
-            going = co_await out.send(std::move(order));
-        }
-    }
+    auto ended = co_await stream->orders.send_to(out);
     const auto current = streams_.find(agent);
     if (current != streams_.end() && current->second == stream) streams_.erase(current);
     for (const auto& [id, wait] : std::exchange(stream->waiting, {}))
         wait->complete(core::fail(Errc::kUnavailable, "the agent's connection ended"));
-    co_return going;
+    co_return ended;
 }
 
 Result<void> AgentOrders::take_answer(NodeId agent, core::BytesView answer) {
@@ -72,8 +63,7 @@ Task<Result<Bytes>> AgentOrders::exchange(std::shared_ptr<Stream> stream, std::s
     order.set_request(std::move(request));
     net::Wait<Bytes> wait(loop_);
     stream->waiting[order.id()] = &wait;
-    stream->orders.push_back(order.SerializeAsString());
-    stream->changed.set();
+    stream->orders.put(order.SerializeAsString());
     auto answer = co_await wait;
     stream->waiting.erase(order.id());
     co_return answer;

@@ -2,11 +2,11 @@
 // by a call.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "cmd/smackd/node/outbox.h"
 #include "core/ids.h"
 #include "core/units.h"
 #include "net/loop.h"
@@ -37,10 +37,9 @@ class AgentOrders {
  private:
     struct Stream {
         explicit Stream(net::Loop& loop);
-        std::deque<core::Bytes> orders;
+        Outbox orders;
         std::map<uint64_t, net::Wait<core::Bytes>*> waiting;  // by order
         uint64_t last;  // begins anywhere: an answer over another stream must not meet an order of this one
-        net::Event changed;
     };
     net::Task<core::Result<core::Bytes>> exchange(std::shared_ptr<Stream> stream, std::string method,
                                                   core::Bytes request);

@@ -211,11 +211,8 @@ void Agents::ask(NodeId agent, std::string method, Bytes request, core::Callback
     thread_.loop().post(
         [this, agent, method = std::move(method), request = std::move(request),
          done = std::move(done)]() mutable {
-            scope_.spawn([](AgentOrders& orders, NodeId to, std::string what, Bytes body,
-                            core::Callback<void(Result<Bytes>)> tell) -> Task<void> {
-                auto answer = co_await orders.ask(to, std::move(what), std::move(body));
-                tell(std::move(answer));
-            }(orders_, agent, std::move(method), std::move(request), std::move(done)));
+            scope_.spawn(
+                tell_result(orders_.ask(agent, std::move(method), std::move(request)), std::move(done)));
         },
         "order");
 }
@@ -226,9 +223,8 @@ void Agents::gossip_packet(NodeId agent, Bytes packet) {
             const auto found = outboxes_.find(agent);
             if (found == outboxes_.end()) return;
             Outbox& outbox = *found->second;
-            if (outbox.packets.size() >= kStreamPacketsMax) outbox.packets.pop_front();
-            outbox.packets.push_back(std::move(packet));
-            outbox.changed.set();
+            if (outbox.size() >= kStreamPacketsMax) outbox.drop_oldest();
+            outbox.put(std::move(packet));
         },
         "gossip packet");
 }
@@ -237,19 +233,10 @@ void Agents::gossip_packet(NodeId agent, Bytes packet) {
 Task<Result<void>> Agents::send_gossip(NodeId agent, ItemWriter& out) {
     auto outbox = std::make_shared<Outbox>(thread_.loop());
     outboxes_[agent] = outbox;
-    Result<void> going;
-    while (going) {
-        going = co_await outbox->changed.wait();
-        outbox->changed.reset();
-        while (going && !outbox->packets.empty()) {
-            Bytes packet = std::move(outbox->packets.front());
-            outbox->packets.pop_front();
-            going = co_await out.send(std::move(packet));
-        }
-    }
+    auto ended = co_await outbox->send_to(out);
     const auto current = outboxes_.find(agent);
     if (current != outboxes_.end() && current->second == outbox) outboxes_.erase(current);
-    co_return going;
+    co_return ended;
 }
 
 void Agents::stop() {

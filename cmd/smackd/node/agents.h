@@ -5,7 +5,6 @@
 // The door (peers.h) accepts and checks, on the consensus loop; then the connection moves to this loop.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include "cmd/smackd/node/agent_orders.h"
 #include "cmd/smackd/node/liveness.h"
 #include "cmd/smackd/node/loop_thread.h"
+#include "cmd/smackd/node/outbox.h"
 #include "core/wire/join.pb.h"
 #include "net/rpc/rpc.h"
 #include "services/apps/edge_issuer.h"
@@ -70,11 +70,6 @@ class Agents {
     void stop();
 
  private:
-    struct Outbox {
-        explicit Outbox(net::Loop& loop) : changed(loop) {}
-        std::deque<core::Bytes> packets;
-        net::Event changed;
-    };
     void add_calls();
     net::Task<void> serve_one(std::unique_ptr<net::Stream> stream, auth::AdmittedNode agent,
                               core::Callback<void()> done);

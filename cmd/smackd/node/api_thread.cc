@@ -28,7 +28,7 @@ net::Task<bool> close_backups(Backups& backups) {
 // Tickets seen are remembered in memory-backed /run: nobody could sign in while the data directory's disk is
 // full.
 std::string replay_cache(const DataDirectory& directory) {
-    std::string folder = "/run/smackd-" + directory.mark();
+    std::string folder = directory.runtime();
     bool made = ::mkdir(folder.c_str(), 0700) == 0;
     struct stat info{};
     bool ours = ::lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid();

@@ -151,10 +151,7 @@ net::Task<Result<T>> AppsThread::run_for(net::Loop& caller, Work work) {
     co_return co_await await_foreign<T>(caller, [&](auto done) {
         thread_.loop().post(
             [this, work = std::move(work), done = std::move(done)]() mutable {
-                scope_.spawn([](Work run, core::Callback<void(Result<T>)> tell) -> net::Task<void> {
-                    auto result = co_await run();
-                    tell(std::move(result));
-                }(std::move(work), std::move(done)));
+                scope_.spawn(tell_result(work(), std::move(done)));
             },
             "api");
     });

@@ -1,7 +1,9 @@
 #include "cmd/smackd/node/certificate_file.h"
 
 #include <algorithm>
+#include <vector>
 
+#include "core/ascii.h"
 #include "net/crypto/certificate.h"
 #include "net/tls/config.h"
 
@@ -22,7 +24,6 @@ struct Block {
     std::string_view text;
 };
 
-/// The next block, which `text` then begins behind; none: no more.
 Result<std::vector<Block>> blocks_of(std::string_view text) {
     std::vector<Block> blocks;
     while (true) {
@@ -41,14 +42,6 @@ Result<std::vector<Block>> blocks_of(std::string_view text) {
         blocks.push_back({label.substr(0, dashes), text.substr(0, size)});
         text.remove_prefix(size);
     }
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
 }
 
 }  // namespace
@@ -73,9 +66,9 @@ Result<wire::EdgeCertificate> parse_certificate_file(std::string_view text) {
     if (certificate.key_pem().empty())
         return fail(Errc::kInvalid, "has no private key (PEM, beside the certificates)");
     TRY_ASSIGN(const net::crypto::Certificate read, net::crypto::parse_certificate(leaf));
-    for (const std::string& name : read.names.dns) certificate.add_server_names(lower(name));
+    for (const std::string& name : read.names.dns) certificate.add_server_names(core::ascii_lower(name));
     if (read.names.dns.empty() && !read.common_name.empty())
-        certificate.add_server_names(lower(read.common_name));
+        certificate.add_server_names(core::ascii_lower(read.common_name));
     net::TlsServerOptions works;
     works.certificate_pem = certificate.chain_pem();
     works.key_pem = certificate.key_pem();
@@ -84,9 +77,9 @@ Result<wire::EdgeCertificate> parse_certificate_file(std::string_view text) {
     return certificate;
 }
 
-bool covers(const std::vector<std::string>& names, std::string_view host) {
+bool covers(const wire::EdgeCertificate& certificate, std::string_view host) {
     const size_t dot = host.find('.');
-    return std::ranges::any_of(names, [&](std::string_view name) {
+    return std::ranges::any_of(certificate.server_names(), [&](std::string_view name) {
         if (name == host) return true;
         return name.starts_with("*.") && dot != std::string_view::npos && dot != 0 &&
                name.substr(1) == host.substr(dot);

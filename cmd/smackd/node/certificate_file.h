@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/result.h"
 #include "core/wire/edge.pb.h"
@@ -15,7 +14,7 @@ inline constexpr size_t kCertificateFileBytesMax = 256 * 1024;
 
 /// With the names of the leaf, lower case; without an id. kInvalid says what is missing or wrong.
 core::Result<wire::EdgeCertificate> parse_certificate_file(std::string_view text);
-/// Does one of `names` ("shop.example.org", "*.example.org" for one label) stand for `host`?
-bool covers(const std::vector<std::string>& names, std::string_view host);
+/// Does one of its names ("shop.example.org", "*.example.org" for one label) stand for `host`?
+bool covers(const wire::EdgeCertificate& certificate, std::string_view host);
 
 }  // namespace smackd::cmd

@@ -31,10 +31,6 @@ Result<wire::EdgeCertificate> read_certificate_file(const std::string& path) {
     return parse_certificate_file(text);
 }
 
-std::vector<std::string> names_of(const wire::EdgeCertificate& certificate) {
-    return {certificate.server_names().begin(), certificate.server_names().end()};
-}
-
 }  // namespace
 
 EdgeCertificates::EdgeCertificates(std::vector<std::string> files, std::string store, Environment environment)
@@ -84,8 +80,7 @@ void EdgeCertificates::fill(wire::EdgeTable& table) const {
 }
 
 bool EdgeCertificates::is_covered(const std::string& host) const {
-    return std::ranges::any_of(files_,
-                               [&](const auto& file) { return covers(names_of(file.second.row), host); });
+    return std::ranges::any_of(files_, [&](const auto& file) { return covers(file.second.row, host); });
 }
 
 // ---- the operator's files
@@ -143,8 +138,8 @@ std::vector<std::string> EdgeCertificates::due() const {
 }
 
 net::Task<void> EdgeCertificates::issue() {
-    while (!due().empty() && !scope_.cancelled()) {
-        auto issued = co_await issue_some();
+    for (auto names = due(); !names.empty(); names = due()) {
+        auto issued = co_await issue_some(std::move(names));
         if (scope_.cancelled()) co_return;
         if (!issued) {
             issue_again_ = environment_.clock.now() + kEdgeIssueRetry;
@@ -159,9 +154,8 @@ net::Task<void> EdgeCertificates::issue() {
     issuing_ = false;
 }
 
-net::Task<Result<void>> EdgeCertificates::issue_some() {
+net::Task<Result<void>> EdgeCertificates::issue_some(std::vector<std::string> names) {
     CO_TRY(make_key());
-    const std::vector<std::string> names = due();
     wire::EdgeCertificateRequest request;
     request.set_public_key_pem(public_key_pem_);
     for (const std::string& name : names) {

@@ -61,7 +61,7 @@ class EdgeCertificates {
     };
     net::Task<void> read_files();
     net::Task<void> issue();
-    net::Task<core::Result<void>> issue_some();
+    net::Task<core::Result<void>> issue_some(std::vector<std::string> names);
     std::vector<std::string> due() const;
     bool is_covered(const std::string& host) const;
     bool is_old(const wire::EdgeIssuedCertificate& certificate) const;

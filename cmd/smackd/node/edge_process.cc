@@ -13,6 +13,7 @@
 #include <cstring>
 #include <format>
 
+#include "cmd/smackd/node/edge_socket.h"
 #include "core/edge_table.h"
 
 namespace smackd::cmd {
@@ -25,21 +26,6 @@ constexpr int kEdgeDescriptor = 3;
 constexpr int kBacklog = 4;
 constexpr useconds_t kEndLookUs = 10'000;
 constexpr core::Duration kReapEvery = core::seconds(1);
-
-Result<sockaddr_un> address_of(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return core::fail(core::Errc::kInvalid, "{}: longer than a socket's path may be", path);
-    std::memcpy(address.sun_path, path.data(), path.size());
-    return address;
-}
-
-Result<int> unix_socket() {
-    const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return core::fail_errno(errno, "a socket for the edge");
-    return descriptor;
-}
 
 /// Whether a process runs the file that we run: another build is another file, also at the same path.
 bool runs_our_binary(int pid) {
@@ -76,11 +62,11 @@ EdgeProcess::~EdgeProcess() {
 /// The one that serves already, unless `fresh`, or else a new one. What it is told waits for its hello.
 Result<void> EdgeProcess::start(bool fresh) {
     Result<int> descriptor = core::fail(core::Errc::kNotFound, "a new one is wanted");
-    if (!fresh) descriptor = connect();
+    if (!fresh) descriptor = connect_to_edge(socket_);
     const bool found = descriptor.has_value();
     if (!found) {
         TRY(spawn());
-        descriptor = connect();
+        descriptor = connect_to_edge(socket_);
     }
     if (!descriptor) return core::pass(std::move(descriptor));
     auto link = std::make_unique<Link>(*this, found);
@@ -91,20 +77,10 @@ Result<void> EdgeProcess::start(bool fresh) {
     return {};
 }
 
-Result<int> EdgeProcess::connect() const {
-    TRY_ASSIGN(const sockaddr_un address, address_of(socket_));
-    TRY_ASSIGN(const int descriptor, unix_socket());
-    if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-        return descriptor;
-    const int why = errno;
-    ::close(descriptor);
-    return core::fail_errno(why, "reaching the edge");
-}
-
 /// The child inherits the listening socket, by which this daemon and later ones reach it.
 Result<void> EdgeProcess::spawn() {
-    TRY_ASSIGN(const sockaddr_un address, address_of(socket_));
-    TRY_ASSIGN(const int listener, unix_socket());
+    TRY_ASSIGN(const sockaddr_un address, edge_address(socket_));
+    TRY_ASSIGN(const int listener, make_edge_socket());
     ::unlink(socket_.c_str());
     if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(listener, kBacklog) != 0) {

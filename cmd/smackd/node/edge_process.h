@@ -73,7 +73,6 @@ class EdgeProcess final {
 
     core::Result<void> start(bool fresh);
     core::Result<void> spawn();
-    core::Result<int> connect() const;
     void on_frame(Link& link, core::BytesView frame, net::FrameChannel::Descriptors& descriptors);
     void on_hello(Link& link, int pid);
     void on_given_back(Link& link, const wire::EdgeListeners& given,

@@ -7,6 +7,7 @@
 #include "auth/http_rules.h"
 #include "cmd/smackd/config.h"
 #include "core/ip_address.h"
+#include "services/apps/edge_issuer.h"
 
 namespace smackd::cmd {
 
@@ -50,11 +51,11 @@ void add_groups(wire::EdgeSettings& settings, const EdgeSetup& setup, const Edge
     const std::string own = place.address.empty() ? std::string(kLoopback) : place.address;
     wire::EdgeGroup* internal = settings.add_groups();
     internal->set_name("internal");
-    internal->add_dns_names("marathon-lb-internal.marathon.mesos");
+    internal->add_dns_names(services::kInternalGroupName);
     internal->add_dns_addresses(own);
     wire::EdgeGroup* external = settings.add_groups();
     external->set_name("external");
-    external->add_dns_names("marathon-lb.marathon.mesos");
+    external->add_dns_names(services::kExternalGroupName);
     const bool serves = !publics.any || publics.self;
     if (serves) external->add_dns_addresses(own);
     if (!serves)

@@ -1,4 +1,4 @@
-// Waiting on one loop for a callback that another thread runs.
+// Between loops: waiting on one for a callback that another thread runs, and the callback's end of that.
 #pragma once
 
 #include <memory>
@@ -30,6 +30,13 @@ net::Task<core::Result<T>> await_foreign(net::Loop& loop,
             "foreign");
     });
     co_return co_await wait;
+}
+
+/// Runs `task` and hands its result to `done`; to be spawned on the loop that the task belongs to.
+template <class T>
+net::Task<void> tell_result(net::Task<core::Result<T>> task, core::Callback<void(core::Result<T>)> done) {
+    auto result = co_await std::move(task);
+    done(std::move(result));
 }
 
 }  // namespace smackd::cmd

@@ -1,13 +1,11 @@
 #include "cmd/smackd/node/halt.h"
 
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <filesystem>
 
+#include "cmd/smackd/node/edge_socket.h"
 #include "core/edge_table.h"
 #include "core/wire/edge.pb.h"
 #include "net/frame_channel.h"
@@ -62,24 +60,9 @@ class EdgeGreeting final : public net::FrameChannel::Handler {
     bool closed_ = false;
 };
 
-Result<int> connect_edge(const std::string& socket) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (socket.size() >= sizeof address.sun_path)
-        return core::fail(Errc::kInvalid, "{}: longer than a socket's path may be", socket);
-    std::memcpy(address.sun_path, socket.data(), socket.size());
-    const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return core::fail_errno(errno, "a socket for the edge");
-    if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-        return descriptor;
-    const int why = errno;
-    ::close(descriptor);
-    return core::fail_errno(why, "reaching the edge");
-}
-
 /// It ends what is in hand, within kEdgeLimit. False when there is none.
 net::Task<bool> end_edge(net::Loop& loop, std::string socket) {
-    auto descriptor = connect_edge(socket);
+    auto descriptor = connect_to_edge(socket);
     if (!descriptor) co_return false;
     EdgeGreeting greeting;
     auto channel = net::FrameChannel::adopt(loop, *descriptor, core::kEdgeFrameBytesMax, greeting);
@@ -119,13 +102,12 @@ net::Task<Result<void>> end_tasks_of(net::Loop& loop, std::string path, core::Lo
 
 net::Task<Result<void>> end_all(net::Loop& loop, DataDirectory directory, core::Logger logger,
                                 Halted& halted) {
-    const std::string runtime = "/run/smackd-" + directory.mark();
-    const std::string socket = runtime + "/edge.sock";
+    const std::string socket = directory.edge_socket();
     if (::access(socket.c_str(), F_OK) == 0) halted.edge = co_await end_edge(loop, socket);
     if (::access((directory.agent() + "/tasks").c_str(), F_OK) == 0)
         CO_TRY(co_await end_tasks_of(loop, directory.agent(), logger, halted));
     std::error_code ignored;  // sockets and locks that nobody holds any more
-    std::filesystem::remove_all(runtime, ignored);
+    std::filesystem::remove_all(directory.runtime(), ignored);
     co_return Result<void>();
 }
 

@@ -172,10 +172,10 @@ Result<void> LocalTasks::start_edge() {
     TRY(make_folder(options_.directory.agent(), 0700));
     const std::string root = options_.directory.agent() + "/edge";
     TRY(make_folder(root, 0755));
-    const std::string runtime = "/run/smackd-" + options_.directory.mark();
-    TRY(make_folder(runtime, 0700));
-    edge_ = std::make_unique<EdgeProcess>(environment_.loop, program(), root, runtime + "/edge.sock",
-                                          environment_.logger.named("edge"));
+    TRY(make_folder(options_.directory.runtime(), 0700));
+    edge_ =
+        std::make_unique<EdgeProcess>(environment_.loop, program(), root, options_.directory.edge_socket(),
+                                      environment_.logger.named("edge"));
     EdgeCertificates::Environment certificates{environment_.loop,
                                                environment_.workers,
                                                environment_.clock,

@@ -331,13 +331,8 @@ net::Task<core::Result<core::Bytes>> Peers::answer_barrier() {
 
 void Peers::call(core::NodeId node, std::string address, std::string method, core::Bytes request,
                  core::Callback<void(core::Result<core::Bytes>)> done) {
-    scope_.spawn(run_call(node, std::move(address), std::move(method), std::move(request), std::move(done)));
-}
-
-net::Task<void> Peers::run_call(core::NodeId node, std::string address, std::string method,
-                                core::Bytes request, core::Callback<void(core::Result<core::Bytes>)> done) {
-    auto answer = co_await call_over_link(node, std::move(address), std::move(method), std::move(request));
-    done(std::move(answer));
+    scope_.spawn(tell_result(call_over_link(node, std::move(address), std::move(method), std::move(request)),
+                             std::move(done)));
 }
 
 void Peers::tell(core::NodeId node, std::string address, std::string topic, core::Bytes body) {

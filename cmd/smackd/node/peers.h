@@ -128,8 +128,6 @@ class Peers {
     };
     net::Task<void> serve(std::unique_ptr<net::Stream> stream);
     net::Task<void> serve_join(std::unique_ptr<net::Stream> stream);
-    net::Task<void> run_call(core::NodeId node, std::string address, std::string method, core::Bytes request,
-                             core::Callback<void(core::Result<core::Bytes>)> done);
     net::Task<core::Result<core::Bytes>> call_over_link(core::NodeId node, std::string address,
                                                         std::string method, core::Bytes request);
     net::Task<void> run_tell(core::NodeId node, std::string address, std::string topic, core::Bytes body);

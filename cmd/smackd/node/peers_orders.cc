@@ -44,11 +44,7 @@ Task<Result<Bytes>> Peers::ask_own_agent(NodeId agent, std::string method, Bytes
 }
 
 void Peers::order(NodeId node, std::string method, Bytes request, core::Callback<void(Result<Bytes>)> done) {
-    scope_.spawn([](Peers& self, NodeId to, std::string what, Bytes body,
-                    core::Callback<void(Result<Bytes>)> tell) -> Task<void> {
-        auto answer = co_await self.run_order(to, std::move(what), std::move(body));
-        tell(std::move(answer));
-    }(*this, node, std::move(method), std::move(request), std::move(done)));
+    scope_.spawn(tell_result(run_order(node, std::move(method), std::move(request)), std::move(done)));
 }
 
 Task<Result<Bytes>> Peers::run_order(NodeId node, std::string method, Bytes request) {
