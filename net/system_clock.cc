@@ -16,4 +16,10 @@ core::WallTime SystemClock::wall() const {
     return core::WallTime{at.tv_sec * 1000 + at.tv_nsec / 1'000'000};
 }
 
+int64_t boot_time_ms() {
+    timespec at{};
+    clock_gettime(CLOCK_BOOTTIME, &at);
+    return int64_t{at.tv_sec} * 1000 + at.tv_nsec / 1'000'000;
+}
+
 }  // namespace smackd::net

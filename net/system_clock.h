@@ -1,4 +1,4 @@
-// The real clock: CLOCK_MONOTONIC and CLOCK_REALTIME.
+// The real clock: CLOCK_MONOTONIC and CLOCK_REALTIME, and what the machine slept.
 #pragma once
 
 #include "core/clock.h"
@@ -10,5 +10,8 @@ class SystemClock final : public core::Clock {
     core::Instant now() const override;
     core::WallTime wall() const override;
 };
+
+/// Milliseconds since the machine's start, with what it slept (CLOCK_BOOTTIME); what leases are told in.
+int64_t boot_time_ms();
 
 }  // namespace smackd::net

@@ -377,17 +377,11 @@ net::Task<Result<void>> NodeTasks::signal(std::string task_id, int number) {
     co_return co_await request(std::move(task_id), std::move(wanted));
 }
 
-int64_t boot_time_ms() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
-}
-
 net::Task<Result<void>> NodeTasks::renew_lease(std::string task_id, int64_t until_ms) {
     wire::ShimRequest wanted;
     wanted.mutable_lease()->set_until_ms(until_ms);
     wanted.mutable_lease()->set_duration_ms(
-        static_cast<uint32_t>(std::max<int64_t>(until_ms - boot_time_ms(), 1)));
+        static_cast<uint32_t>(std::max<int64_t>(until_ms - net::boot_time_ms(), 1)));
     co_return co_await request(std::move(task_id), std::move(wanted));
 }
 

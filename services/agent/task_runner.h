@@ -64,9 +64,6 @@ class ExecSession {
     virtual net::Task<void> close() = 0;
 };
 
-/// Milliseconds since the machine's start, with what it slept (CLOCK_BOOTTIME); what leases are told in.
-int64_t boot_time_ms();
-
 class TaskRunner {
  public:
     /// Starts the launcher, removes orphans and finds the tasks that are there. Waits for the launcher's
@@ -90,8 +87,8 @@ class TaskRunner {
     /// run.
     virtual net::Task<core::Result<void>> kill(std::string task_id, std::optional<core::Duration> grace) = 0;
     virtual net::Task<core::Result<void>> signal(std::string task_id, int number) = 0;
-    /// Tells the shim that the task may go on until then, a time of boot_time_ms(). A task without a lease
-    /// has one from here on.
+    /// Tells the shim that the task may go on until then, a time of net::boot_time_ms(). A task without a
+    /// lease has one from here on.
     virtual net::Task<core::Result<void>> renew_lease(std::string task_id, int64_t until_ms) = 0;
 
     /// All tasks that are not removed yet, ended ones with unacknowledged events too.

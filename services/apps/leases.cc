@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "net/system_clock.h"
+
 namespace smackd::services {
 
 using core::Result;
@@ -44,7 +46,7 @@ void LeaseKeeper::keep(const std::string& task) {
 
 net::Task<Result<int64_t>> LeaseKeeper::grant(std::string task) {
     while (true) {
-        const int64_t asked_ms = agent::boot_time_ms();
+        const int64_t asked_ms = net::boot_time_ms();
         auto own = co_await net::with_deadline(loop_, kLeaseAnswerLimit, "the state", ask_());
         if (own && own->contains(task)) co_return lease_from(asked_ms);
         CO_TRY(co_await net::sleep(loop_, kLeaseRetry));
@@ -67,7 +69,7 @@ net::Task<void> LeaseKeeper::run() {
 
 net::Task<Result<void>> LeaseKeeper::renew() {
     if (kept_.empty()) co_return Result<void>();
-    const int64_t asked_ms = agent::boot_time_ms();
+    const int64_t asked_ms = net::boot_time_ms();
     CO_TRY_ASSIGN(const OwnTasks own,
                   co_await net::with_deadline(loop_, kLeaseAnswerLimit, "the state", ask_()));
     // Side by side: a shim that does not answer must not cost the others their leases.

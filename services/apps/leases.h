@@ -35,7 +35,7 @@ class LeaseKeeper {
     LeaseKeeper(net::Loop& loop, agent::TaskRunner& runner, AskOwnTasks ask, core::Logger logger);
 
     /// Waits until the state says that the task is this node's own; until when it may run then, by
-    /// agent::boot_time_ms(). An error: the wait was cancelled.
+    /// net::boot_time_ms(). An error: the wait was cancelled.
     net::Task<core::Result<int64_t>> grant(std::string task);
     /// Renews it from now on, until drop().
     void keep(const std::string& task);

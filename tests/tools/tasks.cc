@@ -17,6 +17,7 @@
 #include "core/wire/serialize.h"
 #include "net/loop.h"
 #include "net/scope.h"
+#include "net/system_clock.h"
 #include "services/agent/task_runner.h"
 
 namespace smackd::agent {
@@ -86,8 +87,7 @@ wire::TaskSpec read_spec(const Json& json) {
     spec.mutable_logs()->set_total_bytes(static_cast<uint64_t>(json["log_total"].as_integer()));
     spec.mutable_logs()->set_bytes_per_second(static_cast<uint64_t>(json["log_rate"].as_integer()));
     spec.set_kill_grace_ms(number(json, "grace_ms"));
-    if (number(json, "lease_ms") > 0)
-        spec.set_lease_until_ms(agent::boot_time_ms() + number(json, "lease_ms"));
+    if (number(json, "lease_ms") > 0) spec.set_lease_until_ms(net::boot_time_ms() + number(json, "lease_ms"));
     spec.set_max_runtime_ms(number(json, "max_runtime_ms"));
     spec.set_no_init(json["no_init"].as_bool());
     spec.set_privileged(json["privileged"].as_bool());
@@ -200,7 +200,7 @@ class Driver {
             co_return co_await done(runner_->signal(task, static_cast<int>(order["number"].as_integer())));
         if (what == "lease")
             co_return co_await done(
-                runner_->renew_lease(task, agent::boot_time_ms() + order["ms"].as_integer()));
+                runner_->renew_lease(task, net::boot_time_ms() + order["ms"].as_integer()));
         if (what == "ack")
             co_return co_await done(
                 runner_->acknowledge(task, static_cast<uint64_t>(order["sequence"].as_integer())));
