@@ -37,8 +37,7 @@ Result<void> apply_defaults(TlsConfig::Native& native, bool server, TlsVersions 
     mbedtls_ssl_conf_max_tls_version(config,
                                      recent ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
-    // A resumed TLS 1.3 session has no peer certificate, and expiry or removal would not be looked at again:
-    // no tickets, and no pre-shared keys at all.
+    // No tickets, and no pre-shared keys at all, unless apply_tickets says otherwise.
     mbedtls_ssl_conf_tls13_key_exchange_modes(config, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
     if (server) {
         mbedtls_ssl_conf_new_session_tickets(config, 0);
@@ -78,6 +77,20 @@ Result<void> apply_named_certificates(TlsConfig::Native& native,
     return {};
 }
 
+Result<void> apply_tickets(TlsConfig::Native& native, std::shared_ptr<TlsTickets> tickets) {
+    if (!tickets) return {};
+    if (native.verifies)
+        return core::fail(Errc::kInvalid, "TLS server: no session tickets where clients show certificates");
+    native.tickets = std::move(tickets);
+    mbedtls_ssl_conf_session_tickets_cb(&native.config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
+                                        &native.tickets->native().context);
+    mbedtls_ssl_conf_new_session_tickets(&native.config, kTicketsPerHandshake);
+    // A resumed session has fresh keys of its own: (EC)DHE stays.
+    mbedtls_ssl_conf_tls13_key_exchange_modes(&native.config,
+                                              MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+    return {};
+}
+
 Result<void> apply_authorities(TlsConfig::Native& native, const std::string& pem) {
     TRY_ASSIGN(native.authorities, crypto::parse_chain(pem, "CA certificate"));
     mbedtls_ssl_conf_ca_chain(&native.config, native.authorities.get(), nullptr);
@@ -109,6 +122,7 @@ Result<std::shared_ptr<const TlsConfig>> TlsConfig::server(TlsServerOptions opti
     if (native->verifies) {
         TRY(apply_authorities(*native, options.client_ca_pem));
     }
+    TRY(apply_tickets(*native, std::move(options.tickets)));
     // With OPTIONAL mbedTLS lets a wrong certificate pass and sets flags; TlsStream::finish looks at them.
     int mode = MBEDTLS_SSL_VERIFY_NONE;
     if (options.clients == ClientCertificates::kRequired) mode = MBEDTLS_SSL_VERIFY_REQUIRED;

@@ -7,6 +7,7 @@
 
 #include "core/callback.h"
 #include "core/result.h"
+#include "net/tls/tickets.h"
 
 namespace smackd::net {
 
@@ -31,6 +32,9 @@ struct TlsServerOptions {
     std::vector<std::string>
         alpn;  ///< in order of preference; empty: ALPN is ignored. Without overlap the handshake fails.
     TlsVersions versions = TlsVersions::k12And13;
+    /// Clients may resume their sessions; nullptr: they may not. Refused where clients show certificates: a
+    /// resumed TLS 1.3 session has none, and its expiry or removal would not be looked at again.
+    std::shared_ptr<TlsTickets> tickets;
 };
 
 struct TlsClientOptions {
@@ -44,8 +48,9 @@ struct TlsClientOptions {
     bool verify = true;
 };
 
-/// No session tickets, no renegotiation, AEAD suites with forward secrecy only. Shared by handshakes on
-/// several threads, hence the shared_ptr; a connection keeps the configuration it began with.
+/// No session tickets unless a server is given some, no renegotiation, AEAD suites with forward secrecy only.
+/// Shared by handshakes on several threads, hence the shared_ptr; a connection keeps the configuration it
+/// began with.
 class TlsConfig {
  public:
     struct Native;

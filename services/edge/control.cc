@@ -199,6 +199,12 @@ void Control::rebuild_certificates(std::vector<std::string>& problems) {
         options.key_pem = fallback_.key_pem;
     }
     if (!options.certificate_pem.empty()) {
+        if (!tickets_) {
+            auto tickets = net::TlsTickets::make();
+            if (!tickets) return problems.push_back("certificates: " + tickets.error().message);
+            tickets_ = std::move(*tickets);
+        }
+        options.tickets = tickets_;
         options.alpn = {"http/1.1"};
         auto made = net::TlsConfig::server(std::move(options));
         if (!made) return problems.push_back("certificates: " + made.error().message);

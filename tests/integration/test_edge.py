@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -477,6 +478,38 @@ def test_tls_without_a_certificate():
     with edge_with(Backend()) as edge:
         answer = harness.run(["curl", "-sSkv", "--resolve", f"p1.dcos:{edge.https}:127.0.0.1", f"https://p1.dcos:{edge.https}/x"])
         assert answer.out == "GET /x 0" and "CN=smackd ingress without a certificate" in answer.err, answer
+
+
+def test_tls_sessions_are_resumed():
+    backend = Backend()
+    with edge_with(backend) as edge:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            first_reused, session = tls_request(edge, version, None)
+            assert not first_reused, version
+            edge.certificates["other.net"] = certificate(edge.work, "other.net", (f"{version.name.lower()}.net",))
+            edge.apply()  # the door's configuration is another one now, the tickets' keys are not
+            for _ in range(2):
+                reused, session = tls_request(edge, version, session)
+                assert reused, version
+        assert len(backend.requests) == 6, backend.requests
+
+
+def tls_request(edge, version, session):
+    """One request over TLS: whether `session` was resumed, and the session for the next."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    if session is not None:
+        context = session[0]
+    with socket.create_connection(("127.0.0.1", edge.https), timeout=10) as plain, \
+            context.wrap_socket(plain, server_hostname="p1.dcos", session=session and session[1]) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: p1.dcos\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+        assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"GET /x 0"), answer
+        assert client.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
+        return client.session_reused, (context, client.session)
 
 
 def certificate(work, name, server_names):

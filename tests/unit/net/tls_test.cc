@@ -359,6 +359,9 @@ TEST_CASE("configurations are checked when made") {
     server = world.authority.server_options(world.server, ClientCertificates::kRequired);
     server.client_ca_pem.clear();
     CHECK(!TlsConfig::server(server));
+    server = world.authority.server_options(world.server, ClientCertificates::kOptional);
+    server.tickets = TlsTickets::make().value();
+    CHECK(TlsConfig::server(server).error().message.find("no session tickets") != std::string::npos);
     CHECK(!TlsConfig::client({}));
 }
 
