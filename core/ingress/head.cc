@@ -232,6 +232,7 @@ bool read_host(RequestHead& head) {
         if (!all_of_kind(host, 8)) return false;
     }
     const std::string_view port = head.authority.substr(host.size());
+    if (port.size() > sizeof(":65535") - 1) return false;
     if (!port.empty() && !std::ranges::all_of(port.substr(1), [](char c) { return c >= '0' && c <= '9'; }))
         return false;
     if (host.ends_with('.')) host.remove_suffix(1);

@@ -212,13 +212,15 @@ const ParseFailure& Parser::failure() const {
 
 namespace {
 
+constexpr size_t kHostFieldBytesMax = 255 + sizeof(".:65535") - 1;  // a name, its last dot, a port
+
 /// uri-host [":" port] (RFC 9110 section 7.2): only the characters that can stand there.
 bool valid_host(std::string_view host) {
     auto allowed = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                std::string_view("-._~:[]%!$&'()*+,;=").find(c) != std::string_view::npos;
     };
-    return host.size() <= 255 && std::ranges::all_of(host, allowed);
+    return host.size() <= kHostFieldBytesMax && std::ranges::all_of(host, allowed);
 }
 
 }  // namespace

@@ -93,6 +93,10 @@ TEST_CASE("malformed request lines and hosts are refused") {
     CHECK(verdict("GET / HTTP/1.1\r\nHost: a b\r\n\r\n") == "400");
     CHECK(verdict("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n") == "400");
     CHECK(verdict("GET / HTTP/1.1\r\nHost: a:x\r\n\r\n") == "400");
+    const std::string longest(kHostBytesMax, 'a');
+    CHECK(verdict("GET / HTTP/1.1\r\nHost: " + longest + ".:65535\r\n\r\n") == "ok");
+    CHECK(verdict("GET / HTTP/1.1\r\nHost: " + longest + "a\r\n\r\n") == "400");
+    CHECK(verdict("GET / HTTP/1.1\r\nHost: a:065535\r\n\r\n") == "400");
     CHECK(verdict("GET / HTTP/2.0\r\nHost: a\r\n\r\n") == "505");
     CHECK(verdict("GET /\r\nHost: a\r\n\r\n") == "400");
     CHECK(verdict("GET  / HTTP/1.1\r\nHost: a\r\n\r\n") == "400");
