@@ -89,8 +89,8 @@ class Control {
     mutable core::dns::TenantNumbers tenants_;
     std::shared_ptr<const core::ingress::Routes> routes_ = std::make_shared<core::ingress::Routes>();
     std::shared_ptr<net::TlsTickets> tickets_;  // kept while certificates change
-    FallbackCertificate fallback_;             // made when it is first needed
-    std::map<std::string, Wanted> listeners_;  // by "udp ADDRESS:PORT"
+    FallbackCertificate fallback_;              // made when it is first needed
+    std::map<std::string, Wanted> listeners_;   // by "udp ADDRESS:PORT"
 };
 
 }  // namespace smackd::edge
