@@ -225,6 +225,27 @@ Result<Bytes> BlobStore::read(const Digest& digest, uint64_t limit) {
     return fail(Errc::kCorrupt, "blob {}: damaged on the disk; it was removed", digest.to_string());
 }
 
+Result<void> BlobStore::check(const Digest& digest) {
+    const auto length = size(digest);
+    if (!length) return fail(Errc::kNotFound, "no blob {}", digest.to_string());
+    auto hasher = new_hasher_();
+    Result<uint64_t> count = uint64_t{0};
+    {
+        auto file = disk_.open(path(digest), core::OpenMode::kRead);
+        count = file ? read_pieces(**file, [&](BytesView piece) { hasher->update(piece); })
+                     : core::pass(std::move(file));
+    }
+    // One that cannot be read is as good as changed: whoever wants it fetches it anew.
+    if (count && *count == *length && Digest::of_sha256(hasher->finish()) == digest) return {};
+    TRY(remove(digest));
+    return fail(Errc::kCorrupt, "blob {}: damaged on the disk; it was removed", digest.to_string());
+}
+
+std::map<Digest, uint64_t> BlobStore::all() const {
+    std::lock_guard lock(mutex_);
+    return sizes_;
+}
+
 Result<void> BlobStore::remove(const Digest& digest) {
     TRY(disk_.remove(path(digest)));
     TRY(disk_.sync_directory(folder(digest)));

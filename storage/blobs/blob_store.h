@@ -67,6 +67,7 @@ class BlobStore {
     bool has(const Digest& digest) const;
     std::optional<uint64_t> size(const Digest& digest) const;
     std::string path(const Digest& digest) const;
+    const std::string& directory() const { return directory_; }
     /// Of complete blobs.
     uint64_t bytes() const;
 
@@ -80,6 +81,11 @@ class BlobStore {
     /// The whole blob, checked. kNotFound; kInvalid when longer than `limit`; kCorrupt when the disk changed
     /// it, in which case the blob is removed.
     core::Result<core::Bytes> read(const Digest& digest, uint64_t limit);
+    /// Reads the whole blob and compares it with its digest. kNotFound; kCorrupt when the disk changed it, in
+    /// which case it is removed.
+    core::Result<void> check(const Digest& digest);
+    /// All complete blobs.
+    std::map<Digest, uint64_t> all() const;
     /// Removes one blob whatever its references.
     core::Result<void> remove(const Digest& digest);
 

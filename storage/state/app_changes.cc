@@ -7,6 +7,7 @@
 #include "storage/state/app_claims.h"
 #include "storage/state/app_rows.h"
 #include "storage/state/authorization.h"
+#include "storage/state/blob_rows.h"
 #include "storage/state/changes.h"
 
 namespace smackd::storage::state {
@@ -62,11 +63,13 @@ Outcome<void> put_app(Writer& writer, const wire::PutApp& change) {
     TRY(may_on_app(writer, exists ? Action::kChange : Action::kLaunch, app.id()));
     TRY(check_app(writer, app, exists));
     TRY(check_reach(writer, app));
+    TRY(check_fetches(writer, app));
     const core::Bytes bytes = serialize(app);
     TRY(writer.state().run(
         "INSERT OR REPLACE INTO apps VALUES(?, ?, ?, ?, ?)",
         {app.id(), app.version_ms(), app.instances(), sqlite::Blob{bytes}, writer.next_revision()}));
     TRY(write_version(writer, app, bytes));
+    TRY(write_blob_uses(writer, app));
     TRY(write_claims(writer, app));
     TRY(writer.emit({.kind = "app", .key = app.id(), .row = bytes}));
     return {};
@@ -80,6 +83,7 @@ Outcome<void> remove_app(Writer& writer, const wire::RemoveApp& change) {
         return refuse(Errc::kNotFound, "App '{}' does not exist", change.id().substr(0, 128));
     TRY(state.run("DELETE FROM app_versions WHERE app = ?", {change.id()}));
     TRY(remove_claims(writer, change.id()));
+    TRY(remove_blob_uses(writer, change.id()));
     TRY(writer.emit({.kind = "app", .key = change.id(), .removed = true}));
     TRY(state.run("DELETE FROM app_backoffs WHERE app = ?", {change.id()}));
     if (state.changes() != 0) TRY(writer.emit({.kind = "backoff", .key = change.id(), .removed = true}));

@@ -1,5 +1,6 @@
 // The queries of View for applications: rows that hold their message whole.
 #include "storage/state/app_rows.h"
+#include "storage/state/blob_rows.h"
 #include "storage/state/limits.h"
 #include "storage/state/reader.h"
 
@@ -134,6 +135,69 @@ core::Result<std::map<uint64_t, uint64_t>> View::task_counts() {
 core::Result<Rows<wire::DrainNode>> View::drains() {
     if (point_.feature_level < kLevelOfDrains) return Rows<wire::DrainNode>();
     return collect<wire::DrainNode>(database_->query("SELECT drain, version FROM drains ORDER BY node_id"));
+}
+
+core::Result<Rows<wire::Blob>> View::blobs() {
+    if (point_.feature_level < kLevelOfBlobs) return Rows<wire::Blob>();
+    return collect<wire::Blob>(database_->query("SELECT blob, version FROM blobs ORDER BY name"));
+}
+
+core::Result<MaybeRow<wire::Blob>> View::blob(std::string_view name) {
+    if (point_.feature_level < kLevelOfBlobs) return MaybeRow<wire::Blob>();
+    return first<wire::Blob>(database_->query("SELECT blob, version FROM blobs WHERE name = ?", {name}));
+}
+
+core::Result<MaybeRow<wire::Blob>> View::blob_of_image(std::string_view image) {
+    if (point_.feature_level < kLevelOfBlobs || image.empty()) return MaybeRow<wire::Blob>();
+    return first<wire::Blob>(database_->query(
+        "SELECT blob, version FROM blobs WHERE image = ? ORDER BY version DESC LIMIT 1", {image}));
+}
+
+core::Result<std::optional<core::Error>> View::blob_limit_problem(const std::string& name, uint64_t size) {
+    if (point_.feature_level < kLevelOfBlobs) {
+        return core::fail(
+            core::Errc::kUnsupported,
+            "blobs need feature level {}, the cluster is at {}: upgrade all servers, then raise it",
+            kLevelOfBlobs, point_.feature_level);
+    }
+    return state::blob_limit_problem(*database_, name, size);
+}
+
+core::Result<std::map<std::string, uint64_t>> View::wanted_blobs() {
+    std::map<std::string, uint64_t> wanted;
+    if (point_.feature_level < kLevelOfBlobs) return wanted;
+    TRY_ASSIGN(auto cursor, database_->query("SELECT sha256, size FROM blobs UNION "
+                                             "SELECT sha256, size FROM blob_uses"));
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return wanted;
+        wanted[std::string(cursor.row().text(0))] = cursor.row().number(1);
+    }
+}
+
+core::Result<std::vector<std::string>> View::users_of_blob(std::string_view sha256) {
+    std::vector<std::string> apps;
+    if (point_.feature_level < kLevelOfBlobs) return apps;
+    TRY_ASSIGN(
+        auto cursor,
+        database_->query("SELECT DISTINCT app FROM blob_uses WHERE sha256 = ? ORDER BY app", {sha256}));
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return apps;
+        apps.emplace_back(cursor.row().text(0));
+    }
+}
+
+core::Result<bool> View::node_may_read_blob(core::NodeId node, std::string_view sha256) {
+    if (point_.feature_level < kLevelOfBlobs) return false;
+    TRY_ASSIGN(const int64_t images,
+               database_->integer("SELECT count(*) FROM blobs WHERE sha256 = ? AND image <> ''", {sha256}));
+    if (images > 0) return true;
+    TRY_ASSIGN(const int64_t tasks,
+               database_->integer("SELECT count(*) FROM tasks WHERE node_id = ? AND ended = 0 AND app IN "
+                                  "(SELECT app FROM blob_uses WHERE sha256 = ?)",
+                                  {node.value, sha256}));
+    return tasks > 0;
 }
 
 }  // namespace smackd::storage::state

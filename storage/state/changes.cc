@@ -79,6 +79,10 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
             return remove_app_group(writer, change.remove_app_group());
         case Body::kPutNodeCapacity:
             return put_node_capacity(writer, change.put_node_capacity());
+        case Body::kPutBlob:
+            return put_blob(writer, change.put_blob());
+        case Body::kRemoveBlob:
+            return remove_blob(writer, change.remove_blob());
         case Body::BODY_NOT_SET:
             break;
     }

@@ -7,7 +7,7 @@
 namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
-inline constexpr uint32_t kFeatureLevelMax = 7;
+inline constexpr uint32_t kFeatureLevelMax = 8;
 /// Applications and all that belongs to them.
 inline constexpr uint32_t kLevelOfApps = 4;
 /// Groups of a directory, and who is in them.
@@ -16,6 +16,8 @@ inline constexpr uint32_t kLevelOfDirectoryGroups = 5;
 inline constexpr uint32_t kLevelOfNames = 6;
 /// Nodes are drained.
 inline constexpr uint32_t kLevelOfDrains = 7;
+/// Blobs, and which apps use them.
+inline constexpr uint32_t kLevelOfBlobs = 8;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;

@@ -32,6 +32,7 @@ constexpr std::array<KindQuery, 20> kVersions = {{
     {"capacity", "SELECT version FROM capacities WHERE node_id = CAST(? AS INTEGER)", kLevelOfApps},
     {"drain", "SELECT version FROM drains WHERE node_id = CAST(? AS INTEGER)", kLevelOfDrains},
     {"directory_group", "SELECT version FROM directory_groups WHERE sid = ?", kLevelOfDirectoryGroups},
+    {"blob", "SELECT version FROM blobs WHERE name = ?", kLevelOfBlobs},
     {"directory_user", "SELECT version FROM directory_users WHERE name = ?", kLevelOfDirectoryGroups},
 }};
 

@@ -103,6 +103,19 @@ class View {
     core::Result<std::map<uint64_t, uint64_t>> task_counts();
     /// Nothing below feature level 7.
     core::Result<Rows<wire::DrainNode>> drains();
+    // Blobs; nothing below feature level 8.
+    core::Result<Rows<wire::Blob>> blobs();
+    core::Result<MaybeRow<wire::Blob>> blob(std::string_view name);
+    /// The newest archive of an image; `image` is its full name.
+    core::Result<MaybeRow<wire::Blob>> blob_of_image(std::string_view image);
+    /// Why a blob may not come in, or nothing (blob_rows.h); kUnsupported below feature level 8.
+    core::Result<std::optional<core::Error>> blob_limit_problem(const std::string& name, uint64_t size);
+    /// Sizes by SHA-256 (hex) of all that a name, or a version of an app, refers to.
+    core::Result<std::map<std::string, uint64_t>> wanted_blobs();
+    /// Apps with a version that fetches it.
+    core::Result<std::vector<std::string>> users_of_blob(std::string_view sha256);
+    /// Whether a task of the node that has not ended is of such an app, or it is the archive of an image.
+    core::Result<bool> node_may_read_blob(core::NodeId node, std::string_view sha256);
     /// Names with their versions; what they hold is in StateReader::principal and ::secret.
     core::Result<std::vector<std::pair<std::string, uint64_t>>> principals();
     core::Result<std::vector<std::pair<std::string, uint64_t>>> secrets();

@@ -156,6 +156,20 @@ constexpr const char* kLevel7 = R"sql(
 CREATE TABLE drains(node_id INTEGER PRIMARY KEY, drain BLOB NOT NULL, version INTEGER NOT NULL);
 )sql";
 
+// Level 8: blobs, and the versions of apps whose tasks fetch them: bytes are kept as long as either names them.
+constexpr const char* kLevel8 = R"sql(
+CREATE TABLE blobs(
+    name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size INTEGER NOT NULL, image TEXT NOT NULL, blob BLOB NOT NULL,
+    version INTEGER NOT NULL
+);
+CREATE INDEX blobs_by_sha256 ON blobs(sha256);
+CREATE TABLE blob_uses(
+    sha256 TEXT NOT NULL, app TEXT NOT NULL, version_ms INTEGER NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY(sha256, app, version_ms)
+) WITHOUT ROWID;
+CREATE INDEX blob_uses_by_app ON blob_uses(app);
+)sql";
+
 core::Result<void> create(sqlite::Database& database, const char* tables) {
     TRY_ASSIGN(const int64_t found,
                database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'position'"));
@@ -186,6 +200,7 @@ core::Result<void> migrate(sqlite::Database& database, uint32_t level) {
     if (level == kLevelOfDirectoryGroups) return database.execute(kLevel5);
     if (level == kLevelOfNames) return add_claims_of_names(database);
     if (level == kLevelOfDrains) return database.execute(kLevel7);
+    if (level == kLevelOfBlobs) return database.execute(kLevel8);
     return {};
 }
 
@@ -223,6 +238,8 @@ const std::vector<TableQuery>& state_tables() {
         {"directory_users", "SELECT * FROM directory_users ORDER BY name", 5},
         {"directory_members", "SELECT * FROM directory_members ORDER BY user_name, sid", 5},
         {"drains", "SELECT * FROM drains ORDER BY node_id", kLevelOfDrains},
+        {"blobs", "SELECT * FROM blobs ORDER BY name", kLevelOfBlobs},
+        {"blob_uses", "SELECT * FROM blob_uses ORDER BY sha256, app, version_ms", kLevelOfBlobs},
     };
     return tables;
 }

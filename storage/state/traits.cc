@@ -135,6 +135,12 @@ ChangeTraits body_traits(const wire::Change& change) {
         case Body::kPutDirectoryUser:
             return {"put_directory_user", change.put_directory_user().user(),
                     std::max(known(change.put_directory_user()), 5U)};
+        case Body::kPutBlob:
+            return {"put_blob", change.put_blob().blob().name(),
+                    std::max({known(change.put_blob()), known(change.put_blob().blob()), kLevelOfBlobs})};
+        case Body::kRemoveBlob:
+            return {"remove_blob", change.remove_blob().name(),
+                    std::max(known(change.remove_blob()), kLevelOfBlobs)};
         case Body::kPutApp:
         case Body::kRemoveApp:
         case Body::kPutTask:
