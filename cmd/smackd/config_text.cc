@@ -133,4 +133,17 @@ std::string example_config() {
     return out;
 }
 
+std::string settings_text(const Config& config) {
+    std::string out;
+    for (const ConfigKey& key : config_keys()) {
+        const std::string value = value_text(key, config);
+        if (!value.empty()) out += std::format("{} = {}\n", key.name, value);
+    }
+    return out;
+}
+
+std::string running_settings_path(const DataDirectory& directory) {
+    return directory.run() + "/settings.toml";
+}
+
 }  // namespace smackd::cmd

@@ -43,6 +43,11 @@ std::string members_path(const DataDirectory& directory) {
     return directory.cluster() + "/members.json";
 }
 
+constexpr std::string_view kNewKeys =
+    "; was the machine removed, or given new keys since? On a server: smackd machine add NAME --bundle FILE "
+    "(in a "
+    "realm of the site: export its keytab anew)";
+
 /// What is asked of the members, in turn.
 struct Question {
     std::vector<JoinSeed> seeds;
@@ -104,7 +109,9 @@ Result<wire::JoinAnswer> ask_members(const Question& question, bool with_ticket,
                 answer = ask(question, seed, ticket->get());
             } else {
                 if (kdc_error != nullptr) *kdc_error = ticket.error();
+                const bool unknown = ticket.error().code == Errc::kUnauthenticated;
                 answer = core::pass(std::move(ticket));
+                if (unknown) answer.error().message += kNewKeys;
             }
         } else {
             answer = ask(question, seed, nullptr);

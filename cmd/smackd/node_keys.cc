@@ -1,5 +1,7 @@
 #include "cmd/smackd/node_keys.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <format>
 
@@ -96,13 +98,27 @@ core::Result<void> write_cluster_secrets(const DataDirectory& directory, const C
 }
 
 core::Result<ClusterSecrets> read_cluster_secrets(const DataDirectory& directory) {
-    TRY_ASSIGN(auth::SealKey server_key,
-               auth::load_or_create_server_key(directory.cluster() + "/server.key"));
+    // A new one would open nothing, and hide what is missing.
+    const std::string server_key_path = directory.cluster() + "/server.key";
+    if (::access(server_key_path.c_str(), F_OK) != 0)
+        return core::fail(
+            core::Errc::kNotFound,
+            "{} is missing, and without it nothing here can be opened: put it back from a copy, or "
+            "let this machine join anew (smackd machine remove on another server, then smackd join)",
+            server_key_path);
+    TRY_ASSIGN(auth::SealKey server_key, auth::load_or_create_server_key(server_key_path));
     TRY_ASSIGN(auth::SealKey cluster_key,
                auth::read_cluster_key(directory.cluster() + "/cluster.key", server_key));
     TRY_ASSIGN(std::string ca_pem, read_small_file(directory.cluster() + "/ca.pem"));
     TRY_ASSIGN(core::Bytes ca_key, open_sealed(directory, cluster_key, kCaKeySecret));
-    TRY_ASSIGN(auth::ClusterCa ca, auth::ClusterCa::load(std::move(ca_key), std::move(ca_pem)));
+    auto loaded = auth::ClusterCa::load(std::move(ca_key), std::move(ca_pem));
+    if (!loaded)
+        return core::fail(
+            loaded.error().code,
+            "{0}/ca.pem and {0}/ca.key: {1}; are they of two clusters? Put back what was changed, or let "
+            "this machine join anew",
+            directory.cluster(), loaded.error().message);
+    auth::ClusterCa ca = std::move(*loaded);
     TRY_ASSIGN(core::Bytes token_pem, open_sealed(directory, cluster_key, kTokenKeySecret));
     TRY_ASSIGN(auth::TokenKey token_key, auth::TokenKey::from_private_pem(token_pem));
     ClusterSecrets secrets{std::move(cluster_key), std::move(ca), std::move(token_key), std::nullopt};

@@ -437,4 +437,14 @@ core::Result<int> Batch::commit() const {
     return outcome.error_number;
 }
 
+core::Result<void> check_nftables() {
+    auto socket = Socket::open(NETLINK_NETFILTER);
+    if (!socket) return core::fail(core::Errc::kUnsupported, "no nftables: {}", socket.error().message);
+    Message list((NFNL_SUBSYS_NFTABLES << 8U) | NFT_MSG_GETTABLE, NLM_F_DUMP);
+    list.header(family_header(AF_UNSPEC, 0));
+    auto answered = socket->dump(list, [](uint16_t, core::BytesView) {});
+    if (!answered) return core::fail(core::Errc::kUnsupported, "no nftables: {}", answered.error().message);
+    return {};
+}
+
 }  // namespace smackd::net::netlink

@@ -113,4 +113,7 @@ class Batch {
     uint32_t next_set_ = 1;
 };
 
+/// kUnsupported with the kernel's answer when it has no nftables. Lists the tables; changes nothing.
+core::Result<void> check_nftables();
+
 }  // namespace smackd::net::netlink

@@ -50,8 +50,10 @@ core::Result<Ipv4Prefix> free_subnet(const std::string& name, const std::vector<
         if (std::ranges::none_of(used, [&](const Ipv4Prefix& other) { return other.overlaps(subnet); }))
             return subnet;
     }
-    return core::fail(core::Errc::kBusy,
-                      "every subnet of 10.64.0.0/10 is routed elsewhere; name one for tasks");
+    return core::fail(
+        core::Errc::kBusy,
+        "every subnet of 10.64.0.0/10, where tasks get theirs from, is routed elsewhere: narrow that "
+        "route");
 }
 
 core::Result<std::string> choose_subnet(const std::string& name) {

@@ -2,7 +2,7 @@
 
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
-#include "cmd/smackd/doctor.h"
+#include "cmd/smackd/doctor/doctor.h"
 
 namespace smackd::cmd {
 namespace {
@@ -57,21 +57,20 @@ core::Result<void> status(Context& context) {
 }
 
 core::Result<void> doctor(Context& context) {
-    std::vector<Finding> findings = examine(context.arguments);
+    const Findings findings = examine(context);
     core::Json rows = core::Json::array();
+    size_t failures = 0;
+    size_t warnings = 0;
     for (const Finding& finding : findings) {
-        core::Json row;
-        row.set("check", finding.check)
-            .set("result", verdict_name(finding.verdict))
-            .set("message", finding.message);
-        row.set("advice", finding.advice);
-        rows.push(std::move(row));
-        if (finding.verdict == Verdict::kFail) context.exit_code = kExitRefused;
-        std::string advice = finding.advice.empty() ? "" : "\n      -> " + finding.advice;
-        context.output.say(std::format("{:<5} {}: {}{}", verdict_name(finding.verdict), finding.check,
-                                       finding.message, advice));
+        failures += finding.verdict == Verdict::kFail ? 1 : 0;
+        warnings += finding.verdict == Verdict::kWarn ? 1 : 0;
+        context.output.say(finding_text(finding));
+        rows.push(finding_json(finding));
     }
+    context.output.say(
+        std::format("{} checks: {} failed, {} to look at", findings.size(), failures, warnings));
     context.output.document(core::Json::object().set("findings", std::move(rows)));
+    context.exit_code = failures == 0 ? kExitDone : kExitRefused;
     return {};
 }
 
@@ -86,10 +85,10 @@ std::vector<Command> status_commands() {
          with_server_options(),
          status},
         {"doctor",
-         "checks clock, Kerberos, keytab, permissions, disk and ports, and says what to do",
+         "looks for what is wrong with this machine, its node and its server, and says what to type",
          "smackd doctor",
          {},
-         with_server_options(),
+         with_server_options(doctor_options()),
          doctor},
     };
 }

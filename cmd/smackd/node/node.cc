@@ -12,6 +12,7 @@
 
 #include "auth/join_server.h"
 #include "auth/kdc_process.h"
+#include "cmd/smackd/config_text.h"
 #include "cmd/smackd/join.h"
 #include "cmd/smackd/node/admission.h"
 #include "cmd/smackd/node/agent_node.h"
@@ -553,11 +554,22 @@ LocalTasksOptions local_tasks_options(const NodeOptions& node, const NodeIdentit
 }
 
 core::Result<std::unique_ptr<Node>> Node::start(NodeOptions options) {
-    auto identity = read_identity(DataDirectory(options.config.data_dir));
-    if (identity && identity->role == "agent") return start_agent(std::move(options));
-    auto node = std::make_unique<RunningNode>(std::move(options));
-    TRY(node->begin());
-    return std::unique_ptr<Node>(std::move(node));
+    const DataDirectory directory(options.config.data_dir);
+    const std::string settings = settings_text(options.config);
+    const core::Logger logger(options.log, "node");
+    auto identity = read_identity(directory);
+    std::unique_ptr<Node> node;
+    if (identity && identity->role == "agent") {
+        TRY_ASSIGN(node, start_agent(std::move(options)));
+    } else {
+        auto server = std::make_unique<RunningNode>(std::move(options));
+        TRY(server->begin());
+        node = std::move(server);
+    }
+    // For the doctor, which reads the file and not the daemon's flags.
+    auto told = replace_file(running_settings_path(directory), settings, 0600);
+    if (!told) logger.warning("settings not noted", {{"error", told.error().message}});
+    return node;
 }
 
 }  // namespace smackd::cmd

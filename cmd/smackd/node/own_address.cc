@@ -26,6 +26,24 @@ std::string text_of(const sockaddr* address) {
     return text;
 }
 
+/// The source address of the default route; nothing is sent. Empty without such a route.
+std::string default_source() {
+    const int descriptor = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return "";
+    sockaddr_in out{};
+    out.sin_family = AF_INET;
+    out.sin_port = htons(53);
+    ::inet_pton(AF_INET, "192.0.2.1", &out.sin_addr);  // documentation (RFC 5737): somewhere outside
+    sockaddr_in own{};
+    socklen_t length = sizeof own;
+    const bool found = ::connect(descriptor, reinterpret_cast<const sockaddr*>(&out), sizeof out) == 0 &&
+                       ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &length) == 0;
+    ::close(descriptor);
+    return found ? text_of(reinterpret_cast<const sockaddr*>(&own)) : "";
+}
+
+}  // namespace
+
 std::vector<std::string> interface_addresses() {
     std::vector<std::string> all;
     ifaddrs* first = nullptr;
@@ -52,24 +70,6 @@ std::vector<std::string> addresses_of_name(const std::string& host) {
         all.push_back(text_of(one->ai_addr));
     return all;
 }
-
-/// The source address of the default route; nothing is sent. Empty without such a route.
-std::string default_source() {
-    const int descriptor = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return "";
-    sockaddr_in out{};
-    out.sin_family = AF_INET;
-    out.sin_port = htons(53);
-    ::inet_pton(AF_INET, "192.0.2.1", &out.sin_addr);  // documentation (RFC 5737): somewhere outside
-    sockaddr_in own{};
-    socklen_t length = sizeof own;
-    const bool found = ::connect(descriptor, reinterpret_cast<const sockaddr*>(&out), sizeof out) == 0 &&
-                       ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &length) == 0;
-    ::close(descriptor);
-    return found ? text_of(reinterpret_cast<const sockaddr*>(&own)) : "";
-}
-
-}  // namespace
 
 std::string choose_address(const std::vector<std::string>& wanted, const std::vector<std::string>& own) {
     const auto fits = [](const std::string& address) { return !address.starts_with("127."); };

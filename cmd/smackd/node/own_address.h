@@ -14,4 +14,9 @@ std::string choose_address(const std::vector<std::string>& wanted, const std::ve
 /// Blocks on name servers for seconds: for a worker.
 std::string find_own_address(const std::string& advertised);
 
+/// IPv4 addresses of the interfaces that are up; bridges of smackd do not count.
+std::vector<std::string> interface_addresses();
+/// What a name means, IPv4; empty when nothing. Blocks on name servers.
+std::vector<std::string> addresses_of_name(const std::string& host);
+
 }  // namespace smackd::cmd
