@@ -1,9 +1,11 @@
 """Types the commands of a document into real hosts, in their order: what the document promises is what happens.
 
-A document marks them by the host's prompt, in an indented block:
+A document marks them by the host's prompt, in a fence (documents.py):
 
+    ```console
     n1# smackd start &
     desk$ kinit alice
+    ```
 
 Each host of the World gets its name, and its own /etc, /var/lib, /var/log, /run and home for it, laid over the machine's
 (overlayfs in a mount namespace), so that paths are typed as people type them and nothing is left behind. A command that
@@ -17,13 +19,15 @@ import re
 import signal
 import stat
 
-from harness import NO_TASKS, Process, SMACKD, need_tool, run, wait_until
+from documents import fences_of, misses
+from harness import NO_TASKS, ROOT, Process, SMACKD, need_tool, run, wait_until
 
 PRIVATE = ("/etc", "/var/lib", "/var/log", "/run")
 READY_LIMIT_S = 120
 COMMAND_LIMIT_S = 300
 SERVICE_STOP_LIMIT_S = 60
-PROMPT = re.compile(r"^    (?P<host>[a-z][a-z0-9]*)[#$] (?P<command>.+)$")
+# Where the commands stand that were typed in this run: (document, line).
+typed_places = set()
 SID = re.compile(r"S-1-5-21(?:-\d+)+")
 SID_PLACEHOLDER = "S-1-5-21-..."
 
@@ -45,12 +49,22 @@ enter "${2%%:*}" "install -D -m 600 /dev/stdin ${2#*:}"
 
 
 def commands_of(path, heading):
-    """(host, command) of each line below `## heading`, up to the next heading of that level."""
-    with open(path) as file:
-        text = file.read()
-    section = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    assert section, f"{path} has no section '{heading}'"
-    return [(match["host"], match["command"]) for line in section[1].splitlines() if (match := PROMPT.match(line))]
+    """(host, command) of each line with a prompt below `## heading`, up to the next heading of that level. What is not typed (a remark
+    says why) is left out."""
+    document = os.path.relpath(path, ROOT)
+    fences = [fence for fence in fences_of(document) if fence.heading == heading]
+    assert fences, f"{path} has no commands below '{heading}'"
+    return [(command.host, command) for fence in fences if fence.language == "console" and not (fence.remark and fence.remark[0] == "not typed")
+            for command in fence.commands()]
+
+
+def note(command, printed):
+    """That a command of a document was typed; what it printed is what the document says."""
+    if not hasattr(command, "place"):
+        return
+    typed_places.add(command.place)
+    missing = misses(printed, command.expected)
+    assert missing is None, f"{command.place}: '{missing}' is not printed by: {command}\n{printed}"
 
 
 class TypedHost:
@@ -132,6 +146,11 @@ class Typist:
 
     def type(self, name, command):
         """One command; fails unless it ends well. Gives what it printed."""
+        printed = self.type_text(name, str(command))
+        note(command, printed)
+        return printed
+
+    def type_text(self, name, command):
         host = self.hosts[name]
         if SID_PLACEHOLDER in command:
             assert self.sid, f"no SID was printed before: {command}"

@@ -50,6 +50,7 @@ class Show:
         for host, command in typed.commands_of(INSTALL, heading):
             if host == "n1" and command.startswith(only):
                 out.append(self.machine.must(command))
+                typed.note(command, out[-1])
                 self.typed.append(command)
         return out
 
