@@ -22,7 +22,6 @@ using core::Error;
 using core::Result;
 
 constexpr size_t kPiecesMax = 8;
-constexpr unsigned kProbeAfterSeconds = 15;
 
 Error uv_error(int status, std::string_view what) {
     return std::move(fail_uv(status, what).error());
@@ -37,8 +36,9 @@ struct Writing {
 
 class TcpDuplex final : public Duplex {
  public:
-    TcpDuplex(Loop& loop, OwnedUvHandle handle, SharedBuffer& buffer)
-        : loop_(loop), handle_(std::move(handle)), buffer_(buffer) {
+    TcpDuplex(Loop& loop, OwnedUvHandle handle, SharedBuffer& buffer,
+              core::Duration probe_after = kProbeAfter)
+        : loop_(loop), handle_(std::move(handle)), buffer_(buffer), probe_after_(probe_after) {
         handle_->owner = this;
         handle_->handle.data = handle_.get();
     }
@@ -68,6 +68,7 @@ class TcpDuplex final : public Duplex {
         finishing_ = true;
         if (in_flight_ == 0 && waiting_.empty() && connecting_ == nullptr) send_end();
     }
+    std::optional<Silence> silence() const override;
     void abort() override {
         // SO_LINGER of zero seconds turns the coming close into a reset.
         const linger at_once{1, 0};
@@ -93,6 +94,7 @@ class TcpDuplex final : public Duplex {
     Loop& loop_;
     OwnedUvHandle handle_;
     SharedBuffer& buffer_;
+    const core::Duration probe_after_;
     Handler* handler_ = nullptr;
     Connecting* connecting_ = nullptr;
     Bytes waiting_;         // queued behind what is in flight
@@ -187,12 +189,23 @@ void TcpDuplex::send_end() {
 
 void TcpDuplex::tune() {
     uv_tcp_nodelay(&handle_->tcp, 1);
-    uv_tcp_keepalive(&handle_->tcp, 1, kProbeAfterSeconds);
+    const auto probe_s = std::chrono::ceil<core::seconds>(probe_after_).count();
+    uv_tcp_keepalive(&handle_->tcp, 1, static_cast<unsigned>(probe_s));
     int descriptor = -1;
     uv_fileno(&handle_->handle, &descriptor);
     const auto timeout_ms =
         static_cast<unsigned>(std::chrono::ceil<core::milliseconds>(kUnacknowledgedMax).count());
     setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+std::optional<Silence> TcpDuplex::silence() const {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    int descriptor = -1;
+    if (connecting_ != nullptr || uv_fileno(&handle_->handle, &descriptor) != 0 ||
+        getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return std::nullopt;
+    return Silence{core::milliseconds(info.tcpi_last_ack_recv), info.tcpi_unacked > 0};
 }
 
 void TcpDuplex::connect(const Address& to, Handler& handler) {
@@ -335,6 +348,7 @@ class StreamDuplex final : public Duplex {
         state_->finishing = true;
         state_->work.set();
     }
+    std::optional<Silence> silence() const override { return std::nullopt; }
     void abort() override {}  // without close_notify the peer knows that it was cut (RFC 8446 section 6.1)
 
  private:
@@ -421,8 +435,8 @@ OwnedUvHandle make_tcp(Loop& loop) {
 }  // namespace
 
 std::unique_ptr<Duplex> connect_duplex(Loop& loop, SharedBuffer& buffer, const Address& to,
-                                       Duplex::Handler& handler) {
-    auto duplex = std::make_unique<TcpDuplex>(loop, make_tcp(loop), buffer);
+                                       Duplex::Handler& handler, core::Duration probe_after) {
+    auto duplex = std::make_unique<TcpDuplex>(loop, make_tcp(loop), buffer, probe_after);
     duplex->connect(to, handler);
     return duplex;
 }

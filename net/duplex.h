@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -16,6 +17,12 @@
 #include "net/stream.h"
 
 namespace smackd::net {
+
+/// How long the other end's kernel has said nothing.
+struct Silence {
+    core::Duration since_ack{0};
+    bool unacknowledged = false;  ///< it was sent something since
+};
 
 inline constexpr size_t kSharedBufferBytes = 128 * 1024;
 
@@ -62,14 +69,20 @@ class Duplex {
     virtual void resume() = 0;
     /// Sends the end of the stream behind what is queued.
     virtual void finish() = 0;
+    /// Of a TCP connection that is open; nullopt where nothing can be said. Unlike TCP_USER_TIMEOUT it tells
+    /// a peer that does not read (a closed window) from one that is gone.
+    virtual std::optional<Silence> silence() const = 0;
     /// Closes by RST, so that the peer does not take what it got for complete.
     virtual void abort() = 0;
 };
 
+inline constexpr core::Duration kProbeAfter = std::chrono::seconds(15);
+
 /// Connects to `to`; on_connected or on_failed follows. The owner keeps the time limit. Writing may begin at
-/// once.
+/// once. After `probe_after` of silence the peer's kernel is asked for a sign of life each second (TCP
+/// keep-alive).
 std::unique_ptr<Duplex> connect_duplex(Loop& loop, SharedBuffer& buffer, const Address& to,
-                                       Duplex::Handler& handler);
+                                       Duplex::Handler& handler, core::Duration probe_after = kProbeAfter);
 
 /// A Duplex over a Stream (TLS). Its tasks run in `scope`, also after the Duplex is gone, until all is
 /// closed.

@@ -212,10 +212,10 @@ void AppPlan::launch(uint32_t count) {
         const bool replaces_lost = launched_ < lost_.size();
         if (round_.launches == 0 || (replaces_lost && round_.replacements == 0)) {
             wait(WhyNot::Kind::kLimit, "waits for its turn: launches are limited", count - launched_);
-            round_.wake_at(round_.now_ms + 1);
+            round_.wake_at(round_.now_ms + (round_.launches == 0 ? 1 : kRateLookMs));
             return;
         }
-        if (!launch_one(series)) {
+        if (!launch_one(series, replaces_lost)) {
             not_placed_ = count - launched_;
             const Task* stopped = stopped_instance();
             WhyNot why =
@@ -234,7 +234,7 @@ const Task* AppPlan::stopped_instance() const {
     return stopped_.empty() ? nullptr : stopped_.front();
 }
 
-bool AppPlan::launch_one(Placement::Series& series) {
+bool AppPlan::launch_one(Placement::Series& series, bool replaces_lost) {
     const Task* stopped = stopped_instance();
     const auto place = series.place(round_.random, core::NodeId{stopped ? stopped->node_id() : 0});
     if (!place) return false;
@@ -253,6 +253,7 @@ bool AppPlan::launch_one(Placement::Series& series) {
     for (const uint32_t port : place->host_ports) task.add_host_ports(port);
     *task.mutable_resources() = app_.resources();
     task.set_staged_ms(round_.now_ms);
+    task.set_replaces_lost(replaces_lost);
     if (needs_lease(app_)) task.set_lease_generation(static_cast<uint64_t>(round_.now_ms));
     for (const wire::Volume& volume : app_.container().volumes()) {
         if (!volume.has_persistent()) continue;

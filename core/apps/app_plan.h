@@ -12,6 +12,9 @@
 
 namespace smackd::apps {
 
+/// While replacements are limited, they are looked at again after so long.
+inline constexpr int64_t kRateLookMs = 100;
+
 /// What all apps of one decide() share.
 struct Round {
     const Parameters& parameters;
@@ -23,6 +26,7 @@ struct Round {
     bool hold_replacement = false;  ///< too many nodes are unreachable at once
     uint32_t launches = 0;          ///< still allowed
     uint32_t replacements = 0;      ///< of those, for tasks on unreachable nodes
+    uint32_t expunges = 0;          ///< rows of tasks on unreachable nodes that may go
     uint32_t kills = 0;             ///< still allowed
 
     /// To be asked again at this time, if not before.
@@ -67,7 +71,7 @@ class AppPlan {
     void replace_old();
     Limits limits() const;
     void launch(uint32_t count);
-    bool launch_one(Placement::Series& series);
+    bool launch_one(Placement::Series& series, bool replaces_lost);
     void wait(WhyNot::Kind kind, std::string text, uint32_t missing);
     bool must_go(const wire::Task& task) const;
     /// Count towards the instances, with what this round has launched.

@@ -25,6 +25,15 @@ struct AppTasks {
     std::vector<const Task*> ended;
 };
 
+/// How many more tasks of unreachable nodes may be replaced now.
+uint32_t replacements_left(const View& view, const Parameters& parameters, int64_t now_ms) {
+    const auto begun = std::ranges::count_if(view.tasks, [&](const Task* task) {
+        return task->replaces_lost() && task->staged_ms() > now_ms - 1000;
+    });
+    return parameters.replacements_per_s -
+           std::min<uint32_t>(parameters.replacements_per_s, static_cast<uint32_t>(begun));
+}
+
 /// One call of decide().
 class Decider {
  public:
@@ -39,7 +48,8 @@ class Decider {
                  decision_,
                  false,
                  parameters.launches_max,
-                 parameters.replacements_max,
+                 replacements_left(view, parameters, now_ms),
+                 round_.replacements,
                  parameters.kills_max} {
         for (const AppDefinition* app : view.apps) apps_[app->id()] = app;
         for (const AppBackoff* backoff : view.backoffs) backoffs_[backoff->app_id()] = backoff;
@@ -82,14 +92,12 @@ class Decider {
 };
 
 void Decider::look_at_nodes() {
-    uint32_t unreachable = 0;
     for (const Node& node : view_.nodes) {
-        unreachable += node.liveness == Liveness::kUnreachable;
         if (node.drain_changes_ms != 0) round_.wake_at(node.drain_changes_ms);
     }
-    const auto nodes = static_cast<uint32_t>(view_.nodes.size());
-    round_.hold_replacement = unreachable > nodes * round_.parameters.unreachable_share_max;
-    if (round_.hold_replacement) decision_.actions.push_back(HoldReplacement{unreachable, nodes});
+    Outage outage = outage_of(view_.nodes, round_.parameters.hold_percent);
+    round_.hold_replacement = outage.holds;
+    if (outage.certain) decision_.actions.push_back(HoldReplacement{std::move(outage)});
 }
 
 void Decider::note_unreachable() {
@@ -197,7 +205,14 @@ void Decider::plan_app(const AppDefinition& app, AppTasks& tasks) {
     if (target.app == nullptr) return;
     target.backoff = backoff;
     for (const Task* task : tasks.active) {
-        if (is_expunged(*task, *target.app, round_)) decision_.actions.push_back(ForgetTask{task->id()});
+        if (!is_expunged(*task, *target.app, round_)) continue;
+        // What is wanted still is given up only as fast as it may be replaced.
+        if (task->desired() == Task::RUN && round_.expunges == 0) {
+            round_.wake_at(round_.now_ms + kRateLookMs);
+            continue;
+        }
+        if (task->desired() == Task::RUN) --round_.expunges;
+        decision_.actions.push_back(ForgetTask{task->id()});
     }
     std::vector<const Task*> stopped;
     for (const Task* task : tasks.ended) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/apps/node.h"
+#include "core/apps/outage.h"
 #include "core/apps/task_rules.h"
 #include "core/apps/why_not.h"
 #include "core/random.h"
@@ -34,15 +35,16 @@ struct View {
 };
 
 struct Parameters {
-    uint32_t launches_max = 200;     ///< per call, over all apps: bounds one command batch
-    uint32_t kills_max = 500;        ///< per call, over all apps
-    uint32_t replacements_max = 50;  ///< of tasks on unreachable nodes, per call
-    /// More than this share of the nodes unreachable at once: nothing is replaced (an alarm, not a storm).
-    double unreachable_share_max = 0.5;
-    int64_t ended_kept_ms = 3600 * 1000;  ///< how long a task that has ended stays in the state
-    uint32_t ended_kept_max = 20;         ///< per app
-    int64_t deployment_deadline_ms = 0;   ///< for deployments without one of their own; 0: none
-    int64_t kill_grace_ms = 3'000;        ///< when the app sets none
+    uint32_t launches_max = 200;  ///< per call, over all apps: bounds one command batch
+    uint32_t kills_max = 500;     ///< per call, over all apps
+    /// Tasks of unreachable nodes replaced within a second, over all apps: the rest of the cluster starts
+    /// them.
+    uint32_t replacements_per_s = 100;
+    uint32_t hold_percent = kHoldPercent;  ///< see outage_of()
+    int64_t ended_kept_ms = 3600 * 1000;   ///< how long a task that has ended stays in the state
+    uint32_t ended_kept_max = 20;          ///< per app
+    int64_t deployment_deadline_ms = 0;    ///< for deployments without one of their own; 0: none
+    int64_t kill_grace_ms = 3'000;         ///< when the app sets none
     /// The most of an app's instances that is being killed for health checks at a time: checkers err
     /// together.
     double unhealthy_kill_share_max = 0.34;
@@ -92,8 +94,7 @@ struct RollBack {
 };
 /// Nothing is replaced although nodes are unreachable: an alarm for people.
 struct HoldReplacement {
-    uint32_t unreachable = 0;
-    uint32_t nodes = 0;
+    Outage outage;
 };
 using Action = std::variant<LaunchTask, KillTask, CountEnd, SetStatus, ForgetTask, SetBackoff,
                             UpdateDeployment, FinishDeployment, RollBack, HoldReplacement>;

@@ -8,6 +8,7 @@
 #include "core/marathon/path_id.h"
 #include "services/api/app_warnings.h"
 #include "services/api/conditions.h"
+#include "services/api/live_nodes.h"
 #include "services/api/marathon_deploy.h"
 #include "services/api/marathon_json.h"
 #include "services/api/marathon_request.h"
@@ -147,12 +148,12 @@ void add_forecast(Json& json, const apps::Forecast& forecast, const wire::AppDef
 net::Task<core::Result<apps::Forecast>> foresee(Call& call, const Planned& planned, std::string id) {
     ApiEnvironment& environment = call.api.environment;
     const int64_t now_ms = environment.clock.wall().unix_ms;
-    const auto members =
-        environment.liveness == nullptr ? std::vector<LiveMember>{} : environment.liveness->members();
+    const std::vector<LiveMember> members = live_members(call);
     const core::NodeId self = call.api.options.node.id;
     auto forecast = co_await environment.workers.run<apps::Forecast>(
         environment.loop, [&]() -> core::Result<apps::Forecast> {
-            return apps::forecast(plan_view(planned.model, members, self, now_ms), {}, now_ms, id);
+            return apps::forecast(plan_view(planned.model, members, self, now_ms),
+                                  plan_parameters(planned.model), now_ms, id);
         });
     co_return forecast;
 }

@@ -61,6 +61,8 @@ Answer list_pending_machines(Call& call);
 // nodes.cc
 Answer list_nodes(Call& call);
 Answer remove_node(Call& call);
+Answer read_hold(Call& call);
+Answer put_hold(Call& call);
 Answer drain_node(Call& call);
 Answer undrain_node(Call& call);
 

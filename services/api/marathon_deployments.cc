@@ -5,6 +5,7 @@
 #include "core/marathon/path_id.h"
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
+#include "services/api/live_nodes.h"
 #include "services/api/marathon_deploy.h"
 #include "services/api/marathon_json.h"
 #include "services/api/marathon_request.h"
@@ -51,10 +52,9 @@ wire::Deployment seen_of(const Call& call, wire::Deployment deployment) {
 std::map<std::string, apps::WhyNot> waiting(const Call& call, const AppsModel& model) {
     ApiEnvironment& environment = call.api.environment;
     const int64_t now_ms = environment.clock.wall().unix_ms;
-    const auto members =
-        environment.liveness == nullptr ? std::vector<LiveMember>{} : environment.liveness->members();
     core::SeededRandom random(1);
-    return apps::decide(plan_view(model, members, call.api.options.node.id, now_ms), {}, now_ms, random)
+    return apps::decide(plan_view(model, live_members(call), call.api.options.node.id, now_ms),
+                        plan_parameters(model), now_ms, random)
         .waiting;
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "services/api/command_json.h"
+#include "services/api/live_nodes.h"
 #include "services/api/resource.h"
 
 namespace smackd::services {
@@ -85,8 +86,7 @@ Answer list_nodes(Call& call) {
     CO_TRY(call.require(core::Action::kView));
     CO_TRY(co_await await_freshness(call));
     CO_TRY_ASSIGN(const ReadAt<NodesRead> found, co_await read<ReadAt<NodesRead>>(call, &read_nodes));
-    const LivenessDoor* door = call.api.environment.liveness;
-    const std::vector<LiveMember> members = door == nullptr ? std::vector<LiveMember>() : door->members();
+    const std::vector<LiveMember> members = live_members(call);
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     const Room room = room_of(*model);
     Json array = Json::array();
@@ -106,6 +106,35 @@ Answer remove_node(Call& call) {
     command.add_changes()->mutable_remove_node()->set_node_id(id);
     CO_TRY_ASSIGN(const core::Revision revision,
                   co_await change(call, std::move(command), {.kind = "node", .key = call.argument()}));
+    co_return changed_reply(200, revision);
+}
+
+/// Whether so many nodes are away at once that nothing is replaced, as this server sees it.
+Answer read_hold(Call& call) {
+    CO_TRY(call.require(core::Action::kView));
+    CO_TRY(co_await await_freshness(call));
+    CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
+    const apps::Outage outage = outage_now(call, *model);
+    Json json;
+    json.set("percent", int64_t{model->hold_percent}).set("nodes", int64_t{outage.nodes});
+    json.set("unreachable", int64_t{outage.unreachable}).set("holds", outage.certain);
+    co_return json_reply(200, std::move(json));
+}
+
+Answer put_hold(Call& call) {
+    CO_TRY(call.require(core::Action::kAdmin));
+    CO_TRY_ASSIGN(const Json body, co_await read_body(call));
+    const Json& percent = body["percent"];
+    if (!percent.is_integer() || percent.as_integer() < 1 || percent.as_integer() > kHoldPercentMax)
+        co_return core::fail(core::Errc::kInvalid, "percent: must be a whole number from 1 to {}",
+                             kHoldPercentMax);
+    wire::Command command = make_command(call);
+    auto* setting = command.add_changes()->mutable_put_setting();
+    setting->set_name(std::string(kHoldSetting));
+    setting->set_value(std::to_string(percent.as_integer()));
+    CO_TRY_ASSIGN(
+        const core::Revision revision,
+        co_await change(call, std::move(command), {.kind = "setting", .key = std::string(kHoldSetting)}));
     co_return changed_reply(200, revision);
 }
 

@@ -60,6 +60,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/smack/v1/pending-machines", kUser, kRead, h::list_pending_machines},
     {"DELETE", "/smack/v1/nodes/{id}", kUser, kWrite, h::remove_node},
     {"GET", "/smack/v1/nodes/{id}/usage", kUser, kRead, h::node_usage},
+    {"GET", "/smack/v1/hold", kUser, kRead, h::read_hold},
+    {"PUT", "/smack/v1/hold", kUser, kWrite, h::put_hold},
     {"PUT", "/smack/v1/nodes/{id}/drain", kUser, kWrite, h::drain_node},
     {"DELETE", "/smack/v1/nodes/{id}/drain", kUser, kWrite, h::undrain_node},
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "services/api/handlers.h"
+#include "services/api/live_nodes.h"
 #include "services/api/resource.h"
 
 namespace smackd::services::handlers {
@@ -102,9 +103,10 @@ struct StatusRead {
     std::vector<std::string> taskless;  ///< machines that should run tasks and cannot
 };
 
-Json alarms_json(const storage::ReplicaStatus& status, const StatusRead& read) {
+Json alarms_json(const storage::ReplicaStatus& status, const StatusRead& read, const apps::Outage& outage) {
     const BackupRecord& backup = read.backup;
     Json alarms = Json::array();
+    if (outage.certain) alarms.push(Json::object().set("name", "nodes").set("message", outage.text()));
     for (const std::string& machine : read.taskless) {
         const std::string message = std::format("{} cannot run tasks; its log says why", machine);
         alarms.push(Json::object().set("name", "tasks").set("message", message));
@@ -163,12 +165,15 @@ Answer status(Call& call) {
     CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
     CO_TRY(co_await await_freshness(call));
     CO_TRY_ASSIGN(const StatusRead found, co_await read<StatusRead>(call, &read_status));
+    const core::Result<const AppsModel*> model = co_await call.api.apps.current();
+    const apps::Outage outage = model ? outage_now(call, **model) : apps::Outage{};
     const NodesRead& nodes = found.nodes;
     const storage::ReplicaStatus& replica = call.api.environment.state.status();
     Json json;
     json.set("cluster", cluster_json(call, nodes.revision)).set("term", replica.term.value);
     json.set("leader", leader_json(call, nodes, replica)).set("node", node_json(call, replica));
-    json.set("servers", servers_json(call, nodes, replica)).set("alarms", alarms_json(replica, found));
+    json.set("servers", servers_json(call, nodes, replica))
+        .set("alarms", alarms_json(replica, found, outage));
     json.set("backup", backup_json(call, found.backup));
     co_return read_reply(call, nodes.revision, std::move(json));
 }

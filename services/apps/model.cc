@@ -58,8 +58,13 @@ Result<void> put(std::map<Key, Message>& table, const Key& key, const wire::Feed
     return {};
 }
 
-/// Static DNS names and tenants: settings that are lists.
-void set_name(AppsModel& model, const std::string& setting, std::string_view value) {
+/// Static DNS names and tenants, settings that are lists; and the share of nodes that holds replacement.
+void set_setting(AppsModel& model, const std::string& setting, std::string_view value) {
+    if (setting == kHoldSetting) {
+        model.hold_percent = apps::kHoldPercent;
+        std::from_chars(value.data(), value.data() + value.size(), model.hold_percent);
+        return;
+    }
     const bool tenant = is_tenant_key(setting);
     if (!tenant && !setting.starts_with(kNameSettingPrefix)) return;
     const std::string name = tenant ? setting : setting.substr(kNameSettingPrefix.size());
@@ -116,7 +121,7 @@ Result<AppsModel> AppsModel::load(storage::state::View& view) {
     TRY_ASSIGN(auto nodes, view.nodes());
     for (auto& row : nodes) model.nodes[row.put.node_id()] = std::move(row.put);
     TRY_ASSIGN(auto settings, view.settings());
-    for (const auto& row : settings) set_name(model, row.put.name(), row.put.value());
+    for (const auto& row : settings) set_setting(model, row.put.name(), row.put.value());
     TRY_ASSIGN(auto machines, view.machines());
     for (auto& row : machines) {
         std::string name = row.put.name();
@@ -157,7 +162,7 @@ Result<void> AppsModel::apply(const storage::feed::Record& record) {
     if (record.kind == "drain") return put(drains, number(record.key), change);
     if (record.kind == "setting") {
         TRY_ASSIGN(const auto setting, parse<wire::PutSetting>(change));
-        set_name(*this, setting.name(), change.removed() ? "" : setting.value());
+        set_setting(*this, setting.name(), change.removed() ? "" : setting.value());
         return {};
     }
     if (record.kind == "node") return put(nodes, number(record.key), change);
@@ -165,13 +170,9 @@ Result<void> AppsModel::apply(const storage::feed::Record& record) {
     return {};
 }
 
-apps::View plan_view(const AppsModel& model, const std::vector<LiveMember>& members, core::NodeId self,
-                     int64_t now_ms) {
-    apps::View view;
-    for (const auto& [id, row] : model.apps) view.apps.push_back(&row.put);
-    for (const auto& [id, row] : model.tasks) view.tasks.push_back(&row.put);
-    for (const auto& [id, row] : model.deployments) view.deployments.push_back(&row.put);
-    for (const auto& [id, row] : model.backoffs) view.backoffs.push_back(&row.put);
+std::vector<apps::Node> plan_nodes(const AppsModel& model, const std::vector<LiveMember>& members,
+                                   core::NodeId self, int64_t now_ms) {
+    std::vector<apps::Node> nodes;
     for (const auto& [id, row] : model.nodes) {
         const auto capacity = model.capacities.find(id);
         if (capacity == model.capacities.end()) continue;  // nothing can be placed there, nothing is
@@ -192,8 +193,25 @@ apps::View plan_view(const AppsModel& model, const std::vector<LiveMember>& memb
             const auto since = member == members.end() ? core::Duration(0) : member->since;
             node.liveness_since_ms = now_ms - std::chrono::duration_cast<core::milliseconds>(since).count();
         }
-        view.nodes.push_back(std::move(node));
+        nodes.push_back(std::move(node));
     }
+    return nodes;
+}
+
+apps::Parameters plan_parameters(const AppsModel& model) {
+    apps::Parameters parameters;
+    parameters.hold_percent = model.hold_percent;
+    return parameters;
+}
+
+apps::View plan_view(const AppsModel& model, const std::vector<LiveMember>& members, core::NodeId self,
+                     int64_t now_ms) {
+    apps::View view;
+    for (const auto& [id, row] : model.apps) view.apps.push_back(&row.put);
+    for (const auto& [id, row] : model.tasks) view.tasks.push_back(&row.put);
+    for (const auto& [id, row] : model.deployments) view.deployments.push_back(&row.put);
+    for (const auto& [id, row] : model.backoffs) view.backoffs.push_back(&row.put);
+    view.nodes = plan_nodes(model, members, self, now_ms);
     return view;
 }
 

@@ -32,6 +32,7 @@ struct AppsModel {
     std::map<uint64_t, wire::PutNode> nodes;
     std::map<std::string, wire::PutMachine> machines;
     std::map<std::string, std::vector<std::string>> names;  ///< static DNS names: name -> addresses
+    uint32_t hold_percent = apps::kHoldPercent;             ///< see kHoldSetting
     core::Revision revision;                                ///< everything up to here is in it
 
     /// Tasks of an app that have not ended, by id; of the table only the app's own part is read.
@@ -46,6 +47,17 @@ struct AppsModel {
 
 /// A static DNS name is the setting "dns/NAME", its addresses separated by commas.
 inline constexpr std::string_view kNameSettingPrefix = "dns/";
+
+/// More than this share of the nodes lost at once holds replacement (core/apps/outage.h), in percent.
+inline constexpr std::string_view kHoldSetting = "scheduler/hold-percent";
+inline constexpr uint32_t kHoldPercentMax = 100;
+
+/// The nodes that tasks can be placed on, as plan_view() has them.
+std::vector<apps::Node> plan_nodes(const AppsModel& model, const std::vector<LiveMember>& members,
+                                   core::NodeId self, int64_t now_ms);
+
+/// What the cluster's settings make of decide()'s parameters.
+apps::Parameters plan_parameters(const AppsModel& model);
 
 /// What decide() looks at. Borrows from the model. `members`: what gossip says; `self` is alive in any case.
 apps::View plan_view(const AppsModel& model, const std::vector<LiveMember>& members, core::NodeId self,

@@ -56,7 +56,8 @@ net::Task<Result<void>> Scheduler::work() {
         const int64_t now_ms = parts_.clock.wall().unix_ms;
         apps::View view = plan_view(follower_.model(), parts_.liveness(), parts_.self, now_ms);
         view.leases_over = leases_.over(view.tasks, parts_.clock.now());
-        apps::Decision decision = apps::decide(view, {}, now_ms, parts_.random);
+        apps::Decision decision =
+            apps::decide(view, plan_parameters(follower_.model()), now_ms, parts_.random);
         const core::Duration wait = pause(decision);
         CO_TRY_ASSIGN(const bool acted, co_await carry_out(std::move(decision)));
         bool reloaded = false;
@@ -79,11 +80,15 @@ core::Duration Scheduler::pause(const apps::Decision& decision) const {
 net::Task<Result<bool>> Scheduler::carry_out(apps::Decision decision) {
     const auto* hold =
         decision.actions.empty() ? nullptr : std::get_if<apps::HoldReplacement>(&decision.actions.front());
-    if (hold != nullptr && hold->unreachable != held_) {
-        parts_.logger.error("too many nodes are unreachable at once: nothing is replaced",
-                            {{"unreachable", hold->unreachable}, {"nodes", hold->nodes}});
+    const uint32_t unreachable = hold == nullptr ? 0 : hold->outage.unreachable;
+    if (unreachable != held_) {
+        if (hold != nullptr) {
+            parts_.logger.error("alarm nodes", {{"what", hold->outage.text()}});
+        } else {
+            parts_.logger.info("alarm over", {{"alarm", "nodes"}});
+        }
     }
-    held_ = hold == nullptr ? 0 : hold->unreachable;
+    held_ = unreachable;
     auto commands = commands_of(decision, follower_.model(), *term_, parts_.clock.wall().unix_ms);
     if (commands.empty()) co_return false;
     auto round = std::make_shared<Round>(parts_.loop);

@@ -34,7 +34,17 @@ void Backends::name(const std::string& address) {
     auto state = std::make_unique<BackendState>();
     state->address = address;
     state->target = *target;
+    state->host = host_of(target->host());
     backends_.emplace(address, std::move(state));
+}
+
+std::shared_ptr<HostState> Backends::host_of(const std::string& address) {
+    auto host = hosts_[address].lock();
+    if (host == nullptr) {
+        host = std::make_shared<HostState>();
+        hosts_[address] = host;
+    }
+    return host;
 }
 
 void Backends::set_routes(const core::ingress::Routes& routes) {
@@ -55,6 +65,7 @@ void Backends::set_routes(const core::ingress::Routes& routes) {
         entry.second->idle.clear();
         return entry.second->active == 0;
     });
+    std::erase_if(hosts_, [](const auto& entry) { return entry.second.expired(); });
     settle_releases();
 }
 
@@ -94,7 +105,8 @@ BackendState* Backends::choose(const Pool& of, const std::vector<BackendState*>&
         BackendState* state = find(backend.address);
         // A request that began under an older table does not go to what has left since.
         if (state == nullptr || !state->wanted || std::ranges::find(tried, state) != tried.end()) continue;
-        const bool down = state->failures > 0 && loop_.now() < state->down_until;
+        const bool down = (state->failures > 0 && loop_.now() < state->down_until) ||
+                          (state->host->unanswered > 0 && loop_.now() < state->host->down_until);
         if (cookie != 0 && backend.cookie == cookie && !down) return state;
         const bool better = best == nullptr || (best_is_down && !down) ||
                             (of.least_connections && best_is_down == down && state->active < best->active);
@@ -103,6 +115,9 @@ BackendState* Backends::choose(const Pool& of, const std::vector<BackendState*>&
         best_is_down = down;
         if (!down && !of.least_connections && cookie == 0) break;
     }
+    // One request alone tries a host that was silent; the others wait for what becomes of it.
+    if (best != nullptr && best->host->unanswered > 0)
+        best->host->down_until = loop_.now() + pause_after(best->host->unanswered);
     return best;
 }
 
@@ -116,7 +131,7 @@ std::unique_ptr<Upstream> Backends::take_idle(BackendState& backend, bool repeat
 
 std::unique_ptr<Upstream> Backends::connect(BackendState& backend, UpstreamUser& user) {
     auto upstream = std::make_unique<Upstream>(backend);
-    upstream->connect(loop_, buffer_, user);
+    upstream->connect(loop_, buffer_, limits_.probe_after, user);
     return upstream;
 }
 
@@ -127,12 +142,33 @@ void Backends::keep(std::unique_ptr<Upstream> upstream) {
     backend.idle.push_back(std::move(upstream));
 }
 
-void Backends::refused(BackendState& backend) {
+bool Backends::is_lost(Upstream& upstream, core::Instant progressed) const {
+    const core::Instant now = loop_.now();
+    if (now - progressed < limits_.unacknowledged || now - upstream.silence_looked < limits_.silence_look)
+        return false;
+    upstream.silence_looked = now;
+    const auto silence = upstream.duplex().silence();
+    return silence &&
+           silence->since_ack > (silence->unacknowledged ? limits_.unacknowledged : limits_.unanswered);
+}
+
+core::Duration Backends::pause_after(uint32_t failures) const {
     core::Duration pause = limits_.down_first;
-    for (uint32_t i = 0; i < backend.failures && pause < limits_.down_most; ++i) pause *= 2;
-    ++backend.failures;
-    backend.down_until = loop_.now() + std::min(pause, limits_.down_most);
+    for (uint32_t i = 0; i < failures && pause < limits_.down_most; ++i) pause *= 2;
+    return std::min(pause, limits_.down_most);
+}
+
+void Backends::refused(BackendState& backend) {
+    backend.down_until = loop_.now() + pause_after(backend.failures++);
     backend.idle.clear();
+}
+
+void Backends::unanswered(BackendState& backend) {
+    refused(backend);
+    HostState& host = *backend.host;
+    // What was under way together counts once.
+    if (host.unanswered > 0 && loop_.now() < host.down_until) return;
+    host.down_until = loop_.now() + pause_after(host.unanswered++);
 }
 
 void Backends::end(BackendState& backend) {

@@ -30,7 +30,8 @@ HttpSession::~HttpSession() {
 }
 
 void HttpSession::progress(core::Duration limit) {
-    deadline_ = ingress_.loop().now() + limit;
+    progressed_ = ingress_.loop().now();
+    deadline_ = progressed_ + limit;
 }
 
 // Ends everything now; the object goes in a later turn.
@@ -329,7 +330,12 @@ void HttpSession::drain() {
 }
 
 void HttpSession::check_time(core::Instant now) {
-    if (state_ == State::kGone || now < deadline_) return;
+    if (state_ == State::kGone) return;
+    const bool with_backend = (state_ == State::kExchange || state_ == State::kTunnel) &&
+                              exchange_->connected && exchange_->upstream != nullptr;
+    if (with_backend && ingress_.backends().is_lost(*exchange_->upstream, progressed_))
+        return upstream_failed(true);
+    if (now < deadline_) return;
     switch (state_) {
         case State::kHead:
             if (in_.empty()) return retire();
@@ -337,7 +343,7 @@ void HttpSession::check_time(core::Instant now) {
         case State::kExchange: {
             Exchange& x = *exchange_;
             if (!x.connected) {
-                ingress_.backends().refused(x.upstream->backend());
+                ingress_.backends().unanswered(x.upstream->backend());
                 return upstream_lost();
             }
             if (x.response_begun) return response_broken();

@@ -32,7 +32,7 @@ class HttpSession final : public IngressSession, public net::Duplex::Handler, pu
     void upstream_bytes(core::BytesView bytes) override;
     void upstream_end() override;
     void upstream_drained() override;
-    void upstream_failed() override;
+    void upstream_failed(bool silent) override;
 
  private:
     enum class State : uint8_t {
@@ -84,6 +84,7 @@ class HttpSession final : public IngressSession, public net::Duplex::Handler, pu
     core::Bytes in_;  // of the client, not yet used
     std::unique_ptr<Exchange> exchange_;
     core::Instant deadline_;
+    core::Instant progressed_;  // when something last came or went
     State state_ = State::kHead;
     bool tls_;
     bool client_ended_ = false;

@@ -43,7 +43,7 @@ void HttpSession::try_backend() {
         return use_upstream(std::move(kept), true);
     }
     x.tried.push_back(backend);
-    progress(ingress_.limits().connect);
+    progress(ingress_.connect_limit(*x.pool, x.tried.size()));
     x.reused = false;
     x.connected = false;
     x.upstream = backends.connect(*backend, *this);
@@ -102,10 +102,14 @@ void HttpSession::upstream_lost() {
     answer(502, std::format("The application '{}' closed the connection without an answer.", x.pool->app));
 }
 
-void HttpSession::upstream_failed() {
-    if (state_ == State::kTunnel) return retire();
+void HttpSession::upstream_failed(bool silent) {
     Exchange& x = *exchange_;
-    if (!x.connected) ingress_.backends().refused(x.upstream->backend());
+    if (silent) {
+        ingress_.backends().unanswered(x.upstream->backend());
+    } else if (!x.connected) {
+        ingress_.backends().refused(x.upstream->backend());
+    }
+    if (state_ == State::kTunnel) return retire();
     if (x.response_begun) return response_broken();
     upstream_lost();
 }

@@ -1,6 +1,7 @@
 // The ingress: listeners of one data loop, their connections, and the table they work by.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,7 +28,8 @@ struct IngressLimits {
     core::Duration head = std::chrono::seconds(15);  ///< for a whole request head
     core::Duration keep_alive = std::chrono::seconds(60);  ///< between requests
     core::Duration connect = std::chrono::seconds(3);
-    core::Duration silence = std::chrono::seconds(30);   ///< of both sides within a request
+    core::Duration connect_one = std::chrono::milliseconds(500);  ///< to one backend of several
+    core::Duration silence = std::chrono::seconds(30);            ///< of both sides within a request
     core::Duration tunnel = std::chrono::seconds(3600);  ///< of both sides of a TCP connection or WebSocket
     core::Duration linger = std::chrono::seconds(2);     ///< for a client to read the last answer
 };
@@ -81,6 +83,13 @@ class Ingress {
     Backends& backends() { return backends_; }
     IngressCounters& counters() { return counters_; }
     const IngressLimits& limits() const { return limits_; }
+    /// For a connection to one more backend of `pool`, the `tried`th: while there are others nobody waits
+    /// long for one.
+    core::Duration connect_limit(const core::ingress::Pool& pool, size_t tried) const {
+        const bool more =
+            tried < std::min<size_t>(pool.backends.size(), static_cast<size_t>(limits_.attempts));
+        return more ? limits_.connect_one : limits_.connect;
+    }
     const core::ingress::ApiCredentials& api() const { return api_; }
     bool draining() const { return draining_; }
     /// The pool as the table in force has it; `pool` itself when it is gone.

@@ -27,6 +27,11 @@ void TcpSession::start() {
     try_backend();
 }
 
+void TcpSession::progress(core::Duration limit) {
+    progressed_ = ingress_.loop().now();
+    deadline_ = progressed_ + limit;
+}
+
 void TcpSession::try_backend() {
     if (!tried_.empty()) pool_ = ingress_.newest(pool_);
     const bool more = tried_.size() < static_cast<size_t>(ingress_.limits().attempts);
@@ -38,7 +43,7 @@ void TcpSession::try_backend() {
     if (!tried_.empty()) ++pool_state_.counters.retries;
     tried_.push_back(backend);
     ingress_.backends().begin(*backend);
-    deadline_ = ingress_.loop().now() + ingress_.limits().connect;
+    progress(ingress_.connect_limit(*pool_, tried_.size()));
     upstream_ = ingress_.backends().connect(*backend, *this);
 }
 
@@ -58,9 +63,11 @@ void TcpSession::retire(bool reset) {
 }
 
 void TcpSession::check_time(core::Instant now) {
-    if (client_ == nullptr || now < deadline_) return;
+    if (client_ == nullptr) return;
+    if (connected_ && ingress_.backends().is_lost(*upstream_, progressed_)) return upstream_failed(true);
+    if (now < deadline_) return;
     if (connected_) return retire(true);
-    ingress_.backends().refused(upstream_->backend());
+    ingress_.backends().unanswered(upstream_->backend());
     release_upstream();
     try_backend();
 }
@@ -68,19 +75,19 @@ void TcpSession::check_time(core::Instant now) {
 void TcpSession::upstream_connected() {
     connected_ = true;
     ingress_.backends().connected(upstream_->backend());
-    deadline_ = ingress_.loop().now() + ingress_.limits().tunnel;
+    progress(ingress_.limits().tunnel);
     client_->resume();
 }
 
 void TcpSession::on_bytes(core::BytesView bytes) {
-    deadline_ = ingress_.loop().now() + ingress_.limits().tunnel;
+    progress(ingress_.limits().tunnel);
     pool_state_.counters.bytes_in += bytes.size();
     if (!upstream_->duplex().write(bytes)) return retire(true);
     if (upstream_->duplex().queued() > ingress_.limits().queued_bytes) client_->pause();
 }
 
 void TcpSession::upstream_bytes(core::BytesView bytes) {
-    deadline_ = ingress_.loop().now() + ingress_.limits().tunnel;
+    progress(ingress_.limits().tunnel);
     pool_state_.counters.bytes_out += bytes.size();
     if (!client_->write(bytes)) return retire(true);
     if (client_->queued() > ingress_.limits().queued_bytes) upstream_->duplex().pause();
@@ -114,9 +121,10 @@ void TcpSession::on_failed(const core::Error&) {
     retire(true);
 }
 
-void TcpSession::upstream_failed() {
+void TcpSession::upstream_failed(bool silent) {
+    if (silent) ingress_.backends().unanswered(upstream_->backend());
     if (connected_) return retire(true);
-    ingress_.backends().refused(upstream_->backend());
+    if (!silent) ingress_.backends().refused(upstream_->backend());
     release_upstream();
     try_backend();
 }

@@ -31,10 +31,11 @@ class TcpSession final : public IngressSession, public net::Duplex::Handler, pub
     void upstream_bytes(core::BytesView bytes) override;
     void upstream_end() override;
     void upstream_drained() override;
-    void upstream_failed() override;
+    void upstream_failed(bool silent) override;
 
  private:
     void try_backend();
+    void progress(core::Duration limit);
     void release_upstream();
     void retire(bool reset);
 
@@ -47,6 +48,7 @@ class TcpSession final : public IngressSession, public net::Duplex::Handler, pub
     std::unique_ptr<Upstream> upstream_;
     std::vector<BackendState*> tried_;
     core::Instant deadline_;
+    core::Instant progressed_;  // when something last came or went
     bool connected_ = false;
     bool client_ended_ = false;
     bool upstream_ended_ = false;

@@ -122,6 +122,8 @@ ROWS = {
     "GET /smack/v1/status": listed(),
     "GET /smack/v1/routes": listed(),
     "GET /smack/v1/nodes": admin(),
+    "GET /smack/v1/hold": admin(),
+    "PUT /smack/v1/hold": admin("/smack/v1/hold", {"percent": 90}),
     "GET /smack/v1/events": listed("/smack/v1/events?from=oldest&follow=false", "/smack/v1/events?from=oldest&follow=false&kind=app,task,deployment,user,rule"),
 
     "GET /smack/v1/users": listed(),

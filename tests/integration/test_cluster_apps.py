@@ -163,8 +163,15 @@ def test_servers_run_tasks_and_replace_those_of_a_dead_host():
         no_fetch_from_nodes(world)
         programs_run_on_the_own_node(world, places)
 
+        # A host that is gone answers nothing, not even with a refusal: requests that may be sent twice find another one.
         lost = set(places["n3"])
-        world["n3"].power_off()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            asking = pool.submit(world["n1"].python, ASK_ON, "127.0.0.1", str(SERVICE_PORT), "6")
+            time.sleep(1)
+            world["n3"].plug(False)
+            world["n3"].power_off()
+            asked, failed, what = asking.result(60).out.split(maxsplit=2)
+        assert int(asked) > 50 and int(failed) == 0, (asked, failed, what)
         def replaced():
             now = running(world, "/web")
             assert {host: len(ids) for host, ids in now.items()} == {"n1": 3, "n2": 3}, now
@@ -174,6 +181,7 @@ def test_servers_run_tasks_and_replace_those_of_a_dead_host():
         for name in ("n1", "n2"):
             eventually(lambda host=world[name]: serves(host, left), what=f"routes of {name} without n3")
 
+        world["n3"].plug(True)
         # The host comes back: nobody is above the wanted count, and it takes part again.
         start(world["n3"])
         add_up = lambda: sum(len(ids) for ids in running(world, "/web").values()) == 6
@@ -284,9 +292,13 @@ def test_a_drained_node_is_emptied_and_nobody_notices():
         assert said.code == 0, said
         assert running(world, "/there") == {}
         # Wrong words change nothing.
+        assert "0 of 3 nodes are unreachable" in cli(world, "node", "hold", "--percent", "50").out
+        assert cli_json(world, "node", "hold")["percent"] == 50
         for words, text in ((["drain", "n9"], "no node 'n9'; see: smackd node list"),
                             (["drain", "n2", "--deadline", "soon"], "--deadline: 'soon' is no duration"),
-                            (["undrain", "n2"], "node 2 is not drained")):
+                            (["undrain", "n2"], "node 2 is not drained"),
+                            (["hold", "--percent", "101"], "percent: must be a whole number from 1 to 100"),
+                            (["hold", "--percent", "half"], "--percent 'half': must be a whole number from 1 to 100")):
             said = world["n1"].run([SMACKD, "node", *words], admin(world, "n1"))
             assert said.code != 0 and text in said.err, (words, said)
         assert cli(world, "node", "undrain", "n3").code == 0

@@ -48,9 +48,9 @@ SERVER_COMMAND = f"cat > server.py <<'END'\n{SERVER}\nEND\nexec python3 -u serve
 class Traffic:
     """Runs while the block does; `result` afterwards."""
 
-    def __init__(self, port, name, work, rate=500, seconds=600, host="127.0.0.1"):
+    def __init__(self, port, name, work, rate=500, seconds=600, host="127.0.0.1", enter=()):
         self.out = os.path.join(work, f"traffic{time.monotonic_ns()}.json")
-        self.words = [os.path.join(harness.TOOLS, "traffic"), f"{host}:{port}", name, str(rate), str(seconds)]
+        self.words = [*enter, os.path.join(harness.TOOLS, "traffic"), f"{host}:{port}", name, str(rate), str(seconds)]
         self.result = None
 
     def __enter__(self):

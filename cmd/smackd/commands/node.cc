@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <format>
 
 #include "cmd/smackd/commands/commands.h"
@@ -28,6 +29,7 @@ const Option kIn{"--in", "DURATION", "begin so much later, as 2h (now)"};
 const Option kFor{"--for", "DURATION",
                   "a maintenance window: end by itself after so long (until node undrain)"};
 const Option kNote{"--note", "TEXT", "why; node list shows it"};
+const Option kPercent{"--percent", "NUMBER", "hold when more of the nodes are lost at once, 1 to 100 (34)"};
 const Option kDetach{"--detach", "", "does not wait until the node is empty"};
 const Option kTimeout{"--timeout", "DURATION", "how long to wait for it (10m); the drain goes on"};
 
@@ -73,6 +75,27 @@ core::Result<void> node_remove(Context& context) {
     context.output.say(
         std::format("Removed node {} ({}); its machine may join again.", id, node["machine"].as_string()));
     context.output.document(core::Json::object().set("removed", id));
+    return {};
+}
+
+core::Result<void> node_hold(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    if (context.arguments.has(kPercent.name)) {
+        const std::string text = context.arguments.value(kPercent.name);
+        int64_t percent = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+        if (error != std::errc() || end != text.data() + text.size())
+            return core::fail(core::Errc::kInvalid, "--percent '{}': must be a whole number from 1 to 100",
+                              text.substr(0, 64));
+        TRY(client->call("PUT", "/smack/v1/hold", core::Json::object().set("percent", percent)));
+    }
+    TRY_ASSIGN(const core::Json hold, client->get("/smack/v1/hold"));
+    const int64_t unreachable = hold["unreachable"].as_integer();
+    context.output.say(std::format(
+        "{} of {} nodes are unreachable{}. Nothing is replaced when more than {} % are lost at once{}.",
+        unreachable, hold["nodes"].as_integer(), unreachable > 1 ? " at once" : "",
+        hold["percent"].as_integer(), hold["holds"].as_bool() ? ": that is so now" : ""));
+    context.output.document(hold);
     return {};
 }
 
@@ -156,6 +179,14 @@ std::vector<Command> node_commands() {
          {kNode},
          with_server_options(),
          node_remove},
+        {"node hold",
+         "when many nodes are lost at once, nothing of them is replaced until they are back: tells whether "
+         "that is so, and "
+         "sets how many that takes",
+         "smackd node hold --percent 50",
+         {},
+         with_server_options({kPercent}),
+         node_hold},
         {"node drain",
          "moves a node's tasks elsewhere, as fast as each app's upgrade strategy allows, and gives it no new "
          "ones",

@@ -279,9 +279,99 @@ TEST_CASE("when most nodes are lost at once nothing is replaced") {
     cluster.run(10);
     CHECK(cluster.tasks("/a").size() == 4);
     CHECK(cluster.log.back() == "hold");
-    cluster.nodes[0].liveness = Liveness::kAlive;
+    for (const size_t i : {0U, 1U}) cluster.nodes[i].liveness = Liveness::kAlive;
     cluster.run(10);
     CHECK(cluster.running("/a") == 4);
+}
+
+void lose(Cluster& cluster, std::initializer_list<size_t> nodes) {
+    for (const size_t i : nodes) {
+        cluster.nodes[i].liveness = Liveness::kUnreachable;
+        cluster.nodes[i].liveness_since_ms = cluster.now_ms;
+    }
+}
+
+TEST_CASE("how many nodes lost at once hold replacement is a share of the cluster, and one never does") {
+    Cluster cluster;
+    SECTION("one of two") {
+        for (const auto* name : {"n1", "n2"}) cluster.add_node(name, 4);
+        cluster.put(small(4));
+        REQUIRE(cluster.settle() > 0);
+        lose(cluster, {0});
+        cluster.run(10);
+        CHECK(cluster.per_machine("/a") == Counts{{"n2", 4}});
+    }
+    SECTION("two of five, until one is removed") {
+        for (const auto* name : {"n1", "n2", "n3", "n4", "n5"}) cluster.add_node(name, 4);
+        cluster.put(small(5));
+        REQUIRE(cluster.settle() > 0);
+        lose(cluster, {0, 1});
+        cluster.run(10);
+        CHECK(cluster.running("/a") == 3);
+        CHECK(outage_of(cluster.nodes, kHoldPercent)
+                  .text()
+                  .starts_with("2 of 5 nodes are unreachable at once (n1, n2): nothing of them is replaced"));
+        cluster.nodes.erase(cluster.nodes.begin());
+        cluster.run(10);
+        CHECK(cluster.running("/a") == 5);
+        CHECK(!outage_of(cluster.nodes, kHoldPercent).holds);
+    }
+    SECTION("two of five, of which one is not known to be dead yet") {
+        for (const auto* name : {"n1", "n2", "n3", "n4", "n5"}) cluster.add_node(name, 4);
+        cluster.put(small(5));
+        REQUIRE(cluster.settle() > 0);
+        lose(cluster, {0});
+        cluster.nodes[1].liveness = Liveness::kSuspect;
+        cluster.run(3);
+        CHECK(cluster.tasks("/a").size() == 5);
+        CHECK(!outage_of(cluster.nodes, kHoldPercent).certain);
+        cluster.nodes[1].liveness = Liveness::kAlive;
+        cluster.run(10);
+        CHECK(cluster.running("/a") == 5);
+        CHECK(cluster.per_machine("/a").count("n1") == 0);
+    }
+    SECTION("two of five, if the cluster says so") {
+        for (const auto* name : {"n1", "n2", "n3", "n4", "n5"}) cluster.add_node(name, 4);
+        cluster.parameters.hold_percent = 40;
+        cluster.put(small(5));
+        REQUIRE(cluster.settle() > 0);
+        lose(cluster, {0, 1});
+        cluster.run(10);
+        CHECK(cluster.running("/a") == 5);
+    }
+    SECTION("one after the other") {
+        for (const auto* name : {"n1", "n2", "n3", "n4", "n5"}) cluster.add_node(name, 4);
+        cluster.put(small(5));
+        REQUIRE(cluster.settle() > 0);
+        lose(cluster, {0});
+        cluster.run(static_cast<int>(kLostTogetherMs / 1000) + 1);
+        lose(cluster, {1});
+        cluster.run(10);
+        CHECK(cluster.running("/a") == 5);
+    }
+}
+
+TEST_CASE("tasks of a dead node are replaced at a limited rate, whatever else starts") {
+    Cluster cluster;
+    for (const auto* name : {"n1", "n2", "n3"}) cluster.add_node(name, 64);
+    cluster.parameters.replacements_per_s = 5;
+    cluster.put(small(60));
+    REQUIRE(cluster.settle() > 0);
+    const size_t lost = cluster.per_machine("/a")["n1"];
+    REQUIRE(lost == 20);
+    lose(cluster, {0});
+    cluster.tick();
+    size_t before = cluster.running("/a");
+    CHECK(before <= 45);
+    for (int second = 1; second <= 3; ++second) {
+        cluster.tick();
+        const size_t now = cluster.running("/a");
+        CHECK(now <= before + 5);
+        before = now;
+    }
+    cluster.run(10);
+    CHECK(cluster.running("/a") == 60);
+    CHECK(cluster.per_machine("/a") == Counts{{"n2", 30}, {"n3", 30}});
 }
 
 TEST_CASE("a task with a lease has no substitute before its lease is over") {

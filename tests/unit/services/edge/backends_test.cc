@@ -70,5 +70,28 @@ TEST_CASE("who works with an older table is not sent to what has left since") {
     CHECK(world.backends.choose(*old, {}, 0) == nullptr);
 }
 
+TEST_CASE("backends of a host that does not answer come last, and one request tries it again") {
+    World world;
+    const auto pool = pool_of({"10.0.0.1:1", "10.0.0.1:2", "10.0.0.2:1"});
+    world.backends.set_routes(routes_of(pool));
+    const auto chosen = [&] { return world.backends.choose(*pool, {}, 0)->address; };
+    std::vector<BackendState*> tried = {world.backends.choose(*pool, {}, 0)};
+    REQUIRE(tried[0]->address == "10.0.0.1:1");
+    world.backends.unanswered(*tried[0]);
+    for (int i = 0; i < 6; ++i) CHECK(chosen() == "10.0.0.2:1");
+    // Where nothing else is left it is asked all the same.
+    const auto alone = pool_of({"10.0.0.1:2"});
+    CHECK(world.backends.choose(*alone, {}, 0)->address == "10.0.0.1:2");
+    tried[0]->host->down_until = world.loop.now();
+    tried[0]->down_until = world.loop.now();
+    int asked = 0;
+    for (int i = 0; i < 6; ++i) asked += chosen() != "10.0.0.2:1";
+    CHECK(asked == 1);
+    world.backends.connected(*tried[0]);
+    asked = 0;
+    for (int i = 0; i < 6; ++i) asked += chosen() != "10.0.0.2:1";
+    CHECK(asked == 4);
+}
+
 }  // namespace
 }  // namespace smackd::edge

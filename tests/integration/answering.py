@@ -1,0 +1,65 @@
+"""An app that answers the traffic of tests/tools/traffic on many hosts of a World: tests/tools/answer as its command, asked by a host of
+its own that runs nothing."""
+
+import os
+import time
+
+import harness
+from test_cluster_apps import add, tasks_of
+from test_join import cli
+from traffic import Traffic
+
+PORT = 10080
+CLIENT = "c1"
+
+
+def app(instances, hosts, name="/web", port=PORT, **more):
+    """`hosts`: a pattern of the hosts it may run on."""
+    return {
+        "id": name, "cmd": "/tools/answer", "cpus": 0.02, "mem": 24, "instances": instances, "env": {"VERSION": "1", "PORT": "8080"},
+        "networks": [{"mode": "container/bridge"}],
+        "container": {"type": "MESOS",
+                      "volumes": [{"containerPath": "/tools", "hostPath": os.path.abspath(harness.TOOLS), "mode": "RO"}],
+                      "portMappings": [{"containerPort": 8080, "hostPort": 0, "servicePort": port}]},
+        "labels": {"HAPROXY_GROUP": "external,internal"}, "constraints": [["hostname", "LIKE", hosts], ["hostname", "GROUP_BY"]],
+        "healthChecks": [{"protocol": "MESOS_HTTP", "path": "/", "portIndex": 0, "intervalSeconds": 1, "delaySeconds": 0, "gracePeriodSeconds": 60}],
+        **more,
+    }
+
+
+def deploy(world, definition):
+    answer = add(world, definition, "--timeout", "300")
+    assert answer.code == 0, answer
+
+
+def healthy(world, via, name="/web"):
+    """Host -> ids of its healthy tasks."""
+    found = {}
+    for task in tasks_of(world, name, via):
+        checks = task.get("healthCheckResults") or []
+        if task["state"] == "TASK_RUNNING" and checks and all(check["alive"] for check in checks):
+            found.setdefault(task["host"], set()).add(task["id"])
+    return found
+
+
+def count(places):
+    return sum(len(ids) for ids in places.values())
+
+
+def traffic(world, via, rate):
+    """Requests of the client's host at the service port of host `via`."""
+    client = world[CLIENT]
+    return Traffic(PORT, "web.example", world.work, rate, host=world[via].address, enter=client.words([]))
+
+
+def seconds_until(condition, limit_s, what, began=None):
+    began = began or time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < limit_s, f"not after {limit_s} s: {what()}" if callable(what) else what
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def scale(world, instances, name="/web"):
+    answer = cli(world, "app", "scale", name, str(instances), "--timeout", "120")
+    assert answer.code == 0, answer
