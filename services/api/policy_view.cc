@@ -141,7 +141,8 @@ bool PolicyView::sees(const Subject& subject, std::string_view kind, std::string
     core::Request request;
     if (!tenant.empty()) request.tenant = tenant;
     if (auto path = path_of(kind, key)) request.path = std::move(*path);
-    if (kind == "principal" || kind == "secret" || kind == "token") request.action = core::Action::kAdmin;
+    if (kind == "principal" || kind == "secret" || kind == "token" || kind == "exec")
+        request.action = core::Action::kAdmin;
     if (may(subject, request)) return true;
     return request.action == core::Action::kView && concerns(subject, kind, key);
 }

@@ -28,11 +28,11 @@ Outcome<bool> is_own_affair(sqlite::Database& state, const wire::Change& change,
     return version.value_or(0) != 0;
 }
 
-/// Changes of applications and blobs ask for the right on their path themselves: who may do what there is
-/// known only with the row at hand.
+/// Changes of applications and blobs, and what is run in tasks, ask for the right on their path themselves:
+/// who may do what there is known only with the row at hand.
 bool asks_itself(const wire::Change& change) {
     using Body = wire::Change::BodyCase;
-    if (change.has_put_blob() || change.has_remove_blob()) return true;
+    if (change.has_put_blob() || change.has_remove_blob() || change.has_note_exec()) return true;
     return change.body_case() >= Body::kPutApp && change.body_case() <= Body::kPutNodeCapacity;
 }
 

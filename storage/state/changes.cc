@@ -79,6 +79,8 @@ Outcome<void> apply_change(Writer& writer, const wire::Change& change, uint32_t 
             return remove_app_group(writer, change.remove_app_group());
         case Body::kPutNodeCapacity:
             return put_node_capacity(writer, change.put_node_capacity());
+        case Body::kNoteExec:
+            return note_exec(writer, change.note_exec());
         case Body::kPutBlob:
             return put_blob(writer, change.put_blob());
         case Body::kRemoveBlob:

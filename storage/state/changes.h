@@ -57,6 +57,7 @@ Outcome<void> put_app_backoff(Writer& writer, const wire::PutAppBackoff& change)
 Outcome<void> put_app_group(Writer& writer, const wire::PutAppGroup& change);
 Outcome<void> remove_app_group(Writer& writer, const wire::RemoveAppGroup& change);
 Outcome<void> put_node_capacity(Writer& writer, const wire::PutNodeCapacity& change);
+Outcome<void> note_exec(Writer& writer, const wire::NoteExec& change);
 
 Outcome<void> put_blob(Writer& writer, const wire::PutBlob& change);
 Outcome<void> remove_blob(Writer& writer, const wire::RemoveBlob& change);

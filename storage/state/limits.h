@@ -7,7 +7,7 @@
 namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
-inline constexpr uint32_t kFeatureLevelMax = 8;
+inline constexpr uint32_t kFeatureLevelMax = 9;
 /// Applications and all that belongs to them.
 inline constexpr uint32_t kLevelOfApps = 4;
 /// Groups of a directory, and who is in them.
@@ -18,6 +18,8 @@ inline constexpr uint32_t kLevelOfNames = 6;
 inline constexpr uint32_t kLevelOfDrains = 7;
 /// Blobs, and which apps use them.
 inline constexpr uint32_t kLevelOfBlobs = 8;
+/// Programs in tasks are in the audit.
+inline constexpr uint32_t kLevelOfExecNotes = 9;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;
@@ -37,6 +39,7 @@ inline constexpr size_t kSettingBytesMax = 64 * 1024;
 inline constexpr size_t kCertificateBytesMax = 16 * 1024;
 inline constexpr size_t kPrincipalRecordBytesMax = 16 * 1024;
 inline constexpr size_t kSealedBytesMax = 64 * 1024;
+inline constexpr size_t kExecTextBytesMax = 256;  ///< what the audit says of a program, each part
 
 /// Retention, counted in revisions, commands and stamped milliseconds. Only tests use other values, and then
 /// on all servers of their cluster.

@@ -1,6 +1,8 @@
 #include "storage/state/traits.h"
 
 #include <algorithm>
+#include <format>
+#include <utility>
 
 #include "core/policy.h"
 #include "storage/state/limits.h"
@@ -33,6 +35,12 @@ ChangeTraits node_traits(const wire::PutNode& node) {
     const bool admitted = node.roles_size() > 0 || !node.zone().empty() || node.generation() != 0 ||
                           node.epoch() != 0 || !node.public_key_sha256().empty() || node.proved_ms() != 0;
     return {"put_node", std::to_string(node.node_id()), std::max(known(node), admitted ? 2U : 1U)};
+}
+
+ChangeTraits exec_traits(const wire::NoteExec& exec) {
+    std::string more = std::format("{} on {} from {}", exec.program(), exec.machine(), exec.source());
+    if (exec.late()) more += " (recorded late: the cluster had no leader)";
+    return {"exec", exec.task(), std::max(known(exec), kLevelOfExecNotes), std::move(more)};
 }
 
 ChangeTraits app_traits(const wire::Change& change) {
@@ -153,6 +161,8 @@ ChangeTraits body_traits(const wire::Change& change) {
         case Body::kRemoveAppGroup:
         case Body::kPutNodeCapacity:
             return app_traits(change);
+        case Body::kNoteExec:
+            return exec_traits(change.note_exec());
         case Body::BODY_NOT_SET:
             break;
     }
@@ -181,6 +191,7 @@ std::string summarize(const wire::Command& command, size_t bytes_max) {
         std::string one = text.empty() ? "" : ", ";
         one += traits.name;
         if (!traits.key.empty()) one += " " + traits.key;
+        if (!traits.more.empty()) one += ": " + traits.more;
         if (text.size() + one.size() > bytes_max) return text + ", ...";
         text += one;
     }

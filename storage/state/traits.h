@@ -16,6 +16,7 @@ struct ChangeTraits {
     std::string_view name;  ///< "put_user", for people and the audit; "unknown" when it is
     std::string key;        ///< the row's key in the feed
     uint32_t level = 1;     ///< lowest feature level that has all its parts
+    std::string more = {};  ///< what else the audit says of it
 };
 ChangeTraits traits_of(const wire::Change& change);
 
