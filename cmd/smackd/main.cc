@@ -10,6 +10,7 @@
 #include "core/wire/serialize.h"
 #include "services/agent/launcher.h"
 #include "services/agent/shim.h"
+#include "services/agent/shim_handover.h"
 #include "services/images/download.h"
 #include "services/images/unpack_main.h"
 
@@ -47,6 +48,7 @@ int main(int argc, char** argv) {
     std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
     if (!words.empty() && words[0] == "shim")
         return smackd::agent::shim_main({words.begin() + 1, words.end()});
+    if (words == std::vector<std::string>{smackd::agent::kShimCheck}) return smackd::agent::shim_check_main();
     if (!words.empty() && words[0].starts_with(smackd::agent::kReadyShim))
         return smackd::agent::ready_shim_main(argv[1], words.size() > 1);
     if (!words.empty() && words[0] == "launcher")

@@ -21,6 +21,8 @@ class FrameBuffer {
     /// The next whole message; nothing yet; kInvalid when a length is over kFrameBytesMax (the stream is of
     /// no use then).
     core::Result<std::optional<std::string>> next();
+    /// What has come and is not taken.
+    std::string_view rest() const { return std::string_view(bytes_).substr(begin_); }
 
  private:
     std::string bytes_;

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <format>
 
+#include "services/agent/monotonic.h"
 #include "services/agent/task_directory.h"
 
 namespace smackd::agent {
@@ -101,6 +102,19 @@ void LogWriter::write(core::BytesView bytes) {
     }
 }
 
+void LogWriter::save(wire::ShimLogState& into) const {
+    into.set_segment_begin(segment_begin_);
+    into.set_end(end_);
+    into.set_lost(lost_);
+}
+
+void LogWriter::resume(const wire::ShimLogState& from, Descriptor file) {
+    file_ = std::move(file);
+    segment_begin_ = from.segment_begin();
+    end_ = from.end();
+    lost_ = from.lost();
+}
+
 LogRate::LogRate(uint64_t bytes_per_second, core::Instant now)
     : per_second_(bytes_per_second == 0 ? kDefaultLogBytesPerSecond : bytes_per_second),
       credit_(per_second_ * kBurstSeconds),
@@ -120,6 +134,16 @@ uint64_t LogRate::allowed(core::Instant now) {
 
 void LogRate::take(uint64_t bytes) {
     credit_ -= std::min(credit_, bytes);
+}
+
+void LogRate::save(wire::ShimLogState& into) const {
+    into.set_credit(credit_);
+    into.set_refilled_us(microseconds_of(refilled_));
+}
+
+void LogRate::resume(const wire::ShimLogState& from) {
+    credit_ = std::min(from.credit(), per_second_ * kBurstSeconds);
+    refilled_ = instant_of(from.refilled_us());
 }
 
 }  // namespace smackd::agent

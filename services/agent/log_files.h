@@ -11,6 +11,7 @@
 #include "core/bytes.h"
 #include "core/clock.h"
 #include "core/result.h"
+#include "core/wire/shim_state.pb.h"
 #include "services/agent/descriptor.h"
 
 namespace smackd::agent {
@@ -47,6 +48,12 @@ class LogWriter {
     uint64_t written() const { return end_; }
     uint64_t lost() const { return lost_; }
 
+    /// For another build of this process that goes on with it: where it stands, and its open file, whose
+    /// descriptor it keeps.
+    void save(wire::ShimLogState& into) const;
+    int descriptor() const { return file_.get(); }
+    void resume(const wire::ShimLogState& from, Descriptor file);
+
  private:
     void open_segment();
     void remove_oldest();
@@ -68,6 +75,9 @@ class LogRate {
     /// 0: wait.
     uint64_t allowed(core::Instant now);
     void take(uint64_t bytes);
+
+    void save(wire::ShimLogState& into) const;
+    void resume(const wire::ShimLogState& from);
 
  private:
     uint64_t per_second_;

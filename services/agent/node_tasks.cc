@@ -35,12 +35,9 @@ constexpr uint32_t kUserRanges = 4000;
 constexpr core::Duration kShimPause = core::milliseconds(100);  // before a shim is asked again
 constexpr core::Duration kLinkMax = core::seconds(10);
 constexpr uint32_t kDefaultGraceMs = 3000;
-
-std::string own_binary() {
-    std::array<char, 4096> path{};
-    const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
-    return length > 0 ? std::string(path.data(), static_cast<size_t>(length)) : "/proc/self/exe";
-}
+constexpr int kBinaryDescriptorMin = 16;
+constexpr core::Duration kReplacePause = core::milliseconds(50);
+constexpr core::Duration kReplaceMax = core::seconds(15);  // kTakeoverCheckMax and some
 
 wire::ShimRequest kill_request(uint32_t grace_ms) {
     wire::ShimRequest request;
@@ -62,11 +59,15 @@ net::Task<Result<std::unique_ptr<TaskRunner>>> TaskRunner::start(net::Loop& loop
 
 NodeTasks::NodeTasks(net::Loop& loop, RunnerOptions options)
     : loop_(loop), options_(std::move(options)), name_(agent_name(options_.directory)), scope_(loop) {
-    if (options_.binary.empty()) options_.binary = own_binary();
+    const char* binary = options_.binary.empty() ? "/proc/self/exe" : options_.binary.c_str();
+    const Descriptor opened(::open(binary, O_PATH | O_CLOEXEC));
+    // Above what a child gets.
+    binary_ = Descriptor(::fcntl(opened.get(), F_DUPFD_CLOEXEC, kBinaryDescriptorMin));
 }
 
 net::Task<Result<void>> NodeTasks::start() {
     if (!options_.directory.starts_with('/')) co_return fail(Errc::kInvalid, "directory: must be absolute");
+    if (!binary_) co_return core::fail_errno(errno, "smackd's own binary");
     CO_TRY(check_kernel());
     wire::LauncherSetup setup;
     setup.set_directory(options_.directory);
@@ -78,7 +79,8 @@ net::Task<Result<void>> NodeTasks::start() {
     }
     for (const uint32_t port : options_.node_ports_tcp) setup.add_node_ports_tcp(port);
     for (const std::string& prefix : options_.blocked) setup.add_blocked(prefix);
-    launcher_ = std::make_unique<LauncherClient>(loop_, options_.binary, std::move(setup), options_.logger);
+    launcher_ = std::make_unique<LauncherClient>(loop_, std::format("/proc/self/fd/{}", binary_.get()),
+                                                 std::move(setup), options_.logger);
     CO_TRY_ASSIGN(const wire::LauncherAnswer answer, co_await launcher_->start());
     for (const std::string& line : answer.swept())
         options_.logger.warning("orphan removed", {{"what", line}});
@@ -89,6 +91,7 @@ net::Task<Result<void>> NodeTasks::start() {
     if (!cgroups) co_return fail(Errc::kIo, "{}", cgroups.error().message());
     cgroups_ = std::move(*cgroups);
     find_tasks();
+    if (!tasks_.empty()) scope_.spawn(replace_shims());
     co_return Result<void>();
 }
 
@@ -119,6 +122,8 @@ net::Task<void> NodeTasks::follow(std::string task_id) {
             task.link = std::move(*link);
             co_await listen(task);
             task.linked.reset();
+            if (task.replacing != nullptr)
+                task.replacing->complete(fail(Errc::kUnavailable, "its shim has closed the connection"));
             co_await task.link->close();
         }
         if (scope_.cancelled()) co_return;
@@ -147,7 +152,11 @@ net::Task<void> NodeTasks::listen(Task& task) {
             task.last_sequence = std::max(task.last_sequence, answer->hello().last_sequence());
             if (task.pid != 0) task.phase = wire::LocalTask::RUNNING;
             task.linked.set();
+            if (task.replacing != nullptr) task.replacing->complete({});
         }
+        if (answer->what_case() == wire::ShimAnswer::kRefusal && task.replacing != nullptr)
+            task.replacing->complete(std::unexpected(
+                core::Error{static_cast<Errc>(answer->refusal().code()), answer->refusal().message(), 0}));
         take_events(task);
     }
 }
@@ -397,6 +406,67 @@ net::Task<Result<std::unique_ptr<ExecSession>>> NodeTasks::exec(std::string task
     *wanted.mutable_exec() = std::move(what);
     CO_TRY(co_await stream->send(wanted));
     co_return std::make_unique<ExecStream>(std::move(stream), exec_sessions_);
+}
+
+// ---- shims of another build
+
+bool NodeTasks::is_of_other_build(const Task& task) const {
+    struct stat ours{};
+    struct stat theirs{};
+    if (::fstat(binary_.get(), &ours) != 0 ||
+        ::stat(std::format("/proc/{}/exe", task.shim_pid).c_str(), &theirs) != 0)
+        return false;
+    // Another build is another file, also under the same name.
+    return ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino ||
+           ours.st_mtim.tv_sec != theirs.st_mtim.tv_sec || ours.st_mtim.tv_nsec != theirs.st_mtim.tv_nsec;
+}
+
+/// Tasks of before our start, one after the other: a build that does harm shall do it once. Those that follow
+/// are started by our own launcher.
+net::Task<void> NodeTasks::replace_shims() {
+    std::vector<std::string> ids;
+    for (const auto& [id, task] : tasks_) ids.push_back(id);
+    size_t replaced = 0;
+    size_t kept = 0;
+    for (const std::string& id : ids) {
+        auto slept = co_await net::sleep(loop_, kReplacePause);
+        if (!slept) co_return;
+        auto heard_of = co_await heard(id);
+        if (!heard_of || !is_of_other_build(**heard_of)) continue;
+        auto done = co_await replace_shim(id);
+        if (scope_.cancelled()) co_return;
+        ++(done ? replaced : kept);
+        if (done) continue;
+        options_.logger.warning("a task keeps its shim of another build",
+                                {{"task", id}, {"why", done.error().message}});
+        const Task* task = running(id);
+        if (task == nullptr || is_locked(task->directory.get())) continue;
+        options_.logger.error("a shim has ended while it was replaced; the others stay as they are",
+                              {{"task", id}});
+        co_return;
+    }
+    if (replaced + kept > 0) options_.logger.info("shims replaced", {{"replaced", replaced}, {"kept", kept}});
+}
+
+net::Task<Result<void>> NodeTasks::replace_shim(std::string task_id) {
+    CO_TRY_ASSIGN(Task* const task, co_await heard(task_id));
+    if (!task->link) co_return fail(Errc::kNotFound, "task '{}' does not run", task_id);
+    wire::ShimRequest wanted;
+    wanted.mutable_replace()->set_descriptor(static_cast<uint32_t>(binary_.get()));
+    net::Wait<void> wait(loop_);
+    task->replacing = &wait;
+    auto done = co_await task->link->send(wanted);
+    if (done)
+        done = co_await net::with_deadline(
+            loop_, kReplaceMax, "the task's shim",
+            [](net::Wait<void>& told) -> net::Task<Result<void>> { co_return co_await told; }(wait));
+    const auto found = tasks_.find(task_id);
+    if (found == tasks_.end()) co_return fail(Errc::kNotFound, "task '{}' has ended", task_id);
+    found->second->replacing = nullptr;
+    CO_TRY(std::move(done));
+    if (is_of_other_build(*found->second))
+        co_return fail(Errc::kUnavailable, "its shim says it has become our build, and has not");
+    co_return Result<void>();
 }
 
 // ---- looking

@@ -8,6 +8,7 @@
 
 #include "net/scope.h"
 #include "net/sync.h"
+#include "net/wait.h"
 #include "services/agent/cgroups.h"
 #include "services/agent/descriptor.h"
 #include "services/agent/launcher_client.h"
@@ -57,7 +58,8 @@ class NodeTasks final : public TaskRunner {
         bool kill_requested = false;
         bool removing = false;
         std::unique_ptr<MessageStream> link{};
-        net::Event linked;  // the shim is connected, or the task has ended
+        net::Event linked;                     // the shim is connected, or the task has ended
+        net::Wait<void>* replacing = nullptr;  // told when its shim has become our build, or why it does not
     };
     using Tasks = std::map<std::string, std::unique_ptr<Task>>;
 
@@ -77,10 +79,14 @@ class NodeTasks final : public TaskRunner {
     void settle(Task& task);
     void deliver();
     net::Task<void> remove(std::string task_id);
+    net::Task<void> replace_shims();
+    net::Task<core::Result<void>> replace_shim(std::string task_id);
+    bool is_of_other_build(const Task& task) const;
     wire::LocalTask describe(const Task& task) const;
 
     net::Loop& loop_;
     RunnerOptions options_;
+    Descriptor binary_;  // whatever is under its name by now
     std::string name_;
     std::string gateway_;
     std::string bridge_;

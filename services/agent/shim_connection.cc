@@ -1,10 +1,13 @@
 #include "services/agent/shim_connection.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
+#include <format>
 
 #include "core/wire/serialize.h"
 
@@ -18,6 +21,15 @@ ShimConnection::ShimConnection(PollLoop& loop, Descriptor socket,
       on_request_(std::move(on_request)),
       on_close_(std::move(on_close)) {
     loop_.watch(socket_.get(), POLLIN, [this](short events) { ready(events); });
+}
+
+ShimConnection::ShimConnection(PollLoop& loop, const wire::ShimClientState& state,
+                               core::Callback<void(const wire::ShimRequest&)> on_request,
+                               core::Callback<void()> on_close)
+    : ShimConnection(loop, handed_over(state.socket()), std::move(on_request), std::move(on_close)) {
+    input_.append(state.input());
+    output_ = state.output();
+    want();
 }
 
 ShimConnection::~ShimConnection() {
@@ -91,6 +103,29 @@ void ShimConnection::flush(core::Duration limit) {
         pollfd fd{socket_.get(), POLLOUT, 0};
         if (::poll(&fd, 1, 10) > 0) write_some();
     }
+}
+
+void ShimConnection::save(wire::ShimClientState& into, KeptDescriptors& kept) const {
+    into.set_socket(kept.keep(socket_));
+    into.set_input(std::string(input_.rest()));
+    into.set_output(output_.substr(written_));
+}
+
+core::Result<Descriptor> ShimConnection::open_of_peer(uint32_t number) const {
+    ucred peer{};
+    socklen_t size = sizeof(peer);
+    if (!socket_ || ::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0)
+        return core::fail(core::Errc::kUnsupported, "the asking process is not known here");
+    if (peer.uid != 0) return core::fail(core::Errc::kDenied, "the asking process is not root's");
+    const std::string path = std::format("/proc/{}/fd/{}", peer.pid, number);
+    Descriptor file(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    struct stat found{};
+    if (!file || ::fstat(file.get(), &found) != 0) return core::fail_errno(errno, path);
+    if (!S_ISREG(found.st_mode)) return core::fail(core::Errc::kInvalid, "{} is no file", path);
+    pollfd alive{socket_.get(), POLLRDHUP, 0};
+    if (::poll(&alive, 1, 0) != 0)
+        return core::fail(core::Errc::kUnavailable, "the asking process has ended");
+    return file;
 }
 
 void ShimConnection::close() {

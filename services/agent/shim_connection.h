@@ -4,9 +4,12 @@
 #include <string>
 
 #include "core/callback.h"
+#include "core/result.h"
+#include "core/wire/shim_state.pb.h"
 #include "core/wire/task.pb.h"
 #include "services/agent/descriptor.h"
 #include "services/agent/frames.h"
+#include "services/agent/kept_descriptors.h"
 #include "services/agent/poll_loop.h"
 
 namespace smackd::agent {
@@ -22,6 +25,10 @@ class ShimConnection {
     ShimConnection(PollLoop& loop, Descriptor socket,
                    core::Callback<void(const wire::ShimRequest&)> on_request,
                    core::Callback<void()> on_close);
+    /// As save() left it.
+    ShimConnection(PollLoop& loop, const wire::ShimClientState& state,
+                   core::Callback<void(const wire::ShimRequest&)> on_request,
+                   core::Callback<void()> on_close);
     ~ShimConnection();
     ShimConnection(const ShimConnection&) = delete;
     ShimConnection& operator=(const ShimConnection&) = delete;
@@ -34,6 +41,12 @@ class ShimConnection {
     void set_on_drained(core::Callback<void()> on_drained) { on_drained_ = std::move(on_drained); }
     /// Writes what waits, for `limit` at most: before the shim ends.
     void flush(core::Duration limit);
+    /// It has closed, and on_close comes.
+    bool closed() const { return !socket_; }
+    void save(wire::ShimClientState& into, KeptDescriptors& kept) const;
+    /// What the process that has connected has open as `number` (O_PATH, a regular file). Only root's is
+    /// taken, and only while that process lives: its number could be another's by then.
+    core::Result<Descriptor> open_of_peer(uint32_t number) const;
 
  private:
     void ready(short events);

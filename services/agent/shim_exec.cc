@@ -18,12 +18,44 @@ constexpr char kEndOfTransmission = 4;  // ^D: the end of input on a terminal
 
 ShimExecSession::ShimExecSession(PollLoop& loop, ShimConnection& connection, BesideProgram program)
     : loop_(loop), connection_(connection), program_(std::move(program)), terminal_(!program_.error) {
+    watch();
+}
+
+ShimExecSession::ShimExecSession(PollLoop& loop, ShimConnection& connection,
+                                 const wire::ShimProgramState& state)
+    : loop_(loop),
+      connection_(connection),
+      program_{.helper_pid = static_cast<int>(state.helper_pid()),
+               .status = handed_over(state.status()),
+               .input = handed_over(state.input()),
+               .output = handed_over(state.output()),
+               .error = handed_over(state.error())},
+      pending_(state.pending()),
+      end_of_input_(state.end_of_input()),
+      terminal_(state.terminal()) {
+    if (program_.helper_pid == 0) return;
+    watch();
+    write_input();
+}
+
+void ShimExecSession::watch() {
     loop_.watch(program_.output.get(), POLLIN, [this](short) { read_output(program_.output.get(), false); });
     if (program_.error)
         loop_.watch(program_.error.get(), POLLIN, [this](short) { read_output(program_.error.get(), true); });
-    loop_.watch(program_.input.get(), 0, [this](short) { write_input(); });
+    if (program_.input) loop_.watch(program_.input.get(), 0, [this](short) { write_input(); });
     loop_.watch(program_.status.get(), POLLIN, [this](short) { ended(); });
     connection_.set_on_drained([this] { drained(); });
+}
+
+void ShimExecSession::save(wire::ShimProgramState& into, KeptDescriptors& kept) const {
+    into.set_helper_pid(static_cast<uint32_t>(program_.helper_pid));
+    into.set_status(kept.keep(program_.status));
+    into.set_input(kept.keep(program_.input));
+    into.set_output(kept.keep(program_.output));
+    into.set_error(kept.keep(program_.error));
+    into.set_terminal(terminal_);
+    into.set_pending(pending_);
+    into.set_end_of_input(end_of_input_);
 }
 
 ShimExecSession::~ShimExecSession() {

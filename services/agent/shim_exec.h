@@ -5,8 +5,10 @@
 #include <string>
 
 #include "core/callback.h"
+#include "core/wire/shim_state.pb.h"
 #include "core/wire/task.pb.h"
 #include "services/agent/beside.h"
+#include "services/agent/kept_descriptors.h"
 #include "services/agent/poll_loop.h"
 #include "services/agent/shim_connection.h"
 
@@ -19,14 +21,18 @@ class ShimExecSession {
  public:
     /// `connection` outlives it.
     ShimExecSession(PollLoop& loop, ShimConnection& connection, BesideProgram program);
+    /// As save() left it.
+    ShimExecSession(PollLoop& loop, ShimConnection& connection, const wire::ShimProgramState& state);
     /// Kills the program if it still runs.
     ~ShimExecSession();
     ShimExecSession(const ShimExecSession&) = delete;
     ShimExecSession& operator=(const ShimExecSession&) = delete;
 
     void input(const wire::ShimExecInput& input);
+    void save(wire::ShimProgramState& into, KeptDescriptors& kept) const;
 
  private:
+    void watch();
     void read_output(int fd, bool error_stream);
     bool relay(int fd, bool error_stream);
     void write_input();
