@@ -118,6 +118,10 @@ Result<Identity> identify(const IdentityRules& rules, std::string_view principal
     return Identity{IdentityKind::kService, std::string(principal), std::string(principal)};
 }
 
+Identity task_identity(std::string_view task) {
+    return {IdentityKind::kTask, std::string(task), core::task_principal(task)};
+}
+
 std::string user_principal(std::string_view user, std::string_view realm) {
     return Principal{{std::string(user)}, std::string(realm)}.to_string();
 }

@@ -33,11 +33,12 @@ enum class IdentityKind : uint8_t {
     kUser,     ///< alice@REALM
     kMachine,  ///< smack/HOST@REALM
     kService,  ///< any other name of two or more components: may hold a ticket, may do nothing
+    kTask,     ///< of an application; no principal of Kerberos
 };
 
 struct Identity {
     IdentityKind kind = IdentityKind::kService;
-    std::string name;       ///< user name or host name; for a service the principal
+    std::string name;       ///< user name, host name or task id; for a service the principal
     std::string principal;  ///< as authenticated, with realm
 
     bool operator==(const Identity&) const = default;
@@ -54,6 +55,9 @@ struct IdentityRules {
 
 /// Maps an authenticated principal. kDenied names the realm, or says why the name maps to no user.
 core::Result<Identity> identify(const IdentityRules& rules, std::string_view principal);
+
+/// Who a task is; its principal is none of Kerberos (core::task_principal).
+Identity task_identity(std::string_view task);
 
 /// "alice@REALM": the principal of a user of `realm`.
 std::string user_principal(std::string_view user, std::string_view realm);

@@ -19,6 +19,7 @@ using core::Result;
 using core::WallTime;
 
 constexpr std::string_view kAudience = "smackd";
+constexpr std::string_view kTaskAudience = "smackd-task";
 constexpr size_t kKidLength = 16;
 constexpr size_t kTokenIdBytes = 16;
 constexpr size_t kClaimBytesMax = 512;
@@ -101,6 +102,10 @@ Result<std::array<std::string_view, 3>> split(std::string_view text) {
 
 }  // namespace
 
+TokenKind TokenClaims::kind() const {
+    return audience == kTaskAudience ? TokenKind::kTask : TokenKind::kUser;
+}
+
 Result<TokenKey> TokenKey::generate() {
     TRY_ASSIGN(const crypto::KeyPair pair, crypto::KeyPair::generate());
     return from_private_pem(pair.to_pem());
@@ -113,29 +118,30 @@ Result<TokenKey> TokenKey::from_private_pem(const std::string& pem) {
 }
 
 Result<IssuedToken> issue_token(const TokenKey& key, std::string_view issuer, std::string_view subject,
-                                WallTime now, int64_t life_s) {
+                                WallTime now, int64_t life_s, TokenKind kind) {
     if (life_s <= 0 || life_s > kTokenLifeSecondsMax) {
         return fail(Errc::kInvalid, "token life: {} s is not within 1 to {} s", life_s, kTokenLifeSecondsMax);
     }
     TRY_ASSIGN(const crypto::KeyPair pair, crypto::KeyPair::from_pem(key.private_key_pem));
     IssuedToken token;
     token.claims.issuer = issuer;
-    token.claims.audience = kAudience;
+    token.claims.audience = kind == TokenKind::kTask ? kTaskAudience : kAudience;
     token.claims.subject = subject;
     token.claims.id = core::to_hex(crypto::random_bytes(kTokenIdBytes));
     token.claims.issued_at_s = now.unix_ms / 1000;
     token.claims.not_before_s = token.claims.issued_at_s;
     token.claims.expires_s = token.claims.issued_at_s + life_s;
     const Json header = Json::object().set("alg", "ES256").set("typ", "JWT").set("kid", key.kid);
-    const Json payload = Json::object()
-                             .set("iss", token.claims.issuer)
-                             .set("aud", token.claims.audience)
-                             .set("sub", token.claims.subject)
-                             .set("uid", subject.substr(0, subject.find('@')))  // what DC/OS clients look for
-                             .set("jti", token.claims.id)
-                             .set("iat", token.claims.issued_at_s)
-                             .set("nbf", token.claims.not_before_s)
-                             .set("exp", token.claims.expires_s);
+    Json payload = Json::object()
+                       .set("iss", token.claims.issuer)
+                       .set("aud", token.claims.audience)
+                       .set("sub", token.claims.subject);
+    // What DC/OS clients look for.
+    if (kind == TokenKind::kUser) payload.set("uid", subject.substr(0, subject.find('@')));
+    payload.set("jti", token.claims.id)
+        .set("iat", token.claims.issued_at_s)
+        .set("nbf", token.claims.not_before_s)
+        .set("exp", token.claims.expires_s);
     token.text = encode(header) + "." + encode(payload);
     token.text += "." + core::to_base64url(pair.sign_es256(token.text));
     if (token.text.size() > kTokenBytesMax)
@@ -213,7 +219,8 @@ Result<TokenClaims> TokenVerifier::verify(std::string_view text, WallTime now) {
     if (!key->second.verify_es256(parsed.signed_part, parsed.signature)) {
         return fail(Errc::kUnauthenticated, "token: the signature is wrong");
     }
-    if (parsed.claims.issuer != issuer_ || parsed.claims.audience != kAudience) {
+    const std::string& audience = parsed.claims.audience;
+    if (parsed.claims.issuer != issuer_ || (audience != kAudience && audience != kTaskAudience)) {
         return fail(Errc::kUnauthenticated, "token: issued by another cluster; sign in here (smackd login)");
     }
     TRY(check_time_and_revocation(parsed.claims, now));

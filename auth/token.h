@@ -26,15 +26,26 @@ inline constexpr int64_t kTokenLifeSecondsMax = 12 * 3600;
 inline constexpr int64_t kTokenSkewSeconds = 60;  ///< clocks of two servers may differ by this
 inline constexpr size_t kTokenCacheEntries = 4096;
 
+/// Of a task; a server renews it well before.
+inline constexpr int64_t kTaskTokenLifeSeconds = 900;
+
+/// Whose token it is. Each kind has an audience of its own, so that none is ever taken for another's.
+enum class TokenKind : uint8_t {
+    kUser,  ///< given for a Kerberos proof
+    kTask,  ///< given to the node of a running task
+};
+
 struct TokenClaims {
     std::string issuer;    ///< cluster id
-    std::string audience;  ///< "smackd"
-    std::string subject;   ///< principal, "alice@REALM"
+    std::string audience;  ///< "smackd", "smackd-task"
+    std::string subject;   ///< principal, "alice@REALM"; "task:ID"
     std::string id;        ///< unique: 128 random bits, hex
     int64_t issued_at_s = 0;
     int64_t not_before_s = 0;
     int64_t expires_s = 0;
 
+    /// By the audience, which verify() has checked.
+    TokenKind kind() const;
     bool operator==(const TokenClaims&) const = default;
 };
 
@@ -62,7 +73,8 @@ struct IssuedToken {
 
 /// kInvalid for a life outside (0, kTokenLifeSecondsMax].
 core::Result<IssuedToken> issue_token(const TokenKey& key, std::string_view issuer, std::string_view subject,
-                                      core::WallTime now, int64_t life_s = kTokenLifeSeconds);
+                                      core::WallTime now, int64_t life_s = kTokenLifeSeconds,
+                                      TokenKind kind = TokenKind::kUser);
 
 /// The parts of a token before its signature is checked; for the verifier and the fuzz target.
 struct ParsedToken {

@@ -14,6 +14,7 @@ constexpr size_t kPrincipalBytesMax = 255;
 constexpr size_t kPrincipalComponentsMax = 4;
 constexpr size_t kKeyBytesMax = 128;
 constexpr size_t kPathBytesMax = 512;
+constexpr std::string_view kTaskPrincipal = "task:";
 
 bool is_lower(char c) {
     return c >= 'a' && c <= 'z';
@@ -130,6 +131,16 @@ Result<void> check_path(std::string_view path) {
     if (valid) return {};
     return fail(Errc::kInvalid, "path '{}': must be '/' or /components of [a-z0-9-.], without '.' or '..'",
                 shown(path));
+}
+
+std::string task_principal(std::string_view task) {
+    return std::string(kTaskPrincipal) + std::string(task);
+}
+
+std::optional<std::string_view> task_of_principal(std::string_view principal) {
+    if (!principal.starts_with(kTaskPrincipal) || principal.size() == kTaskPrincipal.size())
+        return std::nullopt;
+    return principal.substr(kTaskPrincipal.size());
 }
 
 Result<void> check_text(std::string_view field, std::string_view text, size_t bytes_max) {

@@ -1,6 +1,8 @@
 // Which names are names: one rule per noun, checked at the door and again in apply.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/result.h"
@@ -18,6 +20,10 @@ Result<void> check_realm_name(std::string_view name);
 /// components of printable ASCII without space, '/', '@' and backslash, and a realm as check_realm_name wants
 /// it.
 Result<void> check_principal_name(std::string_view name);
+/// "task:ID": a task as an actor and in its token. No Kerberos principal is one, for it has no realm.
+std::string task_principal(std::string_view task);
+/// The id in it; nullopt for any other text.
+std::optional<std::string_view> task_of_principal(std::string_view principal);
 /// Rule id, setting and secret names: [a-zA-Z0-9_.:/-]{1,128}.
 Result<void> check_key(std::string_view field, std::string_view name);
 /// Tenant path: starts with '/', components of [a-z0-9-.], no empty, '.' or '..' component, at most 512

@@ -61,8 +61,13 @@ std::string_view task_state_name(wire::TaskState state) {
 Outcome<void> may_on_app(Writer& writer, core::Action action, const std::string& id) {
     const wire::Actor& actor = writer.command().actor();
     if (actor.kind() == wire::Actor::SYSTEM) return {};
-    if (actor.kind() != wire::Actor::USER) return refuse(Errc::kDenied, "only users change applications");
     sqlite::Database& state = writer.state();
+    if (actor.kind() == wire::Actor::TASK) {
+        TRY_ASSIGN(const core::Subject task, task_subject(state, actor.principal()));
+        TRY_ASSIGN(const auto rules, rules_of_tasks(state));
+        return refused(core::authorize(rules, task, {action, "*", id}));
+    }
+    if (actor.kind() != wire::Actor::USER) return refuse(Errc::kDenied, "only users change applications");
     TRY_ASSIGN(const std::string user, user_of(state, actor.principal()));
     const uint32_t level = writer.position().feature_level;
     TRY_ASSIGN(const auto rules, rules_for(state, user, level));

@@ -33,8 +33,8 @@ core::Result<uint64_t> app_version(Writer& writer, std::string_view id);
 /// "TASK_RUNNING" and so on; "" for no status yet.
 std::string_view task_state_name(wire::TaskState state);
 
-/// Whether the command's actor may do `action` on an app or group: the system may, a user by the rules on the
-/// id as path, nobody else.
+/// Whether the command's actor may do `action` on an app or group: the system may, a user or a running task
+/// by the rules on the id as path, nobody else.
 Outcome<void> may_on_app(Writer& writer, core::Action action, const std::string& id);
 /// The same for one of launch, change and kill.
 Outcome<void> may_touch_app(Writer& writer, const std::string& id);

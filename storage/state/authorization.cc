@@ -2,9 +2,11 @@
 
 #include <string_view>
 
+#include "core/apps/task_rules.h"
 #include "core/names.h"
 #include "core/planted.h"
 #include "core/policy.h"
+#include "storage/state/app_rows.h"
 #include "storage/state/limits.h"
 #include "storage/state/lookup.h"
 #include "storage/state/traits.h"
@@ -55,6 +57,14 @@ Outcome<std::string> user_of(sqlite::Database& state, const std::string& princip
     return user;
 }
 
+Outcome<core::Subject> task_subject(sqlite::Database& state, const std::string& principal) {
+    const auto id = core::task_of_principal(principal);
+    if (!id) return refuse(Errc::kDenied, "principal '{}' is no task's", principal);
+    TRY_ASSIGN(const auto task, task_row(state, *id));
+    if (!task || apps::has_ended(*task)) return refuse(Errc::kDenied, "the task '{}' does not run", *id);
+    return core::Subject{.user = {}, .groups = {}, .app = task->app_id()};
+}
+
 namespace {
 
 Outcome<void> authorize_user(sqlite::Database& state, const wire::Command& command, uint32_t feature_level) {
@@ -99,6 +109,21 @@ Outcome<void> authorize_machine(sqlite::Database& state, const wire::Command& co
     return {};
 }
 
+/// What a task may do there the changes ask themselves; people, machines and rules are people's affair
+/// whatever the rules say.
+Outcome<void> authorize_task(sqlite::Database& state, const wire::Command& command) {
+    // Builds of before knew no rules of tasks.
+    if (command.feature_level() < kLevelOfTaskActors)
+        return refuse(Errc::kDenied, "a task may not change the cluster's state");
+    TRY(task_subject(state, command.actor().principal()));
+    for (const wire::Change& change : command.changes()) {
+        if (!asks_itself(change))
+            return refuse(Errc::kDenied, "a task may change applications alone, not {}",
+                          traits_of(change).name);
+    }
+    return {};
+}
+
 }  // namespace
 
 Outcome<void> authorize(sqlite::Database& state, const wire::Command& command, uint32_t feature_level) {
@@ -113,7 +138,7 @@ Outcome<void> authorize(sqlite::Database& state, const wire::Command& command, u
         case wire::Actor::MACHINE:
             return authorize_machine(state, command, feature_level);
         case wire::Actor::TASK:
-            return refuse(Errc::kDenied, "a task may not change the cluster's state");
+            return authorize_task(state, command);
         default:
             return refuse(Errc::kUnauthenticated, "the command has no actor");
     }

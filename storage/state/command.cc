@@ -73,6 +73,7 @@ core::Result<void> write_audit(Writer& writer, const wire::Command& command) {
     const char* kind = "system";
     if (command.actor().kind() == wire::Actor::USER) kind = "user";
     if (command.actor().kind() == wire::Actor::MACHINE) kind = "machine";
+    if (command.actor().kind() == wire::Actor::TASK) kind = "task";
     return writer.state().run(
         "INSERT INTO audit VALUES(?, ?, ?, ?, ?, ?, ?)",
         {position.revision, position.epoch, position.time_ms, kind, command.actor().principal(),

@@ -7,7 +7,7 @@
 namespace smackd::storage::state {
 
 /// The highest feature level this build can apply; schema.cc has a migration for each step.
-inline constexpr uint32_t kFeatureLevelMax = 9;
+inline constexpr uint32_t kFeatureLevelMax = 10;
 /// Applications and all that belongs to them.
 inline constexpr uint32_t kLevelOfApps = 4;
 /// Groups of a directory, and who is in them.
@@ -20,6 +20,8 @@ inline constexpr uint32_t kLevelOfDrains = 7;
 inline constexpr uint32_t kLevelOfBlobs = 8;
 /// Programs in tasks are in the audit.
 inline constexpr uint32_t kLevelOfExecNotes = 9;
+/// Tasks are actors, and rules speak of them.
+inline constexpr uint32_t kLevelOfTaskActors = 10;
 
 inline constexpr int kChangesPerCommandMax = 256;
 inline constexpr int kExpectedPerCommandMax = 256;

@@ -52,6 +52,23 @@ constexpr const char* kRules =
     "SELECT 'group:' || group_name FROM directory_members JOIN directory_groups USING(sid) "
     "WHERE user_name = ?1) ORDER BY id";
 
+// The range is that of the texts that begin with "task:".
+constexpr const char* kRulesOfTasks =
+    "SELECT id, subject, actions, tenant, path FROM rules WHERE subject >= 'task:' AND subject < 'task;' "
+    "ORDER BY id";
+
+core::Result<std::vector<core::Rule>> read_rules(sqlite::Cursor cursor) {
+    std::vector<core::Rule> rules;
+    while (true) {
+        TRY_ASSIGN(const bool more, cursor.next());
+        if (!more) return rules;
+        const sqlite::Statement& row = cursor.row();
+        TRY_ASSIGN(const uint8_t actions, actions_from_text(row.text(2)));
+        rules.push_back({std::string(row.text(0)), std::string(row.text(1)), actions,
+                         std::string(row.text(3)), std::string(row.text(4))});
+    }
+}
+
 }  // namespace
 
 core::Result<std::optional<uint64_t>> row_version(sqlite::Database& state, std::string_view kind,
@@ -85,17 +102,14 @@ core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::s
 
 core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user,
                                                 uint32_t feature_level) {
-    std::vector<core::Rule> rules;
     TRY_ASSIGN(auto cursor,
                state.query(feature_level < kLevelOfDirectoryGroups ? kRulesBeforeDirectory : kRules, {user}));
-    while (true) {
-        TRY_ASSIGN(const bool more, cursor.next());
-        if (!more) return rules;
-        const sqlite::Statement& row = cursor.row();
-        TRY_ASSIGN(const uint8_t actions, actions_from_text(row.text(2)));
-        rules.push_back({std::string(row.text(0)), std::string(row.text(1)), actions,
-                         std::string(row.text(3)), std::string(row.text(4))});
-    }
+    return read_rules(std::move(cursor));
+}
+
+core::Result<std::vector<core::Rule>> rules_of_tasks(sqlite::Database& state) {
+    TRY_ASSIGN(auto cursor, state.query(kRulesOfTasks));
+    return read_rules(std::move(cursor));
 }
 
 std::string actions_to_text(uint8_t actions) {

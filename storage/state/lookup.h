@@ -25,6 +25,9 @@ core::Result<std::vector<std::string>> groups_of(sqlite::Database& state, std::s
 core::Result<std::vector<core::Rule>> rules_for(sqlite::Database& state, std::string_view user,
                                                 uint32_t feature_level);
 
+/// The rules that speak of tasks, by id.
+core::Result<std::vector<core::Rule>> rules_of_tasks(sqlite::Database& state);
+
 /// "view,launch" <-> bits of core::Action, always in the order of the bits.
 std::string actions_to_text(uint8_t actions);
 core::Result<uint8_t> actions_from_text(std::string_view text);

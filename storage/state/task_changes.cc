@@ -150,7 +150,8 @@ Outcome<void> put_task(Writer& writer, const wire::PutTask& change) {
     wire::Task task = change.task();
     TRY_ASSIGN(auto before, task_row(writer.state(), task.id()));
     if (!before) return launch_task(writer, task);
-    if (writer.command().actor().kind() == wire::Actor::USER)
+    const wire::Actor::Kind actor = writer.command().actor().kind();
+    if (actor == wire::Actor::USER || actor == wire::Actor::TASK)
         return kill_by_user(writer, std::move(*before), task);
     TRY(system_only(writer, "changing a task"));
     if (before->node_id() != task.node_id() || before->app_id() != task.app_id()) {

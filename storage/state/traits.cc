@@ -27,7 +27,8 @@ std::string token_key(const wire::RevokeTokens& tokens) {
 
 ChangeTraits rule_traits(const wire::PutRule& rule) {
     const bool host = std::ranges::contains(rule.actions(), core::action_name(core::Action::kHost));
-    const uint32_t level = host ? kLevelOfNames : rule.note().empty() ? 1U : 2U;
+    uint32_t level = host ? kLevelOfNames : rule.note().empty() ? 1U : 2U;
+    if (core::is_of_tasks(rule.subject())) level = kLevelOfTaskActors;
     return {"put_rule", rule.id(), std::max(known(rule), level)};
 }
 

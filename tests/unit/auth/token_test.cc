@@ -174,3 +174,22 @@ TEST_CASE_METHOD(Fixture, "the cache is bounded and forgets the least recently u
     CHECK_FALSE(verifier.find_cached(tokens[1], kNow).has_value());
     CHECK(verifier.find_cached(tokens[4], kNow).has_value());
 }
+
+TEST_CASE_METHOD(Fixture, "a task's token says so by its audience, and by nothing else") {
+    const auto token = auth::issue_token(key, "cluster", "task:a.1", kNow, auth::kTaskTokenLifeSeconds,
+                                         auth::TokenKind::kTask);
+    REQUIRE(token);
+    const auto claims = verifier.verify(token->text, kNow);
+    REQUIRE(claims);
+    CHECK(claims->kind() == auth::TokenKind::kTask);
+    CHECK(verifier.verify(issue(), kNow)->kind() == auth::TokenKind::kUser);
+    CHECK_FALSE(verifier.verify(token->text, later(auth::kTaskTokenLifeSeconds)));
+    // A subject like a task's in a user's token is a user's; other audiences are nobody's.
+    Json payload = good_payload();
+    payload.set("sub", "task:a.1");
+    CHECK(verifier.verify(forge(key, good_header(key), payload), kNow)->kind() == auth::TokenKind::kUser);
+    for (const char* audience : {"smackd-task2", "Smackd-Task", "smackd-tas", "task"}) {
+        payload.set("aud", audience);
+        CHECK_FALSE(verifier.verify(forge(key, good_header(key), payload), kNow));
+    }
+}

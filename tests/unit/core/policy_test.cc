@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "core/apps/tenants.h"
+
 namespace smackd::core {
 namespace {
 
@@ -36,6 +38,54 @@ TEST_CASE("subjects do not match by accident") {
                                    {"s", "user:", bits(Action::kAdmin), "*", "/"}};
     CHECK(find_grant(odd, kBob, request) == nullptr);
     CHECK(find_grant({}, kBob, request) == nullptr);
+}
+
+/// A task of `app`; team-a owns /team-a but for what team-b has in it, nobody owns the rest.
+Subject task_of(const std::string& app) {
+    auto tenants = std::make_shared<apps::Tenants>();
+    tenants->set("team-a", {"/team-a", "/shared/a", "/team-a/b/back"});
+    tenants->set("team-b", {"/team-b", "/team-a/b"});
+    return Subject{.user = {}, .groups = {}, .app = app, .tenants = std::move(tenants)};
+}
+
+TEST_CASE("a task views what its tenant owns, without a rule") {
+    const Subject web = task_of("/team-a/web");
+    const auto may = [&](const Subject& who, Action action, const std::string& path) {
+        return find_grant({}, who, {action, "*", path}) != nullptr;
+    };
+    for (const char* own : {"/team-a", "/team-a/web", "/team-a/x/y", "/shared/a/z", "/team-a/b/back"})
+        CHECK(may(web, Action::kView, own));
+    for (const char* other : {"/", "/team-b", "/team-a/b", "/team-a/b/x", "/team-ab", "/shared", "/common"})
+        CHECK_FALSE(may(web, Action::kView, other));
+    for (const Action action :
+         {Action::kLaunch, Action::kChange, Action::kKill, Action::kExec, Action::kAdmin, Action::kHost})
+        CHECK_FALSE(may(web, action, "/team-a/web"));
+    CHECK(find_grant({}, web, {Action::kView, "*", "/team-a"})->id == kOwnRule);
+    // What nobody owns is not shared.
+    CHECK(may(task_of("/common/x"), Action::kView, "/common/x"));
+    CHECK_FALSE(may(task_of("/common/x"), Action::kView, "/common/y"));
+    CHECK_FALSE(may(task_of("/common/x"), Action::kView, "/common"));
+    CHECK_FALSE(may(web.by_rules(), Action::kView, "/team-a/web"));
+}
+
+TEST_CASE("rules for tasks are of tasks alone, by the path of their app") {
+    const std::vector<Rule> rules = {{"all", "user:*", bits(Action::kAdmin), "*", "/"},
+                                     {"empty", "user:", bits(Action::kAdmin), "*", "/"},
+                                     {"web", "task:/team-a/web", bits(Action::kChange), "*", "/team-b"}};
+    const Request change{Action::kChange, "*", "/team-b/x"};
+    CHECK(find_grant(rules, task_of("/team-a/web"), change)->id == "web");
+    CHECK(find_grant(rules, task_of("/team-a/web/sub"), change)->id == "web");
+    CHECK(find_grant(rules, task_of("/team-a/website"), change) == nullptr);
+    CHECK(find_grant(rules, task_of("/team-a"), change) == nullptr);
+    CHECK(find_grant({&rules[2], 1}, {"/team-a/web", {}}, change) == nullptr);
+    CHECK(find_grant({&rules[2], 1}, {"", {"/team-a/web"}}, change) == nullptr);
+    const auto refused = authorize(rules, task_of("/x"), change);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.contains("tasks of '/x' change /team-b/x;"));
+    CHECK(refused.error().message.contains("smackd policy add NAME task:/x --allow change --path /team-b/x"));
+    CHECK(Rule{"r", "task:/a/b", bits(Action::kView), "*", "/"}.check());
+    for (const char* bad : {"task:", "task:a", "task:/a/", "task:/../a", "task:*"})
+        CHECK_FALSE(Rule{"r", bad, bits(Action::kView), "*", "/"}.check());
 }
 
 TEST_CASE("a refusal names user, action, place and what would grant it") {

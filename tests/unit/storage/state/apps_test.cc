@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/marathon/app_json.h"
+#include "storage/state/limits.h"
 #include "storage/state/reader.h"
 #include "tests/unit/storage/state/machine.h"
 
@@ -210,6 +211,62 @@ TEST_CASE("a user may end a task of an app, and change nothing else of it") {
     REQUIRE(row);
     CHECK((*row)->put.node_id() == 1);
     CHECK((*row)->put.desired() == wire::Task::KILL);
+}
+
+TEST_CASE("a task changes what a rule on its app grants, while it runs, and applications alone") {
+    Server server;
+    set_up(server);
+    server.ok(put(task("a_web.one", 100)));
+    const auto by_task = [](const std::string& id) {
+        wire::Command made = app_command(wire::Actor::TASK, "task:" + id);
+        made.set_feature_level(storage::state::kLevelOfTaskActors);
+        return made;
+    };
+    const auto refused = [&](const wire::Command& made) {
+        return test::code(server.run(made)) == core::Errc::kDenied;
+    };
+    wire::Command rule = test::command();
+    test::rule(rule, "web", "task:/a/web", "change");
+    rule.mutable_changes(0)->mutable_put_rule()->set_path("/b");
+    rule.mutable_changes(0)->mutable_put_rule()->add_actions("host");
+    rule.set_feature_level(storage::state::kLevelOfTaskActors);
+    CHECK(test::code(server.run(rule)) == core::Errc::kUnsupported);  // the cluster is not there yet
+    CHECK(test::code(server.run(put(by_task("a_web.one"), definition("/b/x")))) == core::Errc::kUnsupported);
+    wire::Command early = by_task("a_web.one");
+    early.set_feature_level(kLevel);
+    CHECK(refused(put(early, definition("/b/x"))));
+    wire::Command raise = test::command();
+    raise.add_changes()->mutable_raise_feature_level()->set_level(storage::state::kLevelOfTaskActors);
+    server.ok(raise);
+    server.ok(put(app_command(), definition("/b/x")));
+    CHECK(refused(put(by_task("a_web.one"), definition("/b/x"))));
+    wire::Command undeclared = rule;
+    undeclared.set_feature_level(1);
+    CHECK(test::code(server.run(undeclared)) == core::Errc::kUnsupported);
+    server.ok(rule);
+    CHECK(refused(put(early, definition("/b/x"))));
+    server.ok(put(by_task("a_web.one"), definition("/b/x")));
+    // Neither elsewhere, nor another right, nor for another task, nor anything but applications.
+    CHECK(refused(put(by_task("a_web.one"), definition("/c/x"))));
+    CHECK(refused(put(by_task("a_web.one"), definition("/a/web"))));
+    CHECK(refused(put(by_task("a_web.one"), definition("/b/new"))));
+    CHECK(refused(put(by_task("a_web.two"), definition("/b/x"))));
+    CHECK(refused(put(app_command(wire::Actor::TASK, "a_web.one"), definition("/b/x"))));
+    wire::Command people = by_task("a_web.one");
+    CHECK(refused(test::user(people, "dave")));
+    wire::Command everything = test::command();
+    test::rule(everything, "all", "task:/a/web", "admin");
+    everything.set_feature_level(storage::state::kLevelOfTaskActors);
+    server.ok(everything);
+    CHECK(refused(people));
+    CHECK(refused(status("a_web.one", wire::TASK_FAILED, by_task("a_web.one"))));
+    wire::Command killed = by_task("a_web.one");
+    wire::Task end = task("a_web.one", 100);
+    end.set_desired(wire::Task::KILL);
+    server.ok(put(end, killed));
+    // Its rights end with it.
+    server.ok(status("a_web.one", wire::TASK_KILLED, as_machine("n1")));
+    CHECK(refused(put(by_task("a_web.one"), definition("/b/x"))));
 }
 
 TEST_CASE("commands of applications need feature level 4") {
