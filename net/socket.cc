@@ -248,9 +248,9 @@ Result<std::unique_ptr<Listener>> Listener::unix_socket(Loop& loop, const std::s
     TRY(remove_dead_socket(path));
     OwnedUvHandle handle = make_uv_handle(loop);
     SMACK_ASSERT(uv_pipe_init(loop.raw(), &handle->pipe, 0) == 0);
-    mode_t before = ::umask(0777);  // nobody may connect before the mode is set
+    // Nobody can connect before it listens, and by then the mode is set. The umask is the whole process's:
+    // changed here, what other threads make meanwhile would be nobody's to open.
     int status = uv_pipe_bind2(&handle->pipe, path.data(), path.size(), UV_PIPE_NO_TRUNCATE);
-    ::umask(before);
     if (status < 0) return fail_uv(status, std::format("bind socket {}", path));
     if (::chmod(path.c_str(), mode) < 0) return core::fail_errno(errno, std::format("chmod {}", path));
     return start_listening(

@@ -1,7 +1,9 @@
 #include "services/api/api.h"
 
+#include <map>
 #include <utility>
 
+#include "net/scope.h"
 #include "services/api/call.h"
 #include "services/api/directory.h"
 #include "services/api/marathon_json.h"
@@ -9,6 +11,8 @@
 #include "services/api/reply.h"
 #include "services/api/router.h"
 #include "services/api/routes.h"
+#include "services/api/task_caller.h"
+#include "services/api/task_request.h"
 
 namespace smackd::services {
 
@@ -26,6 +30,7 @@ struct Api::State {
         : context(std::move(environment), std::move(options)), router(routes()) {}
     ApiContext context;
     Router router;
+    std::map<core::NodeId, size_t> of_tasks;  // requests that are answered now, by node
 };
 
 namespace {
@@ -33,6 +38,8 @@ namespace {
 constexpr int kBadRequest = 400;
 constexpr int kMethodNotAllowed = 405;
 constexpr std::string_view kUnixDoor = "unix";
+constexpr std::string_view kTaskDoor = "task";
+constexpr uint32_t kTaskRetryMs = 1000;
 
 bool is_local(const ConnectionInfo& connection) {
     return connection.credentials || connection.listener == kUnixDoor ||
@@ -68,6 +75,22 @@ Response refused_reply(const Call& call, const Error& error, ErrorForm form) {
     return response;
 }
 
+Task<SignInResult<Proof>> prove(Call& call) {
+    if (!call.task) co_return co_await call.api.sign_in.prove(call.request, call.connection);
+    Proof proof;
+    proof.identity = auth::task_identity(call.task->task);
+    proof.method = SignInMethod::kTaskSocket;
+    co_return proof;
+}
+
+Task<SignInResult<Caller>> admit(Call& call, Proof proof) {
+    if (proof.identity.kind == auth::IdentityKind::kTask)
+        co_return co_await admit_task(call, std::move(proof));
+    auto followed = co_await follow_directory(call, proof);
+    if (!followed) co_return std::unexpected(std::move(followed.error()));
+    co_return SignIn::admit(std::move(proof), call.view->policy);
+}
+
 /// Finds the caller of a route that wants one; refusals are recorded here.
 Task<Result<void>> authenticate(Call& call) {
     ApiContext& api = call.api;
@@ -76,16 +99,11 @@ Task<Result<void>> authenticate(Call& call) {
     if (call.view == nullptr) {
         CO_TRY_ASSIGN(call.view, co_await api.cache.current());
     }
-    auto proof = co_await api.sign_in.prove(call.request, call.connection);
+    auto proof = co_await prove(call);
     SignInResult<Caller> caller = std::unexpected(SignInRefusal{});
     if (proof) {
         call.reply_token = proof->reply_token;
-        auto followed = co_await follow_directory(call, *proof);
-        if (followed) {
-            caller = SignIn::admit(std::move(*proof), call.view->policy);
-        } else {
-            caller = std::unexpected(std::move(followed.error()));
-        }
+        caller = co_await admit(call, std::move(*proof));
     } else {
         caller = std::unexpected(std::move(proof.error()));
     }
@@ -99,12 +117,25 @@ Task<Result<void>> authenticate(Call& call) {
     co_return std::unexpected(std::move(refusal.error));
 }
 
+/// What is about people, machines and rules, and what streams, is not for tasks.
+Result<void> check_task_route(const Call& call, const Route& route) {
+    if (!call.caller || !call.caller->subject.is_task() || route.access == Access::kTask) return {};
+    return fail(Errc::kDenied, "{} {} is for users: no rule lets a task do this", route.method,
+                route.pattern);
+}
+
+Task<Result<Response>> run_handler(Call& call, const Route& route) {
+    CO_TRY(check_task_route(call, route));
+    co_return co_await route.handler(call);
+}
+
 Task<Response> answer(Call& call, const Route& route) {
-    if (route.access == Access::kUser) {
+    // A task's socket leads to no sign-in.
+    if (route.access != Access::kAnonymous || call.task) {
         auto authenticated = co_await authenticate(call);
         if (!authenticated) co_return refused_reply(call, authenticated.error(), route.errors);
     }
-    auto answered = co_await route.handler(call);
+    auto answered = co_await run_handler(call, route);
     Response response = answered ? std::move(*answered) : refused_reply(call, answered.error(), route.errors);
     // Denied to somebody who is known: the policy's refusals are recorded like those at the door.
     if (!answered && answered.error().code == Errc::kDenied && call.caller) {
@@ -148,7 +179,7 @@ std::optional<Response> refuse_at_door(ApiContext& context, const Request& reque
 }
 
 Task<Response> answer_route(ApiContext& context, Request& request, ConnectionInfo& connection,
-                            RouteMatch match) {
+                            RouteMatch match, std::optional<TaskPeer> task = std::nullopt) {
     Call call{.api = context,
               .request = request,
               .connection = connection,
@@ -157,10 +188,36 @@ Task<Response> answer_route(ApiContext& context, Request& request, ConnectionInf
               .caller = std::nullopt,
               .body = {},
               .reply_token = {},
-              .refusal_token = {}};
+              .refusal_token = {},
+              .task = std::move(task)};
     auto response = co_await answer(call, *match.route);
     co_return response;
 }
+
+/// Counts itself among what runs for a node.
+class TaskTurn {
+ public:
+    TaskTurn(std::map<core::NodeId, size_t>& running, core::NodeId node) : running_(running), node_(node) {
+        ++running_[node_];
+    }
+    ~TaskTurn() {
+        if (--running_[node_] == 0) running_.erase(node_);
+    }
+    TaskTurn(const TaskTurn&) = delete;
+    TaskTurn& operator=(const TaskTurn&) = delete;
+    Result<void> check() const {
+        if (running_.at(node_) <= kTaskRequestsPerNodeMax) return {};
+        return std::unexpected(
+            Error{Errc::kBusy,
+                  std::format("{} requests of tasks of node {} are being answered, which is the most",
+                              kTaskRequestsPerNodeMax, node_.value),
+                  kTaskRetryMs});
+    }
+
+ private:
+    std::map<core::NodeId, size_t>& running_;
+    core::NodeId node_;
+};
 
 }  // namespace
 
@@ -187,6 +244,42 @@ Task<Response> Api::handle(Request& request, ConnectionInfo& connection) {
     }
     context.metrics.request(request_class, response.status, context.environment.clock.now() - began);
     co_return response;
+}
+
+// Neither host names nor pages: nobody but a task is at the other end.
+Task<Result<wire::TaskResponse>> Api::answer_task(core::NodeId node, wire::TaskRequest asked) {
+    ApiContext& context = state_->context;
+    const TaskTurn turn(state_->of_tasks, node);
+    CO_TRY(turn.check());
+    const core::Instant began = context.environment.clock.now();
+    TaskPeer task{node, asked.task()};
+    ConnectionInfo connection;
+    connection.peer = std::format("node {}", node.value);
+    connection.listener = kTaskDoor;
+    CO_TRY_ASSIGN(TaskHttpRequest made, http_request_of(std::move(asked)));
+    RouteMatch match = state_->router.match(made.request.method, route_path(made.request.path()));
+    if (match.route == nullptr) co_return task_response_of(no_route_reply(made.request, match));
+    const RequestClass request_class = match.route->request_class;
+    auto answering = [](Task<Response> answer) -> Task<Result<Response>> {
+        co_return co_await std::move(answer);
+    };
+    CO_TRY_ASSIGN(Response response,
+                  co_await net::with_deadline(context.environment.loop, kTaskAnswerLimit, "the answer",
+                                              answering(answer_route(context, made.request, connection,
+                                                                     std::move(match), std::move(task)))));
+    context.metrics.request(request_class, response.status, context.environment.clock.now() - began);
+    co_return task_response_of(std::move(response));
+}
+
+Task<Result<wire::TaskToken>> Api::task_token(core::NodeId node, std::string task) {
+    const TaskTurn turn(state_->of_tasks, node);
+    CO_TRY(turn.check());
+    CO_TRY_ASSIGN(auth::IssuedToken issued,
+                  co_await issue_task_token(state_->context, node, std::move(task)));
+    wire::TaskToken token;
+    token.set_expires_s(issued.claims.expires_s);
+    token.set_token(std::move(issued.text));
+    co_return token;
 }
 
 void Api::note_refusal(auth::Refusal refusal) {

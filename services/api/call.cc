@@ -1,5 +1,6 @@
 #include "services/api/call.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "net/scope.h"
 #include "services/api/conditions.h"
 #include "services/api/reply.h"
+#include "storage/state/limits.h"
 
 namespace smackd::services {
 
@@ -75,13 +77,15 @@ wire::Command make_command(const Call& call) {
     wire::Command command;
     command.set_feature_level(kCommandFeatureLevel);
     wire::Actor* actor = command.mutable_actor();
-    actor->set_kind(wire::Actor::USER);
+    actor->set_kind(call.subject().is_task() ? wire::Actor::TASK : wire::Actor::USER);
     actor->set_principal(call.principal());
     actor->set_door("api");
     return command;
 }
 
 Task<Result<Revision>> change(Call& call, wire::Command command, Target target) {
+    if (call.subject().is_task())
+        command.set_feature_level(std::max(command.feature_level(), storage::state::kLevelOfTaskActors));
     CO_TRY_ASSIGN(WriteConditions conditions, WriteConditions::of(call.request));
     if (target.create) conditions = WriteConditions{.version = std::nullopt, .must_be_absent = true};
     CO_TRY(conditions.apply_to(command, target.kind, target.key, call.api.environment.feed.head()));

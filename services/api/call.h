@@ -18,6 +18,12 @@ namespace smackd::services {
 
 inline constexpr size_t kBodyBytesMax = 256 * 1024;  ///< of a JSON body: what a command may weigh
 
+/// A task whose socket a request came through, as the node that relays it says.
+struct TaskPeer {
+    core::NodeId node;
+    std::string task;
+};
+
 /// Lives in the frame of Api::handle, longer than the handler's task.
 struct Call {
     ApiContext& api;
@@ -30,6 +36,7 @@ struct Call {
     core::Bytes reply_token;                ///< of an accepted ticket: proves us to the client
     core::Bytes refusal_token;              ///< of a refused ticket: tells the client why
     bool no_negotiate = false;              ///< a 401 must not make a browser try its ticket by itself
+    std::optional<TaskPeer> task{};         ///< speaks for itself: no other proof is looked for
 
     const std::string& argument(size_t index = 0) const { return arguments.at(index); }
     const core::Subject& subject() const { return caller->subject; }
@@ -42,6 +49,14 @@ struct Call {
     /// The same on an app or group.
     core::Result<void> require(core::Action action, const std::string& path) const {
         return view->policy.authorize(subject(), {.action = action, .tenant = "*", .path = path});
+    }
+    /// The same by the rules alone, whatever a task may for being one.
+    core::Result<void> require_by_rule(core::Action action, const std::string& path) const {
+        return view->policy.authorize(subject().by_rules(), {.action = action, .tenant = "*", .path = path});
+    }
+    /// Some rule must grant it somewhere: for what is about the cluster.
+    core::Result<void> require_some_rule(core::Action action) const {
+        return view->policy.authorize_somewhere(subject().by_rules(), action);
     }
     bool may(core::Action action, const std::string& path) const {
         return view->policy.may(subject(), {.action = action, .tenant = "*", .path = path});

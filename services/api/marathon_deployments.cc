@@ -138,7 +138,7 @@ Answer reset_delay(Call& call) {
 }
 
 Answer marathon_info(Call& call) {
-    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kView));
+    CO_TRY(call.require_some_rule(Action::kView));
     const storage::ReplicaStatus& status = call.api.environment.state.status();
     Json config;
     config.set("hostname", call.api.options.node.machine)
@@ -160,7 +160,7 @@ Answer marathon_info(Call& call) {
 }
 
 Answer marathon_leader(Call& call) {
-    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), Action::kView));
+    CO_TRY(call.require_some_rule(Action::kView));
     const storage::ReplicaStatus& status = call.api.environment.state.status();
     const auto leader = std::ranges::find(status.servers, status.leader, &storage::Server::id);
     if (leader == status.servers.end()) co_return problem_reply(Problem::of(404, "There is no leader"));

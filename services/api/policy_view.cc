@@ -115,9 +115,11 @@ Result<void> PolicyView::authorize_somewhere(const Subject& subject, core::Actio
     const auto wanted =
         static_cast<uint8_t>(static_cast<uint8_t>(action) | static_cast<uint8_t>(core::Action::kAdmin));
     for (const core::Rule& rule : rules_) {
-        if ((rule.actions & wanted) != 0 && names(rule, subject)) return {};
+        if ((rule.actions & wanted) != 0 && core::names(rule, subject)) return {};
     }
-    return core::authorize(rules_, subject, {.action = action, .tenant = "*", .path = "/"});
+    // What a task may for being one, it may on its own app at least.
+    const std::string path = subject.is_task() ? subject.app : "/";
+    return core::authorize(rules_, subject, {.action = action, .tenant = "*", .path = path});
 }
 
 bool PolicyView::may(const Subject& subject, const core::Request& request) const {
@@ -131,7 +133,7 @@ const core::Rule* PolicyView::find_grant(const Subject& subject, const core::Req
 std::vector<const core::Rule*> PolicyView::grants(const Subject& subject) const {
     std::vector<const core::Rule*> found;
     for (const core::Rule& rule : rules_) {
-        if (names(rule, subject)) found.push_back(&rule);
+        if (core::names(rule, subject)) found.push_back(&rule);
     }
     return found;
 }
@@ -164,19 +166,12 @@ std::vector<std::string> PolicyView::groups_of(std::string_view user) const {
     return found == users_.end() ? std::vector<std::string>{} : found->second.groups;
 }
 
-bool PolicyView::names(const core::Rule& rule, const Subject& subject) {
-    const std::string_view who = rule.subject;
-    if (who == "user:*") return true;
-    if (who.starts_with("user:")) return who.substr(5) == subject.user;
-    return who.starts_with("group:") && std::ranges::contains(subject.groups, who.substr(6));
-}
-
 bool PolicyView::concerns(const Subject& subject, std::string_view kind, std::string_view key) const {
     if (kind == "user") return key == subject.user;
     if (kind == "group") return std::ranges::contains(subject.groups, key);
     if (kind != "rule") return false;
     const auto found = std::ranges::lower_bound(rules_, key, std::less<>{}, &core::Rule::id);
-    return found != rules_.end() && found->id == key && names(*found, subject);
+    return found != rules_.end() && found->id == key && core::names(*found, subject);
 }
 
 }  // namespace smackd::services

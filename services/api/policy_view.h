@@ -77,7 +77,6 @@ class PolicyView {
         std::vector<std::string> groups;
     };
     void add_directory(const PolicyRows& rows);
-    static bool names(const core::Rule& rule, const core::Subject& subject);
     bool concerns(const core::Subject& subject, std::string_view kind, std::string_view key) const;
 
     std::map<std::string, User, std::less<>> users_;

@@ -19,6 +19,7 @@ struct Call;
 enum class Access : uint8_t {
     kAnonymous,  ///< no identity is looked for
     kUser,       ///< a user of this cluster, not disabled
+    kTask,       ///< such a user, or a task that runs
 };
 
 /// For metrics: requests of one kind share their counters.

@@ -21,6 +21,7 @@ struct Rules {
     static void put(wire::Command& command, Put row) {
         if (std::ranges::contains(row.actions(), core::action_name(core::Action::kHost)))
             command.set_feature_level(storage::state::kLevelOfNames);
+        if (core::is_of_tasks(row.subject())) command.set_feature_level(storage::state::kLevelOfTaskActors);
         *command.add_changes()->mutable_put_rule() = std::move(row);
     }
     static void remove(wire::Command& command, const std::string& key) {

@@ -1,5 +1,6 @@
 // Signing in and out: a ticket or password becomes a short-lived token, as JSON or as the dashboard's cookie.
 #include "auth/sealing.h"
+#include "core/apps/tenants.h"
 #include "services/api/directory.h"
 #include "services/api/fields.h"
 #include "services/api/handlers.h"
@@ -60,7 +61,7 @@ Task<SignInResult<Proof>> prove(Call& call, LoginBody login) {
         co_return proof;
     }
     auto proof = co_await sign_in.prove(call.request, call.connection);
-    if (proof && (proof->method == SignInMethod::kToken || proof->method == SignInMethod::kCookie)) {
+    if (proof && !proof->token.id.empty()) {
         co_return std::unexpected(SignInRefusal{
             {Errc::kUnauthenticated, "a token is not traded for another: sign in by ticket or password", 0},
             RefusalClass::kToken,
@@ -163,6 +164,10 @@ Answer whoami(Call& call) {
     const Proof& proof = call.caller->proof;
     Json json;
     json.set("principal", call.principal()).set("user", call.subject().user);
+    if (call.subject().is_task()) {
+        json.set("task", proof.identity.name).set("app", call.subject().app);
+        json.set("tenant", call.subject().tenants->of(call.subject().app));
+    }
     json.set("realm", call.view->cluster.realm()).set("groups", std::move(groups));
     json.set("method", sign_in_method_name(proof.method));
     if (proof.token.expires_s != 0) json.set("expires_ms", proof.token.expires_s * 1000);

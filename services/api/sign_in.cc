@@ -1,6 +1,7 @@
 #include "services/api/sign_in.h"
 
 #include "auth/sealing.h"
+#include "core/names.h"
 #include "net/tls/session.h"
 
 namespace smackd::services {
@@ -45,6 +46,18 @@ DirectoryWord word_of(auth::GssPeer& peer) {
     return word;
 }
 
+/// Tasks are no principals of Kerberos, and have no browser.
+SignInResult<Proof> identify_task(Proof proof) {
+    const auto task = core::task_of_principal(proof.token.subject);
+    if (!task)
+        return refuse(RefusalClass::kToken, {Errc::kUnauthenticated, "token: its subject is no task", 0});
+    if (proof.method == SignInMethod::kCookie)
+        return refuse(RefusalClass::kToken, {Errc::kUnauthenticated, "token: a task's is no session", 0},
+                      proof.token.subject);
+    proof.identity = auth::task_identity(*task);
+    return proof;
+}
+
 /// The address without the port: "127.0.0.1:4711" -> "127.0.0.1".
 std::string host_of(std::string_view peer) {
     return std::string(peer.substr(0, peer.rfind(':')));
@@ -62,6 +75,8 @@ std::string_view sign_in_method_name(SignInMethod method) {
             return "token";
         case SignInMethod::kCookie:
             return "session";
+        case SignInMethod::kTaskSocket:
+            return "task socket";
     }
     return "unknown";
 }
@@ -149,6 +164,7 @@ Task<SignInResult<Proof>> SignIn::prove_token(std::string token, SignInMethod me
     proof.method = method;
     proof.token = std::move(**claims);
     const std::string principal = proof.token.subject;
+    if (proof.token.kind() == auth::TokenKind::kTask) co_return identify_task(std::move(proof));
     co_return identify(std::move(proof), principal);
 }
 

@@ -25,7 +25,7 @@
 
 namespace smackd::services {
 
-enum class SignInMethod : uint8_t { kTicket, kPassword, kToken, kCookie };
+enum class SignInMethod : uint8_t { kTicket, kPassword, kToken, kCookie, kTaskSocket };
 std::string_view sign_in_method_name(SignInMethod method);
 
 /// What the ticket said of a user in a Windows directory; empty but for the time where the realm is none.
@@ -47,7 +47,7 @@ struct Proof {
     std::optional<DirectoryWord> directory;  ///< by ticket or password: fresh from the KDC
 };
 
-/// Whoever makes a request.
+/// Whoever makes a request: a user, or a task.
 struct Caller {
     Proof proof;
     core::Subject subject;

@@ -162,7 +162,7 @@ Json backup_json(const Call& call, const BackupRecord& backup) {
 
 // For everybody whom some rule names: it tells who the servers are, not who the people are.
 Answer status(Call& call) {
-    CO_TRY(call.view->policy.authorize_somewhere(call.subject(), core::Action::kView));
+    CO_TRY(call.require_some_rule(core::Action::kView));
     CO_TRY(co_await await_freshness(call));
     CO_TRY_ASSIGN(const StatusRead found, co_await read<StatusRead>(call, &read_status));
     const core::Result<const AppsModel*> model = co_await call.api.apps.current();

@@ -101,9 +101,10 @@ core::Result<void> tenant_remove(Context& context) {
 std::vector<Command> policy_rule_commands() {
     return {
         {"policy add",
-         "allows a user or group some actions",
+         "allows a user, a group or tasks some actions",
          "smackd policy add ops-view group:ops --allow view",
-         {{"ID", "name of the rule"}, {"SUBJECT", "user:NAME, group:NAME or user:* (everybody signed in)"}},
+         {{"ID", "name of the rule"},
+          {"SUBJECT", "user:NAME, group:NAME, user:* (every user) or task:PATH (tasks of the apps there)"}},
          with_server_options({{"--allow", "ACTION", "view, launch, change, kill, exec, host or admin", true},
                               kTenant,
                               kPath}),

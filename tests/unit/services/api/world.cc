@@ -16,8 +16,6 @@ using net::Task;
 
 namespace {
 
-constexpr std::string_view kClusterId = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-
 std::string make_directory() {
     std::string name = "/tmp/smackd-api-XXXXXX";
     REQUIRE(::mkdtemp(name.data()) != nullptr);

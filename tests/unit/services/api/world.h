@@ -23,6 +23,8 @@
 namespace smackd::test {
 
 inline constexpr std::string_view kRealmName = "EXAMPLE.COM";
+inline constexpr std::string_view kClusterId =
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// Time that a test sets: wall time only, timers are real.
 class SetClock final : public core::Clock {
