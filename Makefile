@@ -101,7 +101,7 @@ PARSERS_fuzz_net := $(wildcard net/crypto/*.cc) $(addprefix net/,address.cc http
 PARSERS_fuzz_storage := $(filter-out storage/raft/%,$(SOURCES_storage)) storage/raft/configuration.cc storage/raft/message.cc
 PARSERS_fuzz_auth := $(addprefix auth/,cluster_ca.cc http_rules.cc identity.cc keytab.cc krb5_handles.cc secret_file.cc \
     join_frame.cc logon_info.cc ticket_diagnosis.cc token.cc)
-PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc exec_message.cc fields.cc row_json.cc) \
+PARSERS_fuzz_services := $(addprefix services/api/,command_json.cc conditions.cc exec_message.cc fields.cc row_json.cc task_request.cc) \
     services/agent/frames.cc services/agent/users.cc
 
 # A file taken away must rebuild what it was part of: these files change with the lists.
@@ -300,7 +300,7 @@ FUZZERS_core := app_json dns_packet json registry_answer tar zip
 FUZZERS_net := certificate gossip_packet http_body http_head ingress_request rpc_frame websocket
 FUZZERS_storage := agent_feed command log_segment raft_message
 FUZZERS_auth := join keytab logon_info negotiate_header principal token
-FUZZERS_services := api_body backup_file conditions exec_message shim_request task_user
+FUZZERS_services := api_body backup_file conditions exec_message shim_request task_socket task_user
 FUZZERS_cmd := join_bundle
 FUZZ_SOURCES_join_bundle := $(addprefix cmd/smackd/,config.cc join_bundle.cc nearest.cc tasks_config.cc)
 $(foreach layer,core net storage,$(eval FUZZ_BELOW_$(layer) := $(BELOW_$(layer))))

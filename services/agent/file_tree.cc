@@ -16,12 +16,14 @@ constexpr uint64_t kBlockBytes = 512;  // of st_blocks, whatever the file system
 Stepped<void> own_below(int at, const std::string& name, uint32_t uid, uint32_t gid, int depth) {
     const char* step = "sandbox";
     struct stat found{};
-    if (::fstatat(at, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return fail_step(step, name);
+    const auto gone = [depth] { return errno == ENOENT && depth > 0; };
+    if (::fstatat(at, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0)
+        return gone() ? Stepped<void>() : fail_step(step, name);
     const bool directory = S_ISDIR(found.st_mode);
     if (!directory && found.st_nlink > 1) return {};
     if ((found.st_uid != uid || found.st_gid != gid) &&
         ::fchownat(at, name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
-        return fail_step(step, name);
+        return gone() ? Stepped<void>() : fail_step(step, name);
     if (!directory) return {};
     if (depth > kTreeDepthMax) return fail_step_with(step, ELOOP, name);
     const Descriptor opened(::openat(at, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));

@@ -13,7 +13,7 @@ namespace smackd::agent {
 inline constexpr int kTreeDepthMax = 256;
 
 /// Gives the tree to uid:gid. Files with several hard links are left alone: the other name may be somebody
-/// else's.
+/// else's. What goes away meanwhile is no error.
 Stepped<void> own_tree(const std::string& path, uint32_t uid, uint32_t gid);
 /// Bytes on disk of a tree, on its own file system; nothing when it is nested too deeply to be measured.
 std::optional<uint64_t> tree_bytes(const std::string& path);

@@ -195,6 +195,16 @@ void plan_storage(RootPlan& plan, const wire::TaskSpec& spec) {
     }
 }
 
+/// Last: over what volumes have put there.
+void plan_identity(RootPlan& plan, const wire::TaskSpec& spec) {
+    if (spec.identity().empty()) return;
+    const std::string& path = spec.identity_path();
+    RootPart part{Kind::kCopy, "identity", spec.identity(), path.empty() ? kDefaultIdentityPath : path,
+                  kReadOnly | kNoSetuid | kNoDevices | kNoExecute};
+    part.dispensable = true;
+    plan.parts.push_back(std::move(part));
+}
+
 bool is_kernels(const std::string& target) {
     return target.starts_with("/proc/") || target.starts_with("/sys/") || target.starts_with("/dev/");
 }
@@ -353,6 +363,7 @@ RootPlan plan_root(const wire::TaskSpec& spec, const RootContext& context) {
     plan_kernel(plan, spec, context);
     plan_cgroups(plan, context);
     plan_storage(plan, spec);
+    plan_identity(plan, spec);
     if (plan.image) plan_skeleton(plan, spec);
     if (context.user_base == 0 && !spec.privileged()) {
         plan.read_only_paths.assign(kReadOnlyForRoot.begin(), kReadOnlyForRoot.end());
@@ -398,8 +409,10 @@ Stepped<void> enter_root(const RootPlan& plan, int root, const std::vector<Descr
         const RootPart& part = plan.parts[i];
         if (part.optional && ::faccessat(root, part.target.c_str() + 1, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        TRY_ASSIGN(const Descriptor target, make_in_root(part.step, root, part.target, part.file));
-        TRY(attach_mount_at(part.step, mounts[i + 1].get(), target.get()));
+        auto target = make_in_root(part.step, root, part.target, part.file);
+        if (!target && part.dispensable) continue;
+        if (!target) return std::unexpected(std::move(target.error()));
+        TRY(attach_mount_at(part.step, mounts[i + 1].get(), target->get()));
     }
     if (plan.cgroup2) {
         TRY(mount_on(root, "cgroup2", "/sys/fs/cgroup", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,

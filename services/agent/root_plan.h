@@ -20,6 +20,7 @@
 namespace smackd::agent {
 
 inline constexpr const char* kDefaultSandboxPath = "/mnt/mesos/sandbox";
+inline constexpr const char* kDefaultIdentityPath = "/run/smackd";
 inline constexpr uint64_t kDefaultTmpBytes = 64ULL << 20U;
 
 /// Where the overlay of an image keeps what the task writes, in the task's directory.
@@ -37,8 +38,10 @@ struct RootPart {
     bool recursive = false;
     bool id_mapped = false;
     bool optional = false;  ///< left out when the target is not in the task's /proc or /sys
-    uint64_t size = 0;      ///< kTmpfs
-    uint32_t mode = 0755;   ///< kTmpfs
+    bool dispensable =
+        false;             ///< left out when the target cannot be made: the image has something else there
+    uint64_t size = 0;     ///< kTmpfs
+    uint32_t mode = 0755;  ///< kTmpfs
 };
 
 struct RootPlan {

@@ -81,10 +81,13 @@ Stepped<void> Shim::prepare_files() {
         if (volume.create() && ::mkdir(volume.host_path().c_str(), 0755) != 0 && errno != EEXIST)
             return fail_step("volume", volume.host_path());
     }
-    if (spec().sandbox().empty()) return {};
+    if (spec().sandbox().empty() && spec().identity().empty()) return {};
     const auto owner = task_owner(spec());
     if (!owner) return fail_step_with("user", 0, owner.error().message);
-    return own_tree(spec().sandbox(), plan_.user_base() + owner->uid, plan_.user_base() + owner->gid);
+    const uint32_t uid = plan_.user_base() + owner->uid;
+    const uint32_t gid = plan_.user_base() + owner->gid;
+    if (!spec().identity().empty()) TRY(own_tree(spec().identity(), uid, gid));
+    return spec().sandbox().empty() ? Stepped<void>() : own_tree(spec().sandbox(), uid, gid);
 }
 
 Stepped<void> Shim::open_logs() {

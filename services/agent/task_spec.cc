@@ -97,6 +97,11 @@ Result<void> check_files(const wire::TaskSpec& spec) {
     }
     if (!spec.sandbox().empty() && (!is_plain_path(spec.sandbox()) || spec.sandbox() == "/"))
         return fail(Errc::kInvalid, "sandbox: '{}' is no absolute path", spec.sandbox());
+    if (!spec.identity().empty() && (!is_plain_path(spec.identity()) || spec.identity() == "/"))
+        return fail(Errc::kInvalid, "identity: '{}' is no absolute path", spec.identity());
+    if (!spec.identity_path().empty() &&
+        (!is_plain_path(spec.identity_path()) || is_ours(spec.identity_path())))
+        return fail(Errc::kInvalid, "identity_path: '{}' is no path for it", spec.identity_path());
     if (!spec.sandbox_path().empty() && (!is_plain_path(spec.sandbox_path()) || is_ours(spec.sandbox_path())))
         return fail(Errc::kInvalid, "sandbox_path: '{}' is no path for it", spec.sandbox_path());
     if (!spec.working_directory().empty() && !is_plain_path(spec.working_directory()))

@@ -175,6 +175,9 @@ void Agent::adopt(const wire::Task& row, const wire::AppDefinition* app) {
     if (running) {
         local->launched = true;
         if (row.lease_generation() > 0) leases_.keep(row.id());
+        const std::string& identity = running->spec().identity();
+        if (parts_.identities != nullptr && !identity.empty() && running->phase() != wire::LocalTask::ENDED)
+            parts_.identities->keep(row.id(), identity);
         local->found_dead = !looked_ && running->phase() == wire::LocalTask::ENDED;
         const auto digest = core::images::Digest::parse(running->spec().label());
         if (parts_.images != nullptr && digest) {
@@ -337,6 +340,7 @@ net::Task<Result<void>> Agent::launch(LocalPtr local) {
                                               .destination = fetch.dest_path()},
                                              facts.sandbox));
     }
+    facts.identity = co_await identity_of(app, id);
     CO_TRY_ASSIGN(wire::TaskSpec spec, spec_of(local->row, app, facts));
     wire::TaskStatus status = local->status;
     status.set_state(wire::TASK_STARTING);
@@ -345,6 +349,15 @@ net::Task<Result<void>> Agent::launch(LocalPtr local) {
     local->launched = true;
     if (local->ending) scope_.spawn(stop(local));
     co_return Result<void>();
+}
+
+/// The directory of the task's identity. A node that cannot make it runs the task all the same.
+net::Task<std::string> Agent::identity_of(const wire::AppDefinition& app, std::string id) {
+    if (parts_.identities == nullptr || identity_path_of(app).empty()) co_return std::string();
+    auto made = co_await parts_.identities->open(id);
+    if (made) co_return std::move(*made);
+    parts_.logger.warning("a task without identity", {{"task", id}, {"error", made.error().message}});
+    co_return std::string();
 }
 
 /// To the runner, once it has forgotten what was of the task before.
@@ -419,6 +432,7 @@ void Agent::set_state(const LocalPtr& local, wire::TaskStatus status) {
     if (apps::has_ended(local->status.state())) {
         local->ended = true;
         leases_.drop(local->row.id());
+        if (parts_.identities != nullptr) parts_.identities->drop(local->row.id());
         local->work.cancel("the task has ended");
         local->hold.reset();
     }

@@ -50,6 +50,19 @@ class ImageSource {
     virtual net::Task<core::Result<void>> fetch(images::ArtifactRequest request, std::string sandbox) = 0;
 };
 
+/// What gives tasks their token and socket. Loop thread.
+class IdentitySource {
+ public:
+    virtual ~IdentitySource() = default;
+    /// The directory that becomes the task's, with its socket; the token may come later. The same when it is
+    /// there.
+    virtual net::Task<core::Result<std::string>> open(std::string task) = 0;
+    /// Of a task that was started with that directory by a process before this one.
+    virtual void keep(std::string task, std::string directory) = 0;
+    /// The task has ended: nobody speaks for it any more.
+    virtual void drop(std::string task) = 0;
+};
+
 class Agent {
  public:
     struct Parts {
@@ -68,7 +81,8 @@ class Agent {
         core::Callback<net::Task<core::Result<void>>(std::string)> release = {};
         /// Some task's status has changed here, whether or not the state can be told; may be empty.
         core::Callback<void()> changed = {};
-        AskOwnTasks own_tasks = {};  ///< what a task with a lease runs by
+        AskOwnTasks own_tasks = {};            ///< what a task with a lease runs by
+        IdentitySource* identities = nullptr;  ///< nullptr: tasks have none on this node
     };
     /// Loop thread, as everything here. Everything in `parts` outlives close().
     explicit Agent(Parts parts);
@@ -97,6 +111,7 @@ class Agent {
     net::Task<void> tell_tenants();
     net::Task<void> prepare(LocalPtr local);
     net::Task<core::Result<void>> launch(LocalPtr local);
+    net::Task<std::string> identity_of(const wire::AppDefinition& app, std::string id);
     net::Task<core::Result<void>> hand_over(LocalPtr local, wire::TaskSpec spec);
     net::Task<void> stop(LocalPtr local);
     net::Task<void> kill(std::string id, core::Duration grace);

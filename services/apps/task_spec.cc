@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/apps/task_rules.h"
 #include "core/marathon/timestamp.h"
+#include "core/policy.h"
 
 namespace smackd::services {
 
@@ -37,6 +39,21 @@ std::string decimal(uint64_t thousandths) {
 
 std::string mebibytes(uint64_t bytes) {
     return decimal(bytes * 1000 / (1024 * 1024));
+}
+
+/// As the task sees it; what most images have as a link goes by what that leads to.
+std::string place_of(const wire::Volume& volume) {
+    constexpr std::string_view kLinked = "/var/run";
+    const std::string& path = volume.container_path();
+    if (!path.starts_with('/')) return std::format("{}/{}", kSandboxPath, path);
+    return core::path_covers(kLinked, path) ? "/run" + path.substr(kLinked.size()) : path;
+}
+
+void add_identity(Variables& variables, const wire::AppDefinition& app, const SpecFacts& facts) {
+    if (facts.identity.empty()) return;
+    const std::string_view path = identity_path_of(app);
+    variables.emplace_back("SMACKD_TOKEN_FILE", std::format("{}/token", path));
+    variables.emplace_back("SMACKD_SOCKET", std::format("{}/api.sock", path));
 }
 
 void add_labels(Variables& variables, const wire::AppDefinition& app) {
@@ -163,6 +180,18 @@ void add_limits(wire::TaskSpec& spec, const wire::AppDefinition& app) {
 
 }  // namespace
 
+std::string_view identity_path_of(const wire::AppDefinition& app) {
+    if (apps::label_of(app, kIdentityLabel) == "none") return {};
+    for (const std::string_view path : kIdentityPaths) {
+        const bool taken = std::ranges::any_of(app.container().volumes(), [path](const wire::Volume& volume) {
+            const std::string place = place_of(volume);
+            return core::path_covers(place, path) || core::path_covers(path, place);
+        });
+        if (!taken) return path;
+    }
+    return {};
+}
+
 std::vector<std::pair<std::string, std::string>> environment_of(const wire::Task& task,
                                                                 const wire::AppDefinition& app,
                                                                 const SpecFacts& facts) {
@@ -179,6 +208,7 @@ std::vector<std::pair<std::string, std::string>> environment_of(const wire::Task
     }
     add_context(variables, task, app, facts);
     add_ports(variables, task, app);
+    add_identity(variables, app, facts);
     for (const wire::EnvironmentVariable& variable : app.env())
         variables.emplace_back(variable.name(), variable.plain());
     return variables;
@@ -204,6 +234,10 @@ Result<wire::TaskSpec> spec_of(const wire::Task& task, const wire::AppDefinition
     for (const std::string& layer : facts.layers) spec.add_rootfs(layer);
     spec.set_sandbox(facts.sandbox);
     spec.set_sandbox_path(std::string(kSandboxPath));
+    if (!facts.identity.empty()) {
+        spec.set_identity(facts.identity);
+        spec.set_identity_path(std::string(identity_path_of(app)));
+    }
     add_limits(spec, app);
     add_network(spec, task, app);
     TRY(add_volumes(spec, app, facts));

@@ -1,7 +1,9 @@
 // From an app's definition and one of its tasks to what the node runs. Pure.
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/images/image_config.h"
@@ -17,6 +19,15 @@ inline constexpr std::string_view kDefaultPath =
 inline constexpr size_t kLabelInEnvironmentBytesMax =
     512;  ///< longer keys and values stay out, as with Marathon
 
+/// Of an app: "none" when its tasks are to have no token and no socket.
+inline constexpr std::string_view kIdentityLabel = "SMACKD_IDENTITY";
+/// Where tasks find their token and socket; the second where a volume of the app lies in the way of the
+/// first.
+inline constexpr std::array<std::string_view, 2> kIdentityPaths = {"/run/smackd", "/mnt/smackd"};
+
+/// Where the app's tasks see their identity; empty: nowhere, by the label or because volumes are in the way.
+std::string_view identity_path_of(const wire::AppDefinition& app);
+
 /// What the node adds.
 struct SpecFacts {
     std::string sandbox;                               ///< absolute directory on the node
@@ -24,6 +35,7 @@ struct SpecFacts {
     const core::images::ImageConfig* image = nullptr;  ///< of the image; nullptr: none
     std::string image_id;                              ///< digest, comes back in LocalTask; empty: none
     std::string agent_id;                              ///< MESOS_AGENT_ID
+    std::string identity{};                            ///< directory of token and socket; empty: none
 };
 
 /// kInvalid says what this node cannot do for the task.

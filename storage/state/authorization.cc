@@ -30,12 +30,16 @@ Outcome<bool> is_own_affair(sqlite::Database& state, const wire::Change& change,
     return version.value_or(0) != 0;
 }
 
+bool is_of_applications(const wire::Change& change) {
+    using Body = wire::Change::BodyCase;
+    return change.body_case() >= Body::kPutApp && change.body_case() <= Body::kPutNodeCapacity;
+}
+
 /// Changes of applications and blobs, and what is run in tasks, ask for the right on their path themselves:
 /// who may do what there is known only with the row at hand.
 bool asks_itself(const wire::Change& change) {
-    using Body = wire::Change::BodyCase;
     if (change.has_put_blob() || change.has_remove_blob() || change.has_note_exec()) return true;
-    return change.body_case() >= Body::kPutApp && change.body_case() <= Body::kPutNodeCapacity;
+    return is_of_applications(change);
 }
 
 }  // namespace
@@ -117,7 +121,7 @@ Outcome<void> authorize_task(sqlite::Database& state, const wire::Command& comma
         return refuse(Errc::kDenied, "a task may not change the cluster's state");
     TRY(task_subject(state, command.actor().principal()));
     for (const wire::Change& change : command.changes()) {
-        if (!asks_itself(change))
+        if (!is_of_applications(change))
             return refuse(Errc::kDenied, "a task may change applications alone, not {}",
                           traits_of(change).name);
     }

@@ -2,7 +2,7 @@
 
 The routes are asked of the running daemon (GET /smack/v1/routes); one without a row here fails the test. Besides its row every
 route is tried without a sign-in, with a forged token and by a user without any rule. `tom` has view, launch, change, kill and exec on
-/team-a; /team-b is somebody else's. In paths and bodies {own} and {other} stand for an app of each, {own_task} and {other_task}
+/team-a; /team-b is somebody else's. A task of /team-a/web plays the same rows with its own identity (NOT_FOR_TASKS). In paths and bodies {own} and {other} stand for an app of each, {own_task} and {other_task}
 for a task, {deployment} for a deployment of the other team that waits.
 """
 
@@ -54,6 +54,10 @@ def of_app(suffix, body=None, own=(), query="", hidden=()):
     nowhere = [(f"/v2/{suffix.replace(ID, spelling)}{query}", body, [404, 422]) for spelling in NOWHERE]
     return Row(own=list(own), refused=refused, hidden=[*hidden, *nowhere])
 
+
+# Reads on routes for tasks that take some rule, which tasks have none of: what is about the cluster. Of all others a task of
+# /team-a reads what tom does, when team-a is its tenant, and changes nothing.
+NOT_FOR_TASKS = {"GET /smack/v1/status", "GET /smack/v1/dns", "GET /v2/info", "GET /v2/leader"}
 
 GROUP_SPELLINGS = [one.replace("/web", "") for one in SPELLINGS]
 

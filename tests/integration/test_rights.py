@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import harness
 from harness import wait_until
 from rights import NAMES, PASSWORD, SECRETS, Client, Teams, filled, sample_path
-from rights_table import ROWS, app
+from rights_table import NOT_FOR_TASKS, ROWS, app
 
 _teams = []
 figures = {"routes": 0, "attempts": 0, "refused": 0, "hidden": 0, "granted": 0}
@@ -152,6 +152,52 @@ def test_a_ticket_and_a_token_of_dcos_are_refused_alike():
     assert world.of_others() == before
     status, text = world.anonymous.ask("POST", "/acs/api/v1/auth/login", {"uid": "tom", "password": "wrong horse battery 7"})
     assert status == 401, (status, text)
+
+
+def test_a_task_reads_what_is_its_tenants_and_changes_nothing():
+    world = teams()
+    words = world.words()
+    for team in ("team-a", "team-b"):
+        world.admin.json("PUT", f"/smack/v1/tenants/{team}", {"paths": [f"/{team}"]})
+    try:
+        token = world.demo.must("task", "exec", words["{own_task}"], "--", "cat", "/run/smackd/token").out.strip()
+        task = Client(world.demo, "Bearer " + token)
+        assert task.json("GET", "/smack/v1/whoami")["app"] == "/team-a/web"
+        before, apps, problems = world.of_others(), world.apps(), []
+        for route in routes():
+            play_as_task(problems, task, route, words)
+        note(problems, world.of_others() == before and world.apps() == apps, "something has changed")
+        assert not problems, f"{len(problems)} problems:\n" + "\n".join(problems[:30])
+    finally:
+        for team in ("team-a", "team-b"):
+            world.admin.json("DELETE", f"/smack/v1/tenants/{team}")
+
+
+def play_as_task(problems, task, route, words):
+    """A route's row as a task that no rule names."""
+    name, method, pattern = name_of(route), route["method"], route["path"]
+    row = ROWS[name]
+    if row.kind == "open":
+        return
+    if route["access"] != "task":
+        body = {} if changes(method) else None
+        said(problems, try_one, task, method, sample_path(pattern, words), body, [403], SECRETS)
+        figures["refused"] += 1
+        return
+    for path, body in row.refused:
+        path = filled(path or pattern, words)
+        said(problems, try_one, task, method, path, filled(body, words), [400] if is_malformed(path) else [403], SECRETS[:1])
+        figures["refused"] += 1
+    reads = method == "GET" and name not in NOT_FOR_TASKS
+    for path, body, statuses in row.hidden:
+        allowed = statuses if reads else [403, *(status for status in statuses if status >= 400)]
+        told = SECRETS if "/v2/deployments/" in (path or "") or "{other_task}" in (path or "") else SECRETS + NAMES
+        said(problems, try_one, task, method, filled(path or pattern, words), filled(body, words), allowed, told)
+        figures["hidden"] += 1
+    for path, body, statuses in row.own:
+        allowed = statuses if reads else [403, *(status for status in statuses if status >= 400)]
+        said(problems, try_one, task, method, filled(path or pattern, words), filled(body, words), allowed, SECRETS + NAMES if reads else ())
+        figures["granted"] += reads
 
 
 def test_launch_alone_is_launch_alone():

@@ -10,9 +10,11 @@ using core::Result;
 AgentApps::AgentApps(LocalTasksOptions options, Environment environment)
     : environment_(std::move(environment)),
       thread_("apps", environment_.logger),
+      sockets_("task sockets", environment_.logger),
       scope_(thread_.loop()),
       woken_(thread_.loop()) {
     thread_.start();
+    sockets_.start();
     thread_.call<bool>([this, &options] {
         LocalTasks::Environment local{
             thread_.loop(),
@@ -22,7 +24,11 @@ AgentApps::AgentApps(LocalTasksOptions options, Environment environment)
             environment_.logger,
             [this](wire::Command command) { return report(std::move(command)); },
             [this] { return own_tasks(); },
-            [this](wire::EdgeCertificateRequest request) { return certificates(std::move(request)); }};
+            [this](wire::EdgeCertificateRequest request) { return certificates(std::move(request)); },
+            sockets_.loop(),
+            [this](std::string_view call, core::Bytes request, auto done) {
+                environment_.ask_for_task(call, std::move(request), std::move(done));
+            }};
         local_ = std::make_unique<LocalTasks>(std::move(options), std::move(local));
         scope_.spawn(run());
         return true;
@@ -44,6 +50,7 @@ void AgentApps::stop(bool leaves) {
             co_return true;
         }(*this);
     });
+    sockets_.stop();
     thread_.stop();
 }
 

@@ -31,6 +31,7 @@ class AgentApps {
         /// Asks a server with a serialized wire.EdgeCertificateRequest for wire.EdgeIssuedCertificates; as
         /// above.
         core::Callback<void(core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)> certificates;
+        AskForTask ask_for_task;
     };
     /// Starts the thread, with the copy as it is now.
     AgentApps(LocalTasksOptions options, Environment environment);
@@ -56,6 +57,7 @@ class AgentApps {
 
     Environment environment_;
     LoopThread thread_;
+    LoopThread sockets_;  // of tasks
     net::Scope scope_;
     net::Event woken_;
     std::unique_ptr<LocalTasks> local_;

@@ -187,6 +187,9 @@ void AgentNode::start_apps() {
         [this](auto done) { ask("tasks.own", {}, std::move(done)); },
         [this](core::Bytes request, auto done) {
             ask("edge.certificates", std::move(request), std::move(done));
+        },
+        [this](std::string_view call, core::Bytes request, auto done) {
+            ask(call, std::move(request), std::move(done));
         }};
     apps_ = std::make_unique<AgentApps>(local_tasks_options(options_, identity_), std::move(environment));
     running_apps_ = apps_.get();

@@ -45,6 +45,11 @@ void Agents::add_calls() {
     server_.on_call("edge.certificates", [this](Bytes request, const Caller& caller) {
         return answer_certificates(caller.hello.node, std::move(request));
     });
+    for (const std::string_view call : {kTaskRequestCall, kTaskTokenCall}) {
+        server_.on_call(std::string(call), [this, call](Bytes request, const Caller& caller) {
+            return answer_for_task(caller.hello.node, call, std::move(request));
+        });
+    }
     server_.on_call("gossip.sync", [this](Bytes request, const Caller& caller) {
         return answer_sync(caller.hello.node, std::move(request));
     });
@@ -198,6 +203,16 @@ Task<Result<Bytes>> Agents::answer_certificates(NodeId agent, Bytes request) {
                                                                    parts_.clock.wall());
                       }));
     co_return issued.SerializeAsString();
+}
+
+// Whose task it is the API asks of the state; the node is the certificate's.
+Task<Result<Bytes>> Agents::answer_for_task(NodeId agent, std::string_view call, Bytes request) {
+    if (request.size() > kReportBytesMax)
+        co_return core::fail(Errc::kInvalid, "{}: {} bytes, the limit is {}", call, request.size(),
+                             kReportBytesMax);
+    co_return co_await await_foreign<Bytes>(thread_.loop(), [&](auto done) {
+        parts_.ask_for_task(agent, call, std::move(request), std::move(done));
+    });
 }
 
 Task<Result<Bytes>> Agents::answer_sync(NodeId agent, Bytes request) {

@@ -15,6 +15,7 @@
 #include "cmd/smackd/node/liveness.h"
 #include "cmd/smackd/node/loop_thread.h"
 #include "cmd/smackd/node/outbox.h"
+#include "cmd/smackd/node/task_relay.h"
 #include "core/wire/join.pb.h"
 #include "net/rpc/rpc.h"
 #include "services/apps/edge_issuer.h"
@@ -40,6 +41,10 @@ class Agents {
         core::Callback<void(core::Bytes, core::Callback<void(core::Result<core::Bytes>)>)> propose;
         /// `done` on any thread with a revision: who has applied it sees everything acknowledged before.
         core::Callback<void(core::Callback<void(core::Result<core::Revision>)>)> barrier;
+        /// Answers what an agent asks for one of its tasks (task_relay.h); `done` on any thread.
+        core::Callback<void(core::NodeId, std::string_view call, core::Bytes,
+                            core::Callback<void(core::Result<core::Bytes>)>)>
+            ask_for_task;
         std::string realm;  ///< of the cluster
         services::EdgeIssuer issuer;
         core::Clock& clock;
@@ -78,6 +83,8 @@ class Agents {
     net::Task<core::Result<core::Bytes>> answer_report(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_own_tasks(core::NodeId agent);
     net::Task<core::Result<core::Bytes>> answer_certificates(core::NodeId agent, core::Bytes request);
+    net::Task<core::Result<core::Bytes>> answer_for_task(core::NodeId agent, std::string_view call,
+                                                         core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_sync(core::NodeId agent, core::Bytes request);
     net::Task<core::Result<void>> send_gossip(core::NodeId agent, net::rpc::ItemWriter& out);
 

@@ -6,7 +6,9 @@
 #include <format>
 
 #include "auth/identity.h"
+#include "cmd/smackd/node/foreign_wait.h"
 #include "cmd/smackd/node/kerberos.h"
+#include "cmd/smackd/node/task_relay.h"
 #include "cmd/smackd/version.h"
 #include "net/address.h"
 
@@ -17,6 +19,11 @@ inline constexpr uint32_t kApiSocketMode = 0660;
 
 net::Task<bool> close_server(net::http::Server& server) {
     co_await server.close(kRequestGrace);
+    co_return true;
+}
+
+net::Task<bool> close_scope(net::Scope& scope) {
+    co_await scope.close();
     co_return true;
 }
 
@@ -62,7 +69,8 @@ ApiThread::ApiThread(ApiThreadOptions options, ApiThreadEnvironment environment)
       environment_(std::move(environment)),
       thread_("api", environment_.logger),
       engine_(thread_.loop(), environment_.workers),
-      state_(thread_.loop(), environment_.consensus, environment_.hub) {}
+      state_(thread_.loop(), environment_.consensus, environment_.hub),
+      for_tasks_(thread_.loop()) {}
 
 ApiThread::~ApiThread() {
     stop();
@@ -169,10 +177,38 @@ void ApiThread::note_refusal(auth::Refusal refusal) {
         "refusal");
 }
 
+void ApiThread::ask_for_task(core::NodeId node, std::string_view call, core::Bytes request,
+                             core::Callback<void(core::Result<core::Bytes>)> done) {
+    thread_.loop().post(
+        [this, node, call, request = std::move(request), done = std::move(done)]() mutable {
+            if (for_tasks_.cancelled())
+                return done(core::fail(core::Errc::kUnavailable, "this server is stopping"));
+            for_tasks_.spawn(tell_result(answer_for_task(node, call, std::move(request)), std::move(done)));
+        },
+        "task");
+}
+
+net::Task<core::Result<core::Bytes>> ApiThread::answer_for_task(core::NodeId node, std::string_view call,
+                                                                core::Bytes request) {
+    if (call == kTaskTokenCall) {
+        wire::TaskTokenRequest asked;
+        if (!asked.ParseFromString(request))
+            co_return core::fail(core::Errc::kInvalid, "{}: no wire.TaskTokenRequest", call);
+        CO_TRY_ASSIGN(const wire::TaskToken token, co_await api_->task_token(node, asked.task()));
+        co_return token.SerializeAsString();
+    }
+    wire::TaskRequest asked;
+    if (!asked.ParseFromString(request))
+        co_return core::fail(core::Errc::kInvalid, "{}: no wire.TaskRequest", call);
+    CO_TRY_ASSIGN(const wire::TaskResponse response, co_await api_->answer_task(node, std::move(asked)));
+    co_return response.SerializeAsString();
+}
+
 void ApiThread::stop() {
     if (std::exchange(stopped_, true)) return;
     if (backups_) backups_->cancel();
     if (server_) thread_.await<bool>([this] { return close_server(*server_); });
+    thread_.await<bool>([this] { return close_scope(for_tasks_); });
     if (backups_) thread_.await<bool>([this] { return close_backups(*backups_); });
     thread_.call<bool>([this] {
         server_.reset();

@@ -66,6 +66,9 @@ class ApiThread {
     /// Any thread: a refusal at another door of this node.
     void note_refusal(auth::Refusal refusal);
     net::Loop& loop() { return thread_.loop(); }
+    /// Any thread, as `done`: what `node` asks for one of its tasks (task_relay.h).
+    void ask_for_task(core::NodeId node, std::string_view call, core::Bytes request,
+                      core::Callback<void(core::Result<core::Bytes>)> done);
 
  private:
     ApiThread(ApiThreadOptions options, ApiThreadEnvironment environment);
@@ -74,6 +77,8 @@ class ApiThread {
     void make_backups();
     core::Result<void> listen();
     services::ApiOptions api_options() const;
+    net::Task<core::Result<core::Bytes>> answer_for_task(core::NodeId node, std::string_view call,
+                                                         core::Bytes request);
 
     ApiThreadOptions options_;
     ApiThreadEnvironment environment_;
@@ -87,6 +92,7 @@ class ApiThread {
     std::unique_ptr<services::LivenessDoor> liveness_;
     std::unique_ptr<services::Api> api_;
     std::unique_ptr<net::http::Server> server_;
+    net::Scope for_tasks_;
     bool stopped_ = false;
 };
 

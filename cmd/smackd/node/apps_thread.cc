@@ -18,11 +18,13 @@ AppsThread::AppsThread(LocalTasksOptions options, AppsEnvironment environment)
     : identity_(options.identity),
       environment_(std::move(environment)),
       thread_("apps", environment_.logger),
+      sockets_("task sockets", environment_.logger),
       scope_(thread_.loop()),
       state_(thread_.loop(), environment_.consensus, environment_.hub),
       follower_(thread_.loop(), environment_.workers, environment_.hub, environment_.reader),
       exec_sessions_(thread_.loop()) {
     thread_.start();
+    sockets_.start();
     thread_.call<bool>([this, &options] {
         LocalTasks::Environment local{
             thread_.loop(),
@@ -32,7 +34,11 @@ AppsThread::AppsThread(LocalTasksOptions options, AppsEnvironment environment)
             environment_.logger,
             [this](wire::Command command) { return propose_as_machine(std::move(command)); },
             [this] { return own_tasks(); },
-            [this](wire::EdgeCertificateRequest request) { return certificates(std::move(request)); }};
+            [this](wire::EdgeCertificateRequest request) { return certificates(std::move(request)); },
+            sockets_.loop(),
+            [this](std::string_view call, core::Bytes request, auto done) {
+                environment_.ask_for_task(call, std::move(request), std::move(done));
+            }};
         local_ = std::make_unique<LocalTasks>(std::move(options), std::move(local));
         services::Scheduler::Parts parts{thread_.loop(),
                                          environment_.workers,
@@ -73,6 +79,7 @@ void AppsThread::stop(bool leaves) {
             co_return true;
         }(*this);
     });
+    sockets_.stop();
     thread_.stop();
 }
 

@@ -32,6 +32,7 @@ struct AppsEnvironment {
     core::Callback<void(core::NodeId, std::string, core::Bytes,
                         core::Callback<void(core::Result<core::Bytes>)>)>
         order;
+    AskForTask ask_for_task;
 };
 
 class AppsThread final : public services::TasksDoor {
@@ -78,6 +79,7 @@ class AppsThread final : public services::TasksDoor {
     NodeIdentity identity_;
     AppsEnvironment environment_;
     LoopThread thread_;
+    LoopThread sockets_;  // of tasks
     net::Scope scope_;
     net::SystemRandom random_;
     StateGateway state_;

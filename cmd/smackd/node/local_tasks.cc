@@ -132,6 +132,7 @@ net::Task<Result<void>> LocalTasks::start_tasks() {
         CO_TRY_ASSIGN(runner_, co_await agent::TaskRunner::start(environment_.loop, std::move(options)));
     }
     if (images_ == nullptr) CO_TRY(co_await start_images());
+    if (identities_ == nullptr) CO_TRY(start_identities());
     const std::string sandboxes = options_.directory.agent() + "/sandboxes";
     CO_TRY(make_folder(sandboxes, 0711));
     services::Agent::Parts parts{
@@ -146,9 +147,27 @@ net::Task<Result<void>> LocalTasks::start_tasks() {
         [this](wire::Command command) { return environment_.propose(std::move(command)); },
         [this](std::string task) { return release(std::move(task)); },
         [this] { tell_edge_soon(); },
-        [this] { return environment_.own_tasks(); }};
+        [this] { return environment_.own_tasks(); },
+        identities_.get()};
     agent_ = std::make_unique<services::Agent>(std::move(parts));
     co_return Result<void>();
+}
+
+Result<void> LocalTasks::start_identities() {
+    const std::string directory = options_.directory.runtime() + "/tasks";
+    TRY(make_folder(options_.directory.runtime(), 0700));
+    TRY(make_folder(directory, 0700));
+    identities_ = std::make_unique<TaskIdentities>(TaskIdentities::Environment{
+        environment_.loop, environment_.sockets, environment_.clock, environment_.logger.named("identity"),
+        directory, [this](std::string_view call, core::Bytes request, auto done) {
+            environment_.ask_for_task(call, std::move(request), std::move(done));
+        }});
+    std::set<std::string> running;
+    for (const wire::LocalTask& task : runner_->list()) {
+        if (task.phase() != wire::LocalTask::ENDED) running.insert(task.task_id());
+    }
+    identities_->sweep(std::move(running));
+    return {};
 }
 
 net::Task<Result<void>> LocalTasks::start_images() {
@@ -215,6 +234,8 @@ net::Task<void> LocalTasks::close() {
     if (images_) co_await images_->close();
     if (edge_ && ends_) edge_->end();
     edge_.reset();
+    if (identities_ && ends_) identities_->sweep({});
+    if (identities_) co_await identities_->close();
     if (runner_) co_await runner_->close();
     if (ends_ && runner_) {
         auto removed = agent::remove_bridge(agent::agent_name(options_.directory.agent()));
@@ -222,6 +243,7 @@ net::Task<void> LocalTasks::close() {
             environment_.logger.warning("removing the bridge", {{"error", removed.error().message}});
     }
     agent_.reset();
+    identities_.reset();
     runner_.reset();
     image_source_.reset();
     images_.reset();

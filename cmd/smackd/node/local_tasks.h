@@ -16,6 +16,7 @@
 #include "cmd/smackd/node/edge_process.h"
 #include "cmd/smackd/node/edge_settings.h"
 #include "cmd/smackd/node/node_usage.h"
+#include "cmd/smackd/node/task_identities.h"
 #include "net/scope.h"
 #include "net/tls/tls.h"
 #include "services/apps/agent.h"
@@ -63,6 +64,8 @@ class LocalTasks {
         core::Callback<net::Task<core::Result<wire::CommandResult>>(wire::Command)> propose;
         services::AskOwnTasks own_tasks;
         IssueCertificates certificates;
+        net::Loop& sockets;  ///< of tasks; another thread's, so that what they send there delays nothing else
+        AskForTask ask_for_task;
     };
     /// Loop thread, as everything here.
     LocalTasks(LocalTasksOptions options, Environment environment);
@@ -89,6 +92,7 @@ class LocalTasks {
  private:
     net::Task<core::Result<void>> start_tasks();
     net::Task<core::Result<void>> start_images();
+    core::Result<void> start_identities();
     core::Result<void> start_edge();
     bool wants_edge() const { return options_.edge.config.run.value_or(options_.tasks.run); }
     net::Task<core::Result<void>> release(std::string task);
@@ -121,6 +125,7 @@ class LocalTasks {
     std::unique_ptr<agent::TaskRunner> runner_;
     std::unique_ptr<services::images::Images> images_;
     std::unique_ptr<services::ImageSource> image_source_;
+    std::unique_ptr<TaskIdentities> identities_;
     std::unique_ptr<services::Agent> agent_;
     std::unique_ptr<EdgeProcess> edge_;
     std::unique_ptr<EdgeCertificates> certificates_;  // with edge_

@@ -157,6 +157,8 @@ class RunningNode final : public Node {
     services::EdgeIssuer edge_issuer() const;
     void order(core::NodeId node, std::string method, core::Bytes request,
                core::Callback<void(core::Result<core::Bytes>)> done);
+    void ask_for_task(core::NodeId node, std::string_view call, core::Bytes request,
+                      core::Callback<void(core::Result<core::Bytes>)> done);
     core::Result<void> start_kdc();
     core::Result<std::unique_ptr<storage::Fsm>> open_state(core::Executor& checkpoints);
     core::Result<void> wait_set_up();
@@ -186,6 +188,7 @@ class RunningNode final : public Node {
     std::unique_ptr<Consensus> consensus_;
     std::unique_ptr<Agents> agents_;
     std::unique_ptr<ApiThread> api_;
+    std::atomic<ApiThread*> running_api_ = nullptr;  // for the threads of tasks and agents
     std::unique_ptr<Kdc> kdc_;
     std::unique_ptr<Admission> admission_;
     std::unique_ptr<auth::JoinServer> join_server_;
@@ -337,6 +340,9 @@ void RunningNode::start_joining() {
         [this] { return consensus_->standing(); },
         [this](core::Bytes command, auto done) { consensus_->propose(std::move(command), std::move(done)); },
         [this](auto done) { consensus_->barrier(std::move(done)); },
+        [this](core::NodeId node, std::string_view call, core::Bytes request, auto done) {
+            ask_for_task(node, call, std::move(request), std::move(done));
+        },
         identity_.realm,
         edge_issuer(),
         clock_,
@@ -387,6 +393,13 @@ void RunningNode::order(core::NodeId node, std::string method, core::Bytes reque
         "order");
 }
 
+void RunningNode::ask_for_task(core::NodeId node, std::string_view call, core::Bytes request,
+                               core::Callback<void(core::Result<core::Bytes>)> done) {
+    ApiThread* api = running_api_.load();
+    if (api == nullptr) return done(core::fail(core::Errc::kUnavailable, "this server is starting"));
+    api->ask_for_task(node, call, std::move(request), std::move(done));
+}
+
 services::EdgeIssuer RunningNode::edge_issuer() const {
     const std::vector<std::string> hosts = host_names_of(options_.config, identity_);
     return {secrets_->ca, {directory_.state(), *vfs_, generation_}, {hosts.begin(), hosts.end()}};
@@ -409,6 +422,9 @@ void RunningNode::start_apps() {
         edge_issuer(),
         [this](core::NodeId node, std::string method, core::Bytes request, auto done) {
             order(node, std::move(method), std::move(request), std::move(done));
+        },
+        [this](std::string_view call, core::Bytes request, auto done) {
+            ask_for_task(core::NodeId{identity_.node_id}, call, std::move(request), std::move(done));
         }};
     apps_ = std::make_unique<AppsThread>(local_tasks_options(options_, identity_), std::move(environment));
     running_apps_ = apps_.get();
@@ -445,6 +461,7 @@ core::Result<void> RunningNode::start_api() {
                                      },
                                      apps_.get()};
     TRY_ASSIGN(api_, ApiThread::start(std::move(options), std::move(environment)));
+    running_api_ = api_.get();
     api_->loop().post([this] { renew_later(); }, "renewal");
     return {};
 }

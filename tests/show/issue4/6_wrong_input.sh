@@ -2,7 +2,7 @@
 # Must show 6: wrong input through the API, each with the reference's status and body and nothing changed; then the fuzz targets of what
 # applications bring from outside, FUZZ_SECONDS (20) each, and the bug planted behind each parser, which must be found.
 cd "$(git rev-parse --show-toplevel)" || exit 1
-targets="app_json dns_packet ingress_request registry_answer tar shim_request"
+targets="app_json dns_packet ingress_request registry_answer tar shim_request task_socket"
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 fail() { tail -n 40 "$out"; echo "FAIL wrong input: $*"; exit 1; }

@@ -137,3 +137,33 @@ TEST_CASE("failures count after the grace period or the first success") {
     auto worse = services::next_result(dead, check, "refused", 0, 1900);
     CHECK(services::worth_telling(dead, worse, check));
 }
+
+TEST_CASE("a task is told where its identity is, away from its own volumes; a label switches it off") {
+    services::SpecFacts facts;
+    facts.sandbox = "/s";
+    facts.identity = "/run/smackd-0/tasks/1";
+    const auto with_volume = [](const std::string& path) {
+        return app_of((R"({"id": "/i", "container": {"type": "DOCKER", "docker": {"image": "x"},
+            "volumes": [{"containerPath": ")" +
+                       path + R"(", "hostPath": "/h", "mode": "RW"}]}})")
+                          .c_str());
+    };
+    const auto plain = app_of(R"({"id": "/i", "cmd": "run"})");
+    auto spec = services::spec_of(task_of(plain, {}), plain, facts);
+    REQUIRE(spec);
+    CHECK(spec->identity() == facts.identity);
+    CHECK(spec->identity_path() == "/run/smackd");
+    CHECK(variables(*spec)["SMACKD_TOKEN_FILE"] == "/run/smackd/token");
+    CHECK(variables(*spec)["SMACKD_SOCKET"] == "/run/smackd/api.sock");
+    for (const char* path : {"/run", "/var/run", "/run/smackd", "/var/run/smackd/x"})
+        CHECK(services::identity_path_of(with_volume(path)) == "/mnt/smackd");
+    for (const char* path : {"/run/secrets", "/var/run/docker.sock", "/runs", "data", "/run/smackdx"})
+        CHECK(services::identity_path_of(with_volume(path)) == "/run/smackd");
+    facts.identity.clear();
+    spec = services::spec_of(task_of(plain, {}), plain, facts);
+    REQUIRE(spec);
+    CHECK(spec->identity_path().empty());
+    CHECK_FALSE(variables(*spec).contains("SMACKD_SOCKET"));
+    const auto none = app_of(R"({"id": "/i", "cmd": "run", "labels": {"SMACKD_IDENTITY": "none"}})");
+    CHECK(services::identity_path_of(none).empty());
+}
