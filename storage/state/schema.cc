@@ -156,7 +156,8 @@ constexpr const char* kLevel7 = R"sql(
 CREATE TABLE drains(node_id INTEGER PRIMARY KEY, drain BLOB NOT NULL, version INTEGER NOT NULL);
 )sql";
 
-// Level 8: blobs, and the versions of apps whose tasks fetch them: bytes are kept as long as either names them.
+// Level 8: blobs, and the versions of apps whose tasks fetch them: bytes are kept as long as either names
+// them.
 constexpr const char* kLevel8 = R"sql(
 CREATE TABLE blobs(
     name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size INTEGER NOT NULL, image TEXT NOT NULL, blob BLOB NOT NULL,
