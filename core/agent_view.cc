@@ -92,7 +92,7 @@ Rows task_rows(const StateRow& row) {
     return rows;
 }
 
-/// What the edge of any node needs of an app: names, ports, labels of routes, how many checks there are.
+/// What the edge of any node needs of an app: names, ports, labels of routes, which checks there are.
 wire::AppDefinition route_of(const wire::AppDefinition& app) {
     wire::AppDefinition route;
     route.set_id(app.id());
@@ -107,7 +107,12 @@ wire::AppDefinition route_of(const wire::AppDefinition& app) {
     for (const wire::Label& label : app.labels()) {
         if (label.key().starts_with(kRouteLabels)) *route.add_labels() = label;
     }
-    for (int i = 0; i < app.health_checks_size(); ++i) route.add_health_checks();
+    // What a check asks makes the mode of its port (core/apps/routes.h), what it needs to be well stays away.
+    for (const wire::HealthCheck& check : app.health_checks()) {
+        wire::HealthCheck* one = route.add_health_checks();
+        one->set_protocol(check.protocol());
+        if (check.has_port_index()) one->set_port_index(check.port_index());
+    }
     for (int i = 0; i < app.readiness_checks_size(); ++i) route.add_readiness_checks();
     return route;
 }

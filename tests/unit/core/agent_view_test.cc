@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
+#include "core/apps/routes.h"
 #include "core/wire/app.pb.h"
 
 using namespace smackd;
@@ -126,6 +127,9 @@ TEST_CASE("what an app runs is for who has its tasks, where it is routed for all
     app.add_labels()->set_key("HAPROXY_GROUP");
     app.add_labels()->set_key("marker");
     app.add_health_checks()->set_command("marker");
+    app.mutable_health_checks(0)->set_path("/marker");
+    app.mutable_health_checks(0)->set_protocol(wire::CHECK_MESOS_HTTP);
+    app.mutable_health_checks(0)->set_port_index(0);
     const auto rows = for_agents({"app", "/group/app", app.SerializeAsString(), false, 5});
     REQUIRE(seen_as(rows) == Seen{"route all", "definition with tasks"});
     CHECK_FALSE(rows[0].row.row().contains("arker"));
@@ -134,6 +138,9 @@ TEST_CASE("what an app runs is for who has its tasks, where it is routed for all
     CHECK(route.ports(0).service_port() == 10080);
     CHECK(route.labels_size() == 1);
     CHECK(route.health_checks_size() == 1);
+    // An edge of an agent makes of it what an edge of a server makes of the whole.
+    CHECK(apps::routes_of(route).routes.at(0).mode == apps::RouteMode::kHttp);
+    CHECK(apps::routes_of(app).routes.at(0).mode == apps::RouteMode::kHttp);
     CHECK_FALSE(core::agent_sees(rows[1], kOwner));  // but by agent_definitions.h
     CHECK(rows[1].row.key() == "/group/app 7");
     CHECK(rows[1].row.version() == 5);
