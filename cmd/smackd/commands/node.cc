@@ -5,6 +5,7 @@
 #include <format>
 
 #include "cmd/smackd/commands/commands.h"
+#include "cmd/smackd/commands/node_ssh.h"
 #include "cmd/smackd/commands/requests.h"
 #include "core/duration_text.h"
 #include "net/system_clock.h"
@@ -194,6 +195,9 @@ std::vector<Command> node_commands() {
          {kNode},
          with_server_options({kDeadline, kIn, kFor, kNote, kDetach, kTimeout}),
          node_drain},
+        {"node ssh", "opens a shell on a node, by this machine's ssh client",
+         "smackd node ssh --leader -- uptime", node_ssh_positionals(),
+         with_server_options(node_ssh_options()), node_ssh},
         {"node undrain",
          "ends a drain or a maintenance window: the node gets tasks again",
          "smackd node undrain n3",
