@@ -2,6 +2,8 @@
 #include "core/apps/task_rules.h"
 #include "core/marathon/path_id.h"
 #include "net/http/websocket.h"
+#include "net/scope.h"
+#include "services/api/exec_note.h"
 #include "services/api/exec_relay.h"
 #include "services/api/handlers.h"
 #include "services/api/reply.h"
@@ -18,7 +20,6 @@ using net::Task;
 namespace {
 
 constexpr int kUpgradeRequired = 426;
-constexpr size_t kShownBytesMax = 128;  ///< of a program's name in the log
 
 /// One open session; owns what it needs, since the request is gone while it runs.
 struct Session {
@@ -26,7 +27,9 @@ struct Session {
     Caller caller;
     std::string app;
     std::string task;
+    std::string machine;  ///< where the task runs
     std::string peer;
+    std::string request;
 };
 
 /// A page of another site can open a WebSocket here, and the browser adds the cookie: unlike what GET asks
@@ -48,19 +51,15 @@ Result<void> check_page(const Call& call) {
     return checked;
 }
 
-/// Whether the task runs, and here.
-Task<Result<void>> check_place(Call& call, std::string task) {
+/// The machine on which the task runs.
+Task<Result<std::string>> place_of(Call& call, std::string task) {
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     const auto found = model->tasks.find(task);
     if (found == model->tasks.end()) co_return fail(Errc::kNotFound, "no task '{}'", task.substr(0, 256));
     const wire::Task& row = found->second.put;
     if (apps::has_ended(row)) co_return fail(Errc::kConflict, "task '{}' has ended", task);
-    if (core::NodeId{row.node_id()} != call.api.options.node.id)
-        co_return fail(Errc::kConflict,
-                       "task '{}' runs on node {}: a server runs programs in tasks of its own node ({}) only",
-                       task, row.machine(), call.api.options.node.machine);
-    if (call.api.environment.tasks == nullptr) co_return fail(Errc::kUnavailable, "this node runs no tasks");
-    co_return Result<void>();
+    if (call.api.environment.tasks == nullptr) co_return fail(Errc::kUnavailable, "this node knows no tasks");
+    co_return row.machine();
 }
 
 /// Still a user, and still granted it.
@@ -70,21 +69,59 @@ Task<Result<void>> check_still(Session& session) {
                                      {.action = Action::kExec, .tenant = "*", .path = session.app});
 }
 
-Task<Result<wire::ShimExecExit>> run_program(Session& session, ExecRelay& relay) {
+/// In the audit before it begins; see exec_note.h for who may begin without.
+Task<Result<void>> record(Session& session, ExecNote& note, std::string program) {
+    auto recorded = co_await note.record();
+    if (recorded || !is_cluster_away(recorded.error())) co_return recorded;
+    CO_TRY_ASSIGN(const auto view, co_await still_welcome(session.api, session.caller));
+    if (!view->policy.may(session.caller.subject, {.action = Action::kAdmin}))
+        co_return fail(Errc::kUnavailable,
+                       "the program is not run, since the audit cannot record it ({}); an administrator may "
+                       "run one nevertheless",
+                       recorded.error().message);
+    session.api.note_refusal(
+        {.reason = "unrecorded",
+         .principal = session.caller.principal(),
+         .source = session.peer,
+         .door = "api",
+         .request = session.request,
+         .message = std::format("not refused: {} is run in the task, while the audit cannot record it ({})",
+                                program, recorded.error().message)});
+    co_return Result<void>();
+}
+
+Task<Result<wire::ShimExecExit>> run_recorded(Session& session, ExecRelay& relay, wire::ShimExec what,
+                                              ExecNote& note, std::string program) {
     ApiEnvironment& environment = session.api.environment;
-    CO_TRY_ASSIGN(wire::ShimExec what, co_await relay.first());
-    CO_TRY(co_await check_still(session));
-    // Arguments may be secret; that something was run, by whom and where is what an operator asks.
-    const std::string program = what.words(0).substr(0, kShownBytesMax);
+    CO_TRY(co_await record(session, note, program));
     const bool tty = what.tty();
     CO_TRY_ASSIGN(auto running,
                   co_await environment.tasks->exec(environment.loop, session.task, std::move(what)));
     environment.logger.info("exec", {{"principal", session.caller.principal()},
                                      {"task", session.task},
+                                     {"machine", session.machine},
                                      {"program", program},
                                      {"tty", tty ? "true" : "false"},
                                      {"peer", session.peer}});
-    co_return co_await relay.run(*running);
+    net::Scope beside(environment.loop);
+    if (!note.recorded()) beside.spawn(note.record_late());
+    auto outcome = co_await relay.run(*running);
+    co_await beside.close();
+    co_return outcome;
+}
+
+Task<Result<wire::ShimExecExit>> run_program(Session& session, ExecRelay& relay) {
+    CO_TRY_ASSIGN(wire::ShimExec what, co_await relay.first());
+    CO_TRY(co_await check_still(session));
+    // Arguments may be secret; that something was run, by whom and where is what an operator asks.
+    const std::string program = shown_program(what.words(0));
+    wire::NoteExec row;
+    row.set_task(session.task);
+    row.set_program(program);
+    row.set_machine(session.machine);
+    row.set_source(session.peer);
+    ExecNote note(session.api, session.caller.principal(), std::move(row));
+    co_return co_await run_recorded(session, relay, std::move(what), note, program);
 }
 
 std::string words_of(const Result<wire::ShimExecExit>& outcome) {
@@ -122,12 +159,13 @@ Answer task_exec(Call& call) {
     CO_TRY_ASSIGN(std::string app, marathon::app_of_task(task));
     CO_TRY(call.require(Action::kExec, app));
     if (auto page = check_page(call); !page) co_return error_reply(page.error());
-    CO_TRY(co_await check_place(call, task));
+    CO_TRY_ASSIGN(std::string machine, co_await place_of(call, task));
     if (const auto refused = net::http::check_websocket_request(call.request))
         co_return refuse_upgrade(*refused);
     // Shared, since a callback that is moved about starts a coroutine that stays.
-    auto session = std::make_shared<Session>(
-        Session{call.api, *call.caller, std::move(app), task, call.connection.peer});
+    auto session = std::make_shared<Session>(Session{call.api, *call.caller, std::move(app), task,
+                                                     std::move(machine), call.connection.peer,
+                                                     call.request.method + " " + call.request.path()});
     co_return net::http::websocket_response(call.request, [session](net::Stream& stream, core::Bytes rest) {
         return serve(session, stream, std::move(rest));
     });

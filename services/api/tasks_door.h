@@ -24,8 +24,8 @@ class TasksDoor {
     /// when it is not connected.
     virtual net::Task<core::Result<std::vector<UsageSample>>> node_usage(net::Loop& caller, core::NodeId node,
                                                                          int64_t since_ms) = 0;
-    /// Of a task of this node. Errors of TaskRunner::exec; kUnavailable when this node runs no tasks. The
-    /// session is used on `caller`, and goes without close().
+    /// Of a task on any node; kUnavailable when that one runs no tasks or is not connected, else errors of
+    /// TaskRunner::exec. The session is used on `caller`, and goes without close().
     virtual net::Task<core::Result<std::unique_ptr<agent::ExecSession>>> exec(net::Loop& caller,
                                                                               std::string task,
                                                                               wire::ShimExec what) = 0;

@@ -12,7 +12,10 @@ AgentApps::AgentApps(LocalTasksOptions options, Environment environment)
       thread_("apps", environment_.logger),
       sockets_("task sockets", environment_.logger),
       scope_(thread_.loop()),
-      woken_(thread_.loop()) {
+      woken_(thread_.loop()),
+      exec_orders_(thread_.loop(), environment_.logger, [this](std::string task, wire::ShimExec what) {
+          return local_->exec(std::move(task), std::move(what));
+      }) {
     thread_.start();
     sockets_.start();
     thread_.call<bool>([this, &options] {
@@ -45,6 +48,7 @@ void AgentApps::stop(bool leaves) {
         if (leaves) local_->leave();
         return [](AgentApps& self) -> net::Task<bool> {
             co_await self.scope_.close();
+            co_await self.exec_orders_.close();
             co_await self.local_->close();
             self.local_.reset();
             co_return true;
@@ -79,7 +83,10 @@ void AgentApps::order(std::string method, core::Bytes request,
                       core::Callback<void(Result<core::Bytes>)> done) {
     thread_.loop().post(
         [this, method = std::move(method), request = std::move(request), done = std::move(done)]() mutable {
-            done(answer_order(local_.get(), method, request));
+            if (!ExecOrders::knows(method) || local_ == nullptr)
+                return done(answer_order(local_.get(), method, request));
+            scope_.spawn(
+                tell_result(exec_orders_.answer(std::move(method), std::move(request)), std::move(done)));
         },
         "order");
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cmd/smackd/node/exec_orders.h"
 #include "cmd/smackd/node/local_tasks.h"
 #include "cmd/smackd/node/loop_thread.h"
 #include "cmd/smackd/node/state_copy.h"
@@ -61,6 +62,7 @@ class AgentApps {
     net::Scope scope_;
     net::Event woken_;
     std::unique_ptr<LocalTasks> local_;
+    ExecOrders exec_orders_;
     services::AgentModel model_;
     std::vector<wire::AgentRow> pending_;  // changed and not in the model yet
     bool anew_ = true;                     // the model is to be read from the copy

@@ -16,7 +16,7 @@
 namespace smackd::cmd {
 
 /// Orders of one agent that wait for an answer; more are answered kBusy.
-inline constexpr size_t kOrdersMax = 64;
+inline constexpr size_t kOrdersMax = 128;  // 32 programs that are read and written, and as many others
 /// From the order to its answer.
 inline constexpr core::Duration kOrderLimit = core::seconds(5);
 

@@ -1,6 +1,7 @@
 #include "cmd/smackd/node/apps_thread.h"
 
 #include "cmd/smackd/node/foreign_wait.h"
+#include "cmd/smackd/node/remote_exec.h"
 #include "cmd/smackd/node/task_orders.h"
 
 namespace smackd::cmd {
@@ -22,7 +23,10 @@ AppsThread::AppsThread(LocalTasksOptions options, AppsEnvironment environment)
       scope_(thread_.loop()),
       state_(thread_.loop(), environment_.consensus, environment_.hub),
       follower_(thread_.loop(), environment_.workers, environment_.hub, environment_.reader),
-      exec_sessions_(thread_.loop()) {
+      exec_sessions_(thread_.loop()),
+      exec_orders_(thread_.loop(), environment_.logger, [this](std::string task, wire::ShimExec what) {
+          return local_->exec(std::move(task), std::move(what));
+      }) {
     thread_.start();
     sockets_.start();
     thread_.call<bool>([this, &options] {
@@ -73,6 +77,7 @@ void AppsThread::stop(bool leaves) {
             co_await self.scheduler_->close();
             co_await self.scope_.close();
             co_await self.exec_sessions_.close();
+            co_await self.exec_orders_.close();
             co_await self.local_->close();
             self.local_.reset();
             self.scheduler_.reset();
@@ -148,7 +153,10 @@ void AppsThread::answer(std::string method, core::Bytes request,
                         core::Callback<void(Result<core::Bytes>)> done) {
     thread_.loop().post(
         [this, method = std::move(method), request = std::move(request), done = std::move(done)]() mutable {
-            done(answer_order(local_.get(), method, request));
+            if (!ExecOrders::knows(method) || local_ == nullptr)
+                return done(answer_order(local_.get(), method, request));
+            scope_.spawn(
+                tell_result(exec_orders_.answer(std::move(method), std::move(request)), std::move(done)));
         },
         "order");
 }
@@ -212,8 +220,26 @@ net::Task<Result<agent::LogPiece>> AppsThread::find_log(std::string task, agent:
 net::Task<Result<std::unique_ptr<agent::ExecSession>>> AppsThread::exec(net::Loop& caller, std::string task,
                                                                         wire::ShimExec what) {
     return exec_sessions_.open(caller, [this, task = std::move(task), what = std::move(what)]() mutable {
-        return local_->exec(std::move(task), std::move(what));
+        return open_exec(std::move(task), std::move(what));
     });
+}
+
+/// On the node that the state names.
+net::Task<Result<std::unique_ptr<agent::ExecSession>>> AppsThread::open_exec(std::string task,
+                                                                             wire::ShimExec what) {
+    const auto& tasks = follower_.model().tasks;
+    const auto row = tasks.find(task);
+    const core::NodeId node{row == tasks.end() ? 0 : row->second.put.node_id()};
+    if (node.value == 0 || node.value == identity_.node_id)
+        co_return co_await local_->exec(std::move(task), std::move(what));
+    std::string machine = row->second.put.machine();
+    wire::OpenExec order;
+    order.set_task(std::move(task));
+    *order.mutable_exec() = std::move(what);
+    RemoteExec::Ask ask = [this, node](std::string_view method, core::Bytes request) {
+        return this->order(node, method, std::move(request));
+    };
+    co_return co_await RemoteExec::open(thread_.loop(), std::move(ask), std::move(machine), std::move(order));
 }
 
 }  // namespace smackd::cmd

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cmd/smackd/node/consensus.h"
+#include "cmd/smackd/node/exec_orders.h"
 #include "cmd/smackd/node/exec_sessions.h"
 #include "cmd/smackd/node/local_tasks.h"
 #include "cmd/smackd/node/loop_thread.h"
@@ -68,6 +69,8 @@ class AppsThread final : public services::TasksDoor {
                                                       uint64_t offset, size_t length);
     net::Task<core::Result<std::vector<services::UsageSample>>> find_usage(core::NodeId node,
                                                                            int64_t since_ms);
+    net::Task<core::Result<std::unique_ptr<agent::ExecSession>>> open_exec(std::string task,
+                                                                           wire::ShimExec what);
     /// Asks another node.
     net::Task<core::Result<core::Bytes>> order(core::NodeId node, std::string_view method,
                                                core::Bytes request);
@@ -86,6 +89,7 @@ class AppsThread final : public services::TasksDoor {
     services::AppsFollower follower_;
     std::unique_ptr<LocalTasks> local_;
     ExecSessions exec_sessions_;
+    ExecOrders exec_orders_;
     std::unique_ptr<services::Scheduler> scheduler_;
     core::TimerId role_timer_ = 0;
     bool stopped_ = false;

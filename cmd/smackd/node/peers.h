@@ -151,6 +151,7 @@ class Peers {
                                                        core::Bytes request);
     net::Task<core::Result<core::Bytes>> run_order(core::NodeId node, std::string method,
                                                    core::Bytes request);
+    std::vector<auth::AdmittedNode> by_likelihood(core::NodeId agent) const;
     net::Task<core::Result<core::Bytes>> answer_propose(core::Bytes request);
     net::Task<core::Result<core::Bytes>> answer_barrier();
 
@@ -180,6 +181,7 @@ class Peers {
     std::shared_ptr<Liveness> liveness_;                   // also the control thread's
     wire::GossipKeys gossip_keys_;
     std::vector<auth::AdmittedNode> other_servers_;  // in the registry
+    std::map<core::NodeId, core::NodeId> agent_at_;  // which other server an agent was asked over last
     size_t sync_turn_ = 0;
 };
 

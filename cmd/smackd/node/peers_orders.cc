@@ -1,5 +1,7 @@
 // Orders to the nodes on which tasks run: to servers directly, to agents by way of the server at which their
 // stream ends.
+#include <algorithm>
+
 #include "cmd/smackd/node/foreign_wait.h"
 #include "cmd/smackd/node/peers.h"
 #include "core/wire/orders.pb.h"
@@ -47,6 +49,15 @@ void Peers::order(NodeId node, std::string method, Bytes request, core::Callback
     scope_.spawn(tell_result(run_order(node, std::move(method), std::move(request)), std::move(done)));
 }
 
+/// The other servers, the one at which the agent was found last before those that may be away.
+std::vector<auth::AdmittedNode> Peers::by_likelihood(NodeId agent) const {
+    std::vector<auth::AdmittedNode> servers = other_servers_;
+    const auto known = agent_at_.find(agent);
+    if (known == agent_at_.end()) return servers;
+    std::ranges::stable_partition(servers, [&](const auto& server) { return server.id == known->second; });
+    return servers;
+}
+
 Task<Result<Bytes>> Peers::run_order(NodeId node, std::string method, Bytes request) {
     const std::vector<auth::AdmittedNode> servers = other_servers_;
     for (const auth::AdmittedNode& server : servers) {
@@ -62,13 +73,14 @@ Task<Result<Bytes>> Peers::run_order(NodeId node, std::string method, Bytes requ
     wanted.set_method(std::move(method));
     wanted.set_request(std::move(request));
     const Bytes asked = wanted.SerializeAsString();
-    for (const auth::AdmittedNode& server : servers) {
+    for (const auth::AdmittedNode& server : by_likelihood(node)) {
         const bool elsewhere = !answer && (answer.error().code == Errc::kNotFound);
         if (!elsewhere) co_return answer;
         auto other = co_await call_over_link(server.id, server.address, "agent.ask", asked);
         // A server that is away has no agents.
         const bool away = !other && (other.error().code == Errc::kUnavailable ||
                                      other.error().code == Errc::kUnknownOutcome);
+        if (other) agent_at_[node] = server.id;
         if (!away) answer = std::move(other);
     }
     if (answer || answer.error().code != Errc::kNotFound) co_return answer;
