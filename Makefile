@@ -137,7 +137,7 @@ KEPT_SEEDS := 30717 20151 20152 5929 3493 12990 112308 401596 501675
 KEPT_CLUSTER_SEEDS := 247 1150 2910 3087 3630 4434 4791 4905 5431 13697 18252 2216 17121 3135 11850
 test: ## every test; the last line is the sum: N passed, N failed
 	@scripts/check/tally \
-	    'layers=scripts/check/layers' 'layers_test=scripts/check/layers_test' 'deps_test=scripts/deps/test' \
+	    'layers=scripts/check/layers' 'layers_test=scripts/check/layers_test' 'deps_test=scripts/deps/test' 'failures=scripts/check/failures' \
 	    $(foreach unit,$(UNITS),$(if $(TESTS_$(unit)),'unit_$(unit)=$(MAKE) unit_$(unit)')) \
 	    $(if $(SIM_SOURCES),'sim_fixed=$(MAKE) sim SEED=1 N=20' \
 	        $(foreach seed,$(KEPT_SEEDS),'sim_kept_$(seed)=$(MAKE) sim SEED=$(seed) N=1') 'sim_fresh=$(MAKE) sim SEED=$(FRESH_SEED) N=5' \

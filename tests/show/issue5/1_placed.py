@@ -6,7 +6,6 @@ to each of its tasks.
 import collections
 import json
 import os
-import re
 import sys
 import time
 
@@ -17,7 +16,7 @@ import answering  # noqa: E402
 import harness  # noqa: E402
 from answering import app  # noqa: E402
 from harness import SMACKD, wait_until  # noqa: E402
-from test_cluster_apps import add, wait_for_room  # noqa: E402
+from test_cluster_apps import ASK, add, wait_for_room  # noqa: E402
 from test_join import cli, cli_json, start, start_first  # noqa: E402
 from world import World  # noqa: E402
 
@@ -59,7 +58,7 @@ for app in json.loads(sys.argv[2]):
         out = io.StringIO()
         try:
             with contextlib.redirect_stdout(out):
-                http(app["via"], app["port"], "localhost")
+                http("127.0.0.1", app["port"], "localhost")
         except OSError as problem:
             wrong.append(f"{app['name']} at {app['port']}: {problem}")
             break
@@ -108,7 +107,7 @@ def definitions():
     return apps
 
 
-def places_of(world, apps):
+def places_of(world):
     """App -> its running, healthy tasks."""
     found = {}
     for one in cli_json(world, "task", "list")["tasks"]:
@@ -130,21 +129,19 @@ def main():
             add(world, one, "--detach")
         wait_until(lambda: cli_json(world, "deployment", "list")["deployments"] == [], LIMIT_S, "all deployments done")
         took = time.monotonic() - began
-        places = places_of(world, apps)
+        places = places_of(world)
         running = sum(map(len, places.values()))
         assert running == wanted, f"{running} of {wanted} run"
         broken = [f"{one['id']} ({kind}): {sorted(task['host'] for task in places[one['id']])}" for kind, one in apps
                   if not KINDS[kind][1]([task["host"] for task in places[one["id"]]])]
         print(f"  {len(apps)} apps, {running} instances run after {took:.1f} s; constraints broken: {broken or 'none'}", flush=True)
-        spec = [{"name": re.sub(r"^/", "", one["id"]).replace("/", ".") and ".".join(reversed(one["id"].strip("/").split("/"))) + ".marathon.mesos",
+        spec = [{"name": ".".join(reversed(one["id"].strip("/").split("/"))) + ".marathon.mesos",
                  "addresses": sorted({world[task["host"]].address for task in places[one["id"]]}),
-                 "tasks": [task["id"] for task in places[one["id"]]], "port": one["container"]["portMappings"][0]["servicePort"],
-                 "via": "127.0.0.1"} for _, one in apps]
+                 "tasks": [task["id"] for task in places[one["id"]]],
+                 "port": one["container"]["portMappings"][0]["servicePort"]} for _, one in apps]
         wrong = []
         for name in SERVERS + AGENTS:
-            from test_cluster_apps import ASK
-            asked = ASK.replace("globals()[sys.argv[1]](*sys.argv[2:])", "")
-            answer = world[name].python(LOOK, asked, json.dumps(spec), limit=300)
+            answer = world[name].python(LOOK, ASK.replace("globals()[sys.argv[1]](*sys.argv[2:])", ""), json.dumps(spec), limit=300)
             assert answer.code == 0, answer
             wrong += [f"{name}: {text}" for text in json.loads(answer.out)]
     harness.clean_up()
