@@ -3,6 +3,7 @@
 #include "services/api/fields.h"
 #include "services/api/handlers.h"
 #include "services/api/resource.h"
+#include "services/api/status_metrics.h"
 
 namespace smackd::services::handlers {
 
@@ -143,7 +144,12 @@ Answer refusals(Call& call) {
 Answer metrics(Call& call) {
     CO_TRY(call.require(core::Action::kView));
     Response response;
-    response.body = call.api.environment.registry.render();
+    const LivenessDoor* liveness = call.api.environment.liveness;
+    response.body = call.api.environment.registry.render() +
+                    render_standing({call.api.options.node.id, call.api.options.node.version,
+                                     call.api.environment.clock.now() - call.api.started,
+                                     call.view->feature_level, call.api.environment.state.status(),
+                                     liveness == nullptr ? std::vector<LiveMember>() : liveness->members()});
     response.headers.add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     response.headers.add("Cache-Control", "no-store");
     response.headers.add("X-Content-Type-Options", "nosniff");

@@ -17,7 +17,7 @@ import re
 
 from harness import ROOT
 
-TYPED = ("README.md", "docs/install.md", "docs/operate.md", "docs/recovery.md", "docs/kerberos.md")
+TYPED = ("README.md", "docs/install.md", "docs/operate.md", "docs/recovery.md", "docs/kerberos.md", "docs/monitoring.md")
 COMMANDS = ("console", "sh")
 LANGUAGES = (*COMMANDS, "toml", "json", "ini", "text", "powershell")
 PROMPT = re.compile(r"^(?P<host>[a-z][a-z0-9]*)[#$] (?P<command>.+)$")

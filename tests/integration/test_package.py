@@ -19,6 +19,7 @@ FILES = {
     "./etc/smackd/smackd.toml", "./usr/bin/smackd", "./usr/lib/systemd/system/smackd.service", "./usr/lib/sysusers.d/smackd.conf",
     "./usr/share/bash-completion/completions/smackd", "./usr/share/zsh/vendor-completions/_smackd",
     "./usr/share/fish/vendor_completions.d/smackd.fish", "./usr/share/man/man8/smackd.8.gz", "./usr/share/man/man5/smackd.toml.5.gz",
+    "./usr/share/smackd/monitoring/alerts.yml", "./usr/share/smackd/monitoring/dashboard.json",
     "./usr/share/doc/smackd/copyright", "./usr/share/doc/smackd/changelog.Debian.gz", "./usr/share/lintian/overrides/smackd",
 }
 

@@ -6,6 +6,7 @@
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/run_node.h"
 #include "cmd/smackd/demo.h"
+#include "cmd/smackd/journal_sink.h"
 #include "cmd/smackd/log_sink.h"
 #include "cmd/smackd/node/halt.h"
 #include "cmd/smackd/node/node.h"
@@ -99,19 +100,21 @@ core::Result<void> halt_node(Context& context) {
     return {};
 }
 
+core::Result<std::unique_ptr<core::LogSink>> open_log(const Config& config) {
+    if (config.log_file.empty()) return standard_log(config.log_level);
+    TRY_ASSIGN(const int descriptor, DescriptorLogSink::open_file(config.log_file));
+    return std::make_unique<DescriptorLogSink>(descriptor, config.log_level);
+}
+
 }  // namespace
 
 core::Result<void> run_node(Context& context, const Config& config) {
     block_stop_signals();
     ServiceNotice notice;
-    int descriptor = STDERR_FILENO;
-    if (!config.log_file.empty()) {
-        TRY_ASSIGN(descriptor, DescriptorLogSink::open_file(config.log_file));
-    }
-    DescriptorLogSink log(descriptor, config.log_level);
+    TRY_ASSIGN(const std::unique_ptr<core::LogSink> log, open_log(config));
     NodeOptions options;
     options.config = config;
-    options.log = &log;
+    options.log = log.get();
     TRY_ASSIGN(auto node, Node::start(std::move(options)));
     auto ready = node->wait_ready();
     if (!ready && ready.error().code != core::Errc::kCancelled && !node->removed()) return ready;

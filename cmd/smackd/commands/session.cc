@@ -4,6 +4,7 @@
 #include "cmd/smackd/client/session_file.h"
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
+#include "cmd/smackd/data_directory.h"
 
 namespace smackd::cmd {
 namespace {
@@ -66,7 +67,11 @@ core::Result<void> login(Context& context) {
     session.principal = (*answer)["principal"].as_string();
     session.expires_s = (*answer)["expires_s"].as_integer();
     session.ca_pem = client.server().tls ? (*answer)["ca_pem"].as_string() : std::string();
-    TRY(save_session(session));
+    if (context.arguments.has("--token-file")) {
+        TRY(replace_file(context.arguments.value("--token-file"), session.token, 0600));
+    } else {
+        TRY(save_session(session));
+    }
     context.output.say(std::format("Signed in as {} at {}.", session.principal, session.server));
     core::Json document;
     document.set("principal", session.principal)
@@ -116,7 +121,10 @@ std::vector<Command> session_commands() {
               {"--principal", "NAME", "which principal of the keytab"},
               {"--user", "NAME", "sign in with this user's password (asked for)"},
               {"--password-stdin", "", "read the password from the first line of standard input"},
-              {"--ca", "FILE", "the cluster's certificate authority, when known by other means"}}),
+              {"--ca", "FILE", "the cluster's certificate authority, when known by other means"},
+              {"--token-file", "FILE",
+               "writes the bare token there (mode 0600), for Prometheus and the like, and remembers "
+               "nothing"}}),
          login},
         {"logout",
          "revokes the token of 'login' and forgets it",
