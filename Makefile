@@ -145,7 +145,8 @@ test: ## every test; the last line is the sum: N passed, N failed
 	        $(foreach seed,$(KEPT_CLUSTER_SEEDS),'sim_cluster_kept_$(seed)=build/sim/tests/sim --cluster --seed $(seed) --lifetimes 1') \
 	        'sim_cluster_fresh=build/sim/tests/sim --cluster --seed $(FRESH_SEED) --lifetimes 20' \
 	        'sim_cluster_bugs=build/sim/tests/sim --cluster --bug all' \
-	        'sim_gossip=build/sim/tests/sim --gossip --lifetimes 20' 'sim_gossip_bugs=build/sim/tests/sim --gossip --bug all') \
+	        'sim_gossip=build/sim/tests/sim --gossip --lifetimes 20' 'sim_gossip_bugs=build/sim/tests/sim --gossip --bug all' \
+        'sim_placement_bugs=build/sim/tests/sim --placement --bug all') \
 	    $(if $(wildcard tests/integration/run),'integration=$(MAKE) integration')
 
 check: ## what must hold before a commit: format, tidy, layers, tests
@@ -311,7 +312,7 @@ $(foreach layer,$(UNITS),$(foreach name,$(FUZZERS_$(layer)),$(eval $(call progra
     tests/fuzz/$(name)_fuzz.cc tests/fuzz/plant.cc $(FUZZ_SOURCES_$(name)),$(FUZZ_BELOW_$(layer))))))
 FUZZERS_UNPLACED := $(filter-out $(foreach layer,$(UNITS),$(FUZZERS_$(layer))),$(FUZZERS))
 $(if $(FUZZERS_UNPLACED),$(error tests/fuzz: list $(FUZZERS_UNPLACED) in FUZZERS_LAYER of the Makefile))
-$(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc,$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))
+$(foreach name,$(BENCHES),$(eval $(call program,build/release/bench/$(name),release,tests/bench/$(name).cc $(call find_cc,tests/bench/$(name)),$(BELOW_services),$(DEPS_LIB)/krb5kdc.o)))
 $(foreach name,$(TOOLS),$(eval $(call program,build/release/tools/$(name),release,\
     tests/tools/$(name).cc $(HISTORY_SOURCES) $(CMD_TESTED),$(BELOW_cmd),$(DEPS_LIB)/krb5kdc.o)))
 

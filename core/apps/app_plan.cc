@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <format>
+#include <optional>
 
 #include "core/apps/kill_order.h"
 
@@ -84,11 +85,7 @@ AppPlan::AppPlan(Round& round, const AppTarget& target, std::vector<const Task*>
       target_(target),
       app_(*target.app),
       tasks_(std::move(tasks)),
-      stopped_(std::move(stopped)),
-      constraints_(app_) {
-    std::ranges::sort(tasks_, {}, &Task::id);
-    std::ranges::sort(stopped_, {}, &Task::id);
-}
+      stopped_(std::move(stopped)) {}
 
 void AppPlan::run() {
     sort_tasks();
@@ -114,9 +111,22 @@ void AppPlan::sort_tasks() {
         const bool dying = task->desired() == Task::KILL;
         const bool stays = !dying && !must_go(*task);
         (dying ? dying_ : stays ? staying_ : old_).push_back(task);
-        const Node* node = round_.placement.find(core::NodeId{task->node_id()});
-        if (node != nullptr) constraints_.add(*node, stays);
     }
+}
+
+/// With all that runs still.
+Constraints AppPlan::constraints() const {
+    Constraints constraints(app_);
+    const auto add = [&](const std::vector<const Task*>& tasks, bool stays) {
+        for (const Task* task : tasks) {
+            const Node* node = round_.placement.find(core::NodeId{task->node_id()});
+            if (node != nullptr) constraints.add(*node, stays);
+        }
+    };
+    add(staying_, true);
+    add(old_, false);
+    add(dying_, false);
+    return constraints;
 }
 
 void AppPlan::kill(std::vector<const Task*>& from, const Task* task, KillTask::Why why) {
@@ -207,7 +217,9 @@ void AppPlan::launch_missing() {
 
 void AppPlan::launch(uint32_t count) {
     if (launched_ >= count) return;
-    Placement::Series series(round_.placement, app_, constraints_);
+    // All nodes are looked at for it, so only when something may be launched.
+    std::optional<Constraints> constraints;
+    std::optional<Placement::Series> series;
     for (; launched_ < count; ++launched_) {
         const bool replaces_lost = launched_ < lost_.size();
         if (round_.launches == 0 || (replaces_lost && round_.replacements == 0)) {
@@ -215,18 +227,26 @@ void AppPlan::launch(uint32_t count) {
             round_.wake_at(round_.now_ms + (round_.launches == 0 ? 1 : kRateLookMs));
             return;
         }
-        if (!launch_one(series, replaces_lost)) {
+        if (!series) {
+            constraints.emplace(this->constraints());
+            series.emplace(round_.placement, app_, *constraints);
+        }
+        if (!launch_one(*series, replaces_lost)) {
             not_placed_ = count - launched_;
-            const Task* stopped = stopped_instance();
-            WhyNot why =
-                round_.placement.explain(app_, constraints_, core::NodeId{stopped ? stopped->node_id() : 0});
-            why.missing = not_placed_;
-            round_.decision.waiting[app_.id()] = std::move(why);
-            return;
+            return explain(*constraints);
         }
         --round_.launches;
         if (replaces_lost) --round_.replacements;
     }
+}
+
+void AppPlan::explain(const Constraints& constraints) {
+    const Task* stopped = stopped_instance();
+    WhyNot why;
+    if (round_.explain)
+        why = round_.placement.explain(app_, constraints, core::NodeId{stopped ? stopped->node_id() : 0});
+    why.missing = not_placed_;
+    round_.decision.waiting[app_.id()] = std::move(why);
 }
 
 /// A stopped instance whose volumes are to be used again.
@@ -261,7 +281,6 @@ bool AppPlan::launch_one(Placement::Series& series, bool replaces_lost) {
         local.set_container_path(volume.container_path());
         local.set_persistence_id(std::format("{}#{}", task.instance_id(), volume.container_path()));
     }
-    constraints_.add(*place->node, true);
     if (stopped) {
         round_.decision.actions.push_back(ForgetTask{stopped->id()});
         stopped_.erase(stopped_.begin());

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "core/apps/constraints.h"
 #include "core/apps/deployment.h"
 #include "core/apps/placement.h"
 #include "core/apps/plan.h"
@@ -23,6 +23,7 @@ struct Round {
     Placement& placement;
     const std::set<std::string>& leases_over;
     Decision& decision;
+    bool explain = true;            ///< say of each node why nothing fits there
     bool hold_replacement = false;  ///< too many nodes are unreachable at once
     uint32_t launches = 0;          ///< still allowed
     uint32_t replacements = 0;      ///< of those, for tasks on unreachable nodes
@@ -51,12 +52,15 @@ struct AppTarget {
     uint32_t instances_before = 0;  ///< of the definition that is being replaced
 };
 
-/// Plans one app. `tasks` are all of its tasks that have not ended, in any order.
+/// Plans one app. `tasks` are all of its tasks that have not ended, `stopped` those that have and whose
+/// volumes wait; both by id.
 class AppPlan {
  public:
     AppPlan(Round& round, const AppTarget& target, std::vector<const wire::Task*> tasks,
             std::vector<const wire::Task*> stopped);
     void run();
+    /// Some were to be launched and had no place.
+    bool is_stuck() const { return not_placed_ > 0; }
 
  private:
     struct Limits {
@@ -71,6 +75,8 @@ class AppPlan {
     void replace_old();
     Limits limits() const;
     void launch(uint32_t count);
+    Constraints constraints() const;
+    void explain(const Constraints& constraints);
     bool launch_one(Placement::Series& series, bool replaces_lost);
     void wait(WhyNot::Kind kind, std::string text, uint32_t missing);
     bool must_go(const wire::Task& task) const;
@@ -93,7 +99,6 @@ class AppPlan {
     std::vector<const wire::Task*> lost_;
     uint32_t launched_ = 0;    ///< in this round
     uint32_t not_placed_ = 0;  ///< for want of a place
-    Constraints constraints_;
 };
 
 }  // namespace smackd::apps

@@ -1,5 +1,6 @@
 #include "core/apps/constraints.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -66,7 +67,7 @@ bool is_equal_value(std::string_view a, std::string_view b) {
 
 Constraints::Constraints(const wire::AppDefinition& app) {
     for (const Constraint& constraint : app.constraints()) {
-        Rule rule;
+        ConstraintRule rule;
         rule.op = constraint.op();
         rule.field = constraint.field();
         rule.value = constraint.value();
@@ -80,7 +81,9 @@ Constraints::Constraints(const wire::AppDefinition& app) {
 }
 
 void Constraints::add(const Node& node, bool stays) {
-    for (Rule& rule : rules_) {
+    ++tasks_[node.id];
+    for (ConstraintRule& rule : rules_) {
+        if (rule.is_fixed()) continue;
         const auto value = field_value(node, rule.field);
         if (!value) continue;
         ++rule.placed[*value];
@@ -88,29 +91,34 @@ void Constraints::add(const Node& node, bool stays) {
     }
 }
 
-std::optional<std::string> Constraints::refusal(const Node& node) const {
-    for (const Rule& rule : rules_) {
-        if (!rule.allows(field_value(node, rule.field))) return rule.text();
-    }
-    return std::nullopt;
+const ConstraintRule* Constraints::refusal(const Node& node) const {
+    const auto refuses = [&](const ConstraintRule& rule) {
+        return !rule.allows(field_value(node, rule.field));
+    };
+    const auto found = std::ranges::find_if(rules_, refuses);
+    return found == rules_.end() ? nullptr : &*found;
 }
 
-uint64_t Constraints::group_load(const Node& node) const {
-    uint64_t load = 0;
-    for (const Rule& rule : rules_) {
-        if (rule.op != Constraint::GROUP_BY) continue;
-        if (const auto value = field_value(node, rule.field)) load += count_of(rule.staying, *value);
-    }
-    return load;
-}
-
-std::string Constraints::Rule::text() const {
+std::string ConstraintRule::text() const {
     std::string text = field + " " + std::string(operator_name(op));
     if (has_value) text += " " + value;
     return text;
 }
 
-bool Constraints::Rule::allows(const std::optional<std::string>& found) const {
+bool ConstraintRule::is_fixed() const {
+    switch (op) {
+        case Constraint::LIKE:
+        case Constraint::UNLIKE:
+        case Constraint::IS:
+            return true;
+        case Constraint::CLUSTER:
+            return has_value && !value.empty();
+        default:
+            return false;
+    }
+}
+
+bool ConstraintRule::allows(const std::optional<std::string>& found) const {
     if (!found) return op == Constraint::UNLIKE;
     switch (op) {
         case Constraint::UNIQUE:

@@ -1,6 +1,5 @@
 #include "services/apps/model.h"
 
-#include <algorithm>
 #include <charconv>
 
 #include "core/marathon/path_id.h"
@@ -81,24 +80,6 @@ void set_setting(AppsModel& model, const std::string& setting, std::string_view 
     }
 }
 
-apps::Liveness liveness_of(const LiveMember& member) {
-    if (member.state == "alive") return apps::Liveness::kAlive;
-    return member.state == "suspect" ? apps::Liveness::kSuspect : apps::Liveness::kUnreachable;
-}
-
-void add_capacity(apps::Node& node, const wire::NodeCapacity& capacity) {
-    node.total = capacity.total();
-    node.address = capacity.address();
-    node.region = capacity.region();
-    node.draining = capacity.draining();
-    node.host_network = capacity.host_network();
-    if (capacity.ports_size() == 0) return;
-    node.ports.clear();
-    for (const wire::PortRange& range : capacity.ports()) {
-        node.ports.push_back({static_cast<uint16_t>(range.first()), static_cast<uint16_t>(range.last())});
-    }
-}
-
 }  // namespace
 
 Result<AppsModel> AppsModel::load(storage::state::View& view) {
@@ -170,49 +151,10 @@ Result<void> AppsModel::apply(const storage::feed::Record& record) {
     return {};
 }
 
-std::vector<apps::Node> plan_nodes(const AppsModel& model, const std::vector<LiveMember>& members,
-                                   core::NodeId self, int64_t now_ms) {
-    std::vector<apps::Node> nodes;
-    for (const auto& [id, row] : model.nodes) {
-        const auto capacity = model.capacities.find(id);
-        if (capacity == model.capacities.end()) continue;  // nothing can be placed there, nothing is
-        apps::Node node;
-        node.id = core::NodeId{id};
-        node.machine = row.machine();
-        node.zone = row.zone();
-        if (std::ranges::contains(row.roles(), "public")) node.roles.emplace_back("slave_public");
-        if (const auto machine = model.machines.find(row.machine()); machine != model.machines.end()) {
-            for (const auto& [name, value] : machine->second.attributes()) node.attributes[name] = value;
-        }
-        add_capacity(node, capacity->second);
-        if (const auto drain = model.drains.find(id); drain != model.drains.end())
-            apps::set_drain(node, drain->second, now_ms);
-        const auto member = std::ranges::find(members, core::NodeId{id}, &LiveMember::id);
-        if (node.id != self) {
-            node.liveness = member == members.end() ? apps::Liveness::kSuspect : liveness_of(*member);
-            const auto since = member == members.end() ? core::Duration(0) : member->since;
-            node.liveness_since_ms = now_ms - std::chrono::duration_cast<core::milliseconds>(since).count();
-        }
-        nodes.push_back(std::move(node));
-    }
-    return nodes;
-}
-
 apps::Parameters plan_parameters(const AppsModel& model) {
     apps::Parameters parameters;
     parameters.hold_percent = model.hold_percent;
     return parameters;
-}
-
-apps::View plan_view(const AppsModel& model, const std::vector<LiveMember>& members, core::NodeId self,
-                     int64_t now_ms) {
-    apps::View view;
-    for (const auto& [id, row] : model.apps) view.apps.push_back(&row.put);
-    for (const auto& [id, row] : model.tasks) view.tasks.push_back(&row.put);
-    for (const auto& [id, row] : model.deployments) view.deployments.push_back(&row.put);
-    for (const auto& [id, row] : model.backoffs) view.backoffs.push_back(&row.put);
-    view.nodes = plan_nodes(model, members, self, now_ms);
-    return view;
 }
 
 }  // namespace smackd::services

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/wire/serialize.h"
+#include "services/apps/warm_plan.h"
 
 namespace smackd::services {
 
@@ -52,16 +53,21 @@ net::Task<void> Scheduler::run() {
 net::Task<Result<void>> Scheduler::work() {
     CO_TRY(co_await follower_.load());
     leases_ = {};  // what was not watched may have been renewed meanwhile
+    std::optional<WarmPlan> plan;
     while (term_) {
-        const int64_t now_ms = parts_.clock.wall().unix_ms;
-        apps::View view = plan_view(follower_.model(), parts_.liveness(), parts_.self, now_ms);
-        view.leases_over = leases_.over(view.tasks, parts_.clock.now());
-        apps::Decision decision =
-            apps::decide(view, plan_parameters(follower_.model()), now_ms, parts_.random);
+        if (!plan) plan.emplace(follower_.model(), parts_.self);
+        apps::Decision decision = plan->decide(parts_.liveness(), leases_, parts_.clock.now(),
+                                               parts_.clock.wall().unix_ms, parts_.random);
         const core::Duration wait = pause(decision);
         CO_TRY_ASSIGN(const bool acted, co_await carry_out(std::move(decision)));
         bool reloaded = false;
-        CO_TRY(co_await follower_.next(acted ? core::Duration(0) : wait, reloaded));
+        CO_TRY_ASSIGN(const auto changed,
+                      co_await follower_.next(acted ? core::Duration(0) : wait, reloaded));
+        if (reloaded) {
+            plan.reset();
+        } else {
+            plan->take(changed);
+        }
     }
     co_return Result<void>();
 }

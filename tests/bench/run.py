@@ -3,7 +3,7 @@
 
     tests/bench/run.py [--seconds N] [--only PART,...]     parts: writes reads feed api idle
                                                       join failover detection replication agents nodes
-                                                      starts shims apps edge
+                                                      starts shims apps edge scale
 
 Everything runs on loopback; loads are bounded in count and time. Figures are medians of three rounds where a round
 is short; ratios are more reliable than absolutes on a shared machine, which is why the raw disk is measured before
@@ -28,6 +28,7 @@ import cluster  # noqa: E402
 import cluster_figures  # noqa: E402
 import etcd_peer  # noqa: E402
 import harness  # noqa: E402
+import scale  # noqa: E402
 import task_starts  # noqa: E402
 
 BENCHES = os.environ.get("SMACKD_BENCHES", os.path.join(harness.ROOT, "build/release/bench"))
@@ -260,13 +261,21 @@ def bench_apps(_seconds, _benchmark):
     assert app_starts.run(30, 500), "something is left behind"
 
 
+def bench_scale(_seconds, _benchmark):
+    print("\n## A large cluster: simulated nodes, real decisions, real state\n")
+    missed = scale.run(60)
+    if missed:
+        print(f"missed: {'; '.join(missed)}")
+
+
 def bench_edge(_seconds, _benchmark):
     """Ingress beside HAProxy and nginx, DNS beside Knot and NSD; the harness prints its own tables."""
     subprocess.run([sys.executable, os.path.join(HERE, "edge.py")], check=True)
 
 
 PARTS = {"writes": bench_writes, "reads": bench_reads, "feed": bench_feed, "api": bench_api, "idle": bench_idle,
-         **cluster_figures.CLUSTER_PARTS, "starts": bench_starts, "shims": bench_shims, "apps": bench_apps, "edge": bench_edge}
+         **cluster_figures.CLUSTER_PARTS, "starts": bench_starts, "shims": bench_shims, "apps": bench_apps, "edge": bench_edge,
+         "scale": bench_scale}
 
 
 def main():

@@ -13,6 +13,7 @@
 #include "tests/sim/cluster/run.h"
 #include "tests/sim/gossip/run.h"
 #include "tests/sim/lifetime.h"
+#include "tests/sim/placement/run.h"
 
 using namespace smackd::sim;
 
@@ -150,6 +151,7 @@ int main(int argc, char** argv) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     if (argc > 1 && std::strcmp(argv[1], "--gossip") == 0) return gossip::run(argc - 2, argv + 2);
     if (argc > 1 && std::strcmp(argv[1], "--cluster") == 0) return cluster::run(argc - 2, argv + 2);
+    if (argc > 1 && std::strcmp(argv[1], "--placement") == 0) return placement::run(argc - 2, argv + 2);
     Arguments arguments;
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];

@@ -485,14 +485,12 @@ TEST_CASE("a series places as one task after the other would be placed") {
         core::SeededRandom right(seed);
         for (int i = 0; i < 400; ++i) {
             const core::NodeId only = random.one_in(10) ? cluster.nodes[random.below(12)].id : core::NodeId{};
-            const auto expected = one_by_one.place(app, first, left, only);
+            const auto expected = Placement::Series(one_by_one, app, first).place(left, only);
             const auto found = series.place(right, only);
             REQUIRE(expected.has_value() == found.has_value());
             if (!found) continue;
             REQUIRE(found->node == expected->node);
             REQUIRE(found->host_ports == expected->host_ports);
-            first.add(*found->node, true);
-            second.add(*found->node, true);
         }
     }
 }
