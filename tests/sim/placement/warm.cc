@@ -44,7 +44,7 @@ std::string text_of(const apps::Action& action) {
             [](const apps::FinishDeployment& one) { return "finish " + one.id; },
             [](const apps::RollBack& one) { return "back " + one.id; },
             [](const apps::HoldReplacement& one) {
-                return std::format("hold {} {}", one.unreachable, one.nodes);
+                return std::format("hold {} {}", one.outage.unreachable, one.outage.nodes);
             },
         },
         action);
@@ -73,7 +73,7 @@ class Life {
         apps::Parameters few;  // so that limits are met
         few.launches_max = 4;
         few.kills_max = 3;
-        few.replacements_max = 2;
+        few.replacements_per_s = 2;
         few.ended_kept_max = 2;
         return few;
     }

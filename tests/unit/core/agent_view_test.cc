@@ -126,6 +126,7 @@ TEST_CASE("what an app runs is for who has its tasks, where it is routed for all
     app.add_secrets()->set_source("marker");
     app.add_ports()->set_service_port(10080);
     app.add_labels()->set_key("HAPROXY_GROUP");
+    app.mutable_labels(0)->set_value("external");
     app.add_labels()->set_key("marker");
     app.add_health_checks()->set_command("marker");
     app.mutable_health_checks(0)->set_path("/marker");
