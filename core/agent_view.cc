@@ -18,8 +18,9 @@ struct Rule {
     Maker make;
 };
 
-constexpr std::string_view kNameSettings = "dns/";       // an operator's names, which everybody may ask for
-constexpr std::string_view kTenantSettings = "tenant/";  // whose tasks to keep apart
+constexpr std::string_view kNameSettings = "dns/";  // an operator's names, which everybody may ask for
+// Whose tasks to keep apart, by which numbers, and what is allowed all the same.
+constexpr std::string_view kTenantSettings[] = {"tenant/", "tenant_number/", "tenant_allow/"};
 constexpr std::string_view kRouteLabels = "HAPROXY_";
 
 RowForAgents made(std::string_view kind, const StateRow& row, BytesView bytes, bool removed) {
@@ -37,7 +38,9 @@ Rows as_it_is(const StateRow& row) {
 }
 
 Rows setting_rows(const StateRow& row) {
-    const bool shown = row.key.starts_with(kNameSettings) || row.key.starts_with(kTenantSettings);
+    const bool shown =
+        row.key.starts_with(kNameSettings) ||
+        std::ranges::any_of(kTenantSettings, [&](auto prefix) { return row.key.starts_with(prefix); });
     return shown ? as_it_is(row) : Rows();
 }
 
@@ -65,6 +68,7 @@ wire::Task endpoint_of(const wire::Task& task) {
     wire::TaskStatus* status = endpoint.mutable_status();
     status->set_state(task.status().state());
     status->set_ready(task.status().ready());
+    status->set_task_address(task.status().task_address());
     for (const wire::HealthResult& health : task.status().health()) {
         wire::HealthResult* result = status->add_health();
         result->set_alive(health.alive());

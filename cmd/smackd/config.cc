@@ -149,6 +149,27 @@ core::Result<void> set_region(Config& config, const Values& values) {
     return {};
 }
 
+core::Result<void> set_task_network(Config& config, const Values& values) {
+    TRY_ASSIGN(config.tasks.network, parse_task_network(values[0]));
+    return {};
+}
+
+core::Result<void> set_encryption(Config& config, const Values& values) {
+    TRY_ASSIGN(config.tasks.encryption, parse_encryption(values[0]));
+    return {};
+}
+
+template <uint16_t TasksConfig::* member, bool none>
+core::Result<void> set_task_port(Config& config, const Values& values) {
+    uint16_t port = 0;
+    const char* end = values[0].data() + values[0].size();
+    const auto [stop, error] = std::from_chars(values[0].data(), end, port);
+    if (error != std::errc{} || stop != end || (port == 0 && !none))
+        return core::fail(core::Errc::kInvalid, "{} is no port from {} to 65535", values[0], none ? 0 : 1);
+    config.tasks.*member = port;
+    return {};
+}
+
 template <std::optional<std::vector<std::string>> EdgeConfig::* member>
 core::Result<void> set_listeners(Config& config, const Values& values) {
     if (values.size() > kListenersMax)
@@ -296,6 +317,16 @@ const std::vector<ConfigKey>& config_keys() {
         {"tasks.ports", "[FIRST-LAST, ...]", "ports of the node that tasks may get; 31000-32000",
          set_task_ports, ConfigForm::kTexts},
         {"tasks.region", "NAME", "where the machine stands, for constraints", set_region},
+        {"tasks.network", "NETWORK", "which the nodes' subnets for tasks are cut out of; 10.64.0.0/10",
+         set_task_network},
+        {"tasks.vxlan_port", "PORT",
+         "UDP, for packets between tasks of different nodes; 4789; 0: they do not reach each other by "
+         "address",
+         set_task_port<&TasksConfig::vxlan_port, true>, ConfigForm::kNumber},
+        {"tasks.encryption", "auto|on|off",
+         "whether those are encrypted (WireGuard); auto: where both nodes' kernels can", set_encryption},
+        {"tasks.wireguard_port", "PORT", "UDP, for the encrypted ones; 51820",
+         set_task_port<&TasksConfig::wireguard_port, false>, ConfigForm::kNumber},
         {"edge.run", "true|false", "whether DNS and ingress run on this node; where tasks run when absent",
          set_edge_run, ConfigForm::kFlag},
         {"edge.certificates", "[FILE, ...]",

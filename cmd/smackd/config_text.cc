@@ -81,6 +81,15 @@ constexpr Reader kReaders[] = {
     {"tasks.address", [](const Config& c) { return text(c.tasks.address); }, R"("10.0.0.1")"},
     {"tasks.ports", [](const Config& c) { return ranges(c.tasks.ports); }},
     {"tasks.region", [](const Config& c) { return text(c.tasks.region); }, R"("eu")"},
+    {"tasks.network",
+     [](const Config& c) {
+         const core::Ipv4Prefix& network = c.tasks.network;
+         return text(std::format("{}/{}", core::format_ipv4(network.address), network.length));
+     }},
+    {"tasks.vxlan_port", [](const Config& c) { return number(c.tasks.vxlan_port); }},
+    {"tasks.encryption",
+     [](const Config& c) { return text(std::string(encryption_name(c.tasks.encryption))); }},
+    {"tasks.wireguard_port", [](const Config& c) { return number(c.tasks.wireguard_port); }},
     {"edge.run", [](const Config& c) { return c.edge.run ? flag(*c.edge.run) : Said(); }, "true"},
     {"edge.certificates", [](const Config& c) { return Said(c.edge.certificates); }},
     {"images.insecure_registries", [](const Config& c) { return Said(c.insecure_registries); }},

@@ -10,6 +10,9 @@ using core::Result;
 
 namespace {
 
+constexpr uint32_t kTaskNetworkLengthMin = 8;
+constexpr uint32_t kTaskNetworkLengthMax = 20;
+
 struct SizeUnit {
     std::string_view suffix;
     uint64_t bytes;
@@ -70,6 +73,26 @@ Result<apps::PortRange> parse_port_range(std::string_view text) {
     if (first && last && *first >= 1 && *first <= *last && *last <= 65535)
         return apps::PortRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
     return core::fail(Errc::kInvalid, "'{}' is no range of ports from 1 to 65535 (as \"31000-32000\")", text);
+}
+
+Result<core::Ipv4Prefix> parse_task_network(std::string_view text) {
+    const auto network = core::parse_ipv4_prefix(text);
+    if (network && network->length >= kTaskNetworkLengthMin && network->length <= kTaskNetworkLengthMax)
+        return *network;
+    return core::fail(Errc::kInvalid, "'{}' is no IPv4 network of length {} to {} (as \"10.64.0.0/10\")",
+                      text, kTaskNetworkLengthMin, kTaskNetworkLengthMax);
+}
+
+Result<TaskEncryption> parse_encryption(std::string_view text) {
+    for (const TaskEncryption one : {TaskEncryption::kAuto, TaskEncryption::kOn, TaskEncryption::kOff}) {
+        if (text == encryption_name(one)) return one;
+    }
+    return core::fail(Errc::kInvalid, "'{}' is neither auto, on nor off", text);
+}
+
+std::string_view encryption_name(TaskEncryption encryption) {
+    if (encryption == TaskEncryption::kOn) return "on";
+    return encryption == TaskEncryption::kOff ? "off" : "auto";
 }
 
 }  // namespace smackd::cmd

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/apps/node.h"
+#include "core/apps/task_network.h"
+#include "core/ipv4.h"
 #include "core/result.h"
 
 namespace smackd::cmd {
@@ -16,6 +18,15 @@ namespace smackd::cmd {
 inline constexpr uint64_t kCpusMilliMax = 65'536'000;
 inline constexpr size_t kListenersMax = 16;          ///< of one kind
 inline constexpr size_t kEdgeCertificatesMax = 256;  ///< files
+
+/// Whether packets between tasks of different nodes are encrypted (WireGuard).
+enum class TaskEncryption : uint8_t {
+    kAuto,  ///< where both nodes can
+    kOn,    ///< else they do not pass
+    kOff,
+};
+inline constexpr uint16_t kVxlanPort = 4789;  // RFC 7348
+inline constexpr uint16_t kWireguardPort = 51820;
 
 struct TasksConfig {
     bool run = true;
@@ -25,6 +36,10 @@ struct TasksConfig {
     std::string address;                   ///< IP that tasks' ports are reached at; empty: found
     std::vector<apps::PortRange> ports = {apps::kHostPorts};
     std::string region;
+    core::Ipv4Prefix network = apps::kTaskNetwork;  ///< which nodes' subnets are cut out of
+    uint16_t vxlan_port = kVxlanPort;  ///< UDP; 0: tasks of other nodes are not reached by address
+    TaskEncryption encryption = TaskEncryption::kAuto;
+    uint16_t wireguard_port = kWireguardPort;  ///< UDP
 };
 
 /// Listeners that are absent are the usual ones (node/edge_settings.h); an empty list is none.
@@ -42,5 +57,10 @@ core::Result<uint64_t> parse_cpus(std::string_view text);
 core::Result<uint64_t> parse_size(std::string_view text);
 /// "31000-32000", "8080".
 core::Result<apps::PortRange> parse_port_range(std::string_view text);
+/// "10.64.0.0/10": with room for a /24 for each of many nodes, from /8 to /20.
+core::Result<core::Ipv4Prefix> parse_task_network(std::string_view text);
+/// "auto", "on", "off".
+core::Result<TaskEncryption> parse_encryption(std::string_view text);
+std::string_view encryption_name(TaskEncryption encryption);
 
 }  // namespace smackd::cmd

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -101,6 +102,27 @@ Result<void> Links::make_veth(const std::string& name, core::BytesView hardware,
     return done(message, "veth " + name);
 }
 
+Result<void> Links::make_vxlan(const VxlanDevice& vxlan) {
+    const uint16_t port = htons(vxlan.port);
+    Message message(RTM_NEWLINK, kMake);
+    message.header(device(0, IFF_UP)).text(IFLA_IFNAME, vxlan.name).attribute(IFLA_ADDRESS, vxlan.hardware);
+    if (vxlan.mtu != 0) message.u32(IFLA_MTU, vxlan.mtu);
+    message.begin(IFLA_LINKINFO).text(IFLA_INFO_KIND, "vxlan").begin(IFLA_INFO_DATA);
+    message.u32(IFLA_VXLAN_ID, vxlan.vni).u8(IFLA_VXLAN_LEARNING, 0).attribute(IFLA_VXLAN_GBP, {});
+    message.attribute(IFLA_VXLAN_PORT, {reinterpret_cast<const char*>(&port), sizeof(port)});
+    if (vxlan.local != 0) message.attribute(IFLA_VXLAN_LOCAL, address_bytes(vxlan.local));
+    message.end().end();
+    return done(message, "vxlan " + vxlan.name);
+}
+
+Result<void> Links::make_wireguard(const std::string& name, uint32_t mtu) {
+    Message message(RTM_NEWLINK, kMake);
+    message.header(device(0)).text(IFLA_IFNAME, name);
+    if (mtu != 0) message.u32(IFLA_MTU, mtu);
+    message.begin(IFLA_LINKINFO).text(IFLA_INFO_KIND, "wireguard").end();
+    return done(message, "wireguard " + name, EEXIST);
+}
+
 Result<void> Links::set_master(int index, int master) {
     Message message(RTM_NEWLINK, NLM_F_ACK);
     message.header(device(index)).u32(IFLA_MASTER, static_cast<uint32_t>(master));
@@ -135,19 +157,132 @@ Result<void> Links::add_address(int index, uint32_t address, uint32_t prefix_len
 }
 
 Result<void> Links::add_host_route(int index, uint32_t address, uint32_t source) {
-    Message message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+    return add_route(index, {address, 32}, 0, source);
+}
+
+namespace {
+
+rtmsg route_header(const Route& route, uint32_t gateway) {
     rtmsg header{};
     header.rtm_family = AF_INET;
-    header.rtm_dst_len = 32;
+    header.rtm_dst_len = static_cast<uint8_t>(route.prefix_length);
     header.rtm_table = RT_TABLE_MAIN;
     header.rtm_protocol = RTPROT_STATIC;
-    header.rtm_scope = RT_SCOPE_LINK;
+    header.rtm_scope = gateway == 0 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     header.rtm_type = RTN_UNICAST;
-    message.header(header)
-        .attribute(RTA_DST, address_bytes(address))
-        .attribute(RTA_PREFSRC, address_bytes(source))
-        .u32(RTA_OIF, static_cast<uint32_t>(index));
+    if (gateway != 0) header.rtm_flags = RTNH_F_ONLINK;
+    return header;
+}
+
+ndmsg neighbour_header(int index, uint8_t family, uint8_t flags) {
+    ndmsg header{};
+    header.ndm_family = family;
+    header.ndm_ifindex = index;
+    header.ndm_state = NUD_PERMANENT;
+    header.ndm_flags = flags;
+    return header;
+}
+
+constexpr uint16_t kReplace = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+
+}  // namespace
+
+Result<void> Links::add_route(int index, const Route& route, uint32_t gateway, uint32_t source) {
+    Message message(RTM_NEWROUTE, kReplace);
+    message.header(route_header(route, gateway)).attribute(RTA_DST, address_bytes(route.address));
+    if (gateway != 0) message.attribute(RTA_GATEWAY, address_bytes(gateway));
+    message.attribute(RTA_PREFSRC, address_bytes(source)).u32(RTA_OIF, static_cast<uint32_t>(index));
     return done(message, std::format("route by device {}", index));
+}
+
+Result<void> Links::remove_route(int index, const Route& route) {
+    Message message(RTM_DELROUTE, NLM_F_ACK);
+    rtmsg header = route_header(route, 0);
+    header.rtm_scope = RT_SCOPE_NOWHERE;  // whichever it has
+    message.header(header)
+        .attribute(RTA_DST, address_bytes(route.address))
+        .u32(RTA_OIF, static_cast<uint32_t>(index));
+    return done(message, std::format("route by device {}", index), ESRCH);
+}
+
+Result<std::vector<Route>> Links::routes_by(int index) {
+    std::vector<Route> routes;
+    Message message(RTM_GETROUTE, NLM_F_DUMP);
+    rtmsg wanted{};
+    wanted.rtm_family = AF_INET;
+    message.header(wanted);
+    TRY(socket_.dump(message, [&](uint16_t type, core::BytesView body) {
+        rtmsg header{};
+        if (type != RTM_NEWROUTE || body.size() < sizeof(header)) return;
+        std::memcpy(&header, body.data(), sizeof(header));
+        Route route{0, header.rtm_dst_len};
+        int by = 0;
+        each_attribute(body.substr(sizeof(header)), [&](uint16_t attribute, core::BytesView value) {
+            if (attribute == RTA_DST) route.address = ntohl(number_of(value));
+            if (attribute == RTA_OIF) by = static_cast<int>(number_of(value));
+        });
+        if (by == index && header.rtm_table == RT_TABLE_MAIN && header.rtm_type == RTN_UNICAST)
+            routes.push_back(route);
+    }));
+    return routes;
+}
+
+Result<std::vector<Route>> Links::addresses_of(int index) {
+    std::vector<Route> addresses;
+    Message message(RTM_GETADDR, NLM_F_DUMP);
+    ifaddrmsg wanted{};
+    wanted.ifa_family = AF_INET;
+    message.header(wanted);
+    TRY(socket_.dump(message, [&](uint16_t type, core::BytesView body) {
+        ifaddrmsg header{};
+        if (type != RTM_NEWADDR || body.size() < sizeof(header)) return;
+        std::memcpy(&header, body.data(), sizeof(header));
+        if (header.ifa_index != static_cast<uint32_t>(index)) return;
+        each_attribute(body.substr(sizeof(header)), [&](uint16_t attribute, core::BytesView value) {
+            if (attribute == IFA_LOCAL) addresses.push_back({ntohl(number_of(value)), header.ifa_prefixlen});
+        });
+    }));
+    return addresses;
+}
+
+Result<void> Links::remove_address(int index, const Route& address) {
+    Message message(RTM_DELADDR, NLM_F_ACK);
+    ifaddrmsg header{};
+    header.ifa_family = AF_INET;
+    header.ifa_prefixlen = static_cast<uint8_t>(address.prefix_length);
+    header.ifa_index = static_cast<uint32_t>(index);
+    message.header(header).attribute(IFA_LOCAL, address_bytes(address.address));
+    return done(message, std::format("address of device {}", index), EADDRNOTAVAIL);
+}
+
+Result<void> Links::set_neighbour(int index, uint32_t address, core::BytesView hardware) {
+    Message message(RTM_NEWNEIGH, kReplace);
+    message.header(neighbour_header(index, AF_INET, 0))
+        .attribute(NDA_DST, address_bytes(address))
+        .attribute(NDA_LLADDR, hardware);
+    return done(message, std::format("neighbour by device {}", index));
+}
+
+Result<void> Links::remove_neighbour(int index, uint32_t address) {
+    Message message(RTM_DELNEIGH, NLM_F_ACK);
+    message.header(neighbour_header(index, AF_INET, 0)).attribute(NDA_DST, address_bytes(address));
+    return done(message, std::format("neighbour by device {}", index), ENOENT);
+}
+
+Result<void> Links::set_forwarding(int index, core::BytesView hardware, uint32_t to, uint16_t port) {
+    const uint16_t network_port = htons(port);
+    Message message(RTM_NEWNEIGH, kReplace);
+    message.header(neighbour_header(index, AF_BRIDGE, NTF_SELF))
+        .attribute(NDA_LLADDR, hardware)
+        .attribute(NDA_DST, address_bytes(to))
+        .attribute(NDA_PORT, {reinterpret_cast<const char*>(&network_port), sizeof(network_port)});
+    return done(message, std::format("forwarding by device {}", index));
+}
+
+Result<void> Links::remove_forwarding(int index, core::BytesView hardware) {
+    Message message(RTM_DELNEIGH, NLM_F_ACK);
+    message.header(neighbour_header(index, AF_BRIDGE, NTF_SELF)).attribute(NDA_LLADDR, hardware);
+    return done(message, std::format("forwarding by device {}", index), ENOENT);
 }
 
 Result<void> Links::add_default_route(uint32_t gateway) {

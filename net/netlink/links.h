@@ -19,6 +19,22 @@ struct Link {
     int master = 0;
 };
 
+/// By one device: to a prefix.
+struct Route {
+    uint32_t address = 0;
+    uint32_t prefix_length = 32;
+    bool operator==(const Route&) const = default;
+};
+
+struct VxlanDevice {
+    std::string name;
+    uint32_t vni = 0;    ///< 24 bits
+    uint16_t port = 0;   ///< UDP
+    uint32_t local = 0;  ///< packets have this source; 0: what the route says
+    uint32_t mtu = 0;
+    core::Bytes hardware{};  ///< its MAC address
+};
+
 /// IPv4 addresses are numbers in host byte order.
 class Links {
  public:
@@ -34,6 +50,11 @@ class Links {
     /// that `peer_namespace` is open on.
     core::Result<void> make_veth(const std::string& name, core::BytesView hardware, const std::string& peer,
                                  core::BytesView peer_hardware, int peer_namespace, uint32_t mtu);
+    /// One that learns nothing from what it gets, and carries the packets' marks (group policy). Up. An error
+    /// when there is one of that name, or one that takes the same packets.
+    core::Result<void> make_vxlan(const VxlanDevice& device);
+    /// Not up. kUnsupported when the kernel has no WireGuard; one that is there already is fine.
+    core::Result<void> make_wireguard(const std::string& name, uint32_t mtu);
     /// The device is a port of that one; 0: of none.
     core::Result<void> set_master(int index, int master);
     core::Result<void> remove(const std::string& name);
@@ -44,6 +65,21 @@ class Links {
     /// To one address, on the link; what comes from here has the address `source`. One that is there is
     /// replaced.
     core::Result<void> add_host_route(int index, uint32_t address, uint32_t source);
+    /// The same to a prefix; `gateway` 0: on the link, else that address there, whether or not it is in a
+    /// network of the device.
+    core::Result<void> add_route(int index, const Route& route, uint32_t gateway, uint32_t source);
+    /// One that is not there is fine, as with the two below.
+    core::Result<void> remove_route(int index, const Route& route);
+    core::Result<std::vector<Route>> routes_by(int index);
+    /// IPv4 addresses of the device, with its prefixes' lengths.
+    core::Result<std::vector<Route>> addresses_of(int index);
+    core::Result<void> remove_address(int index, const Route& address);
+    /// The hardware address of a neighbour on the link, for ever.
+    core::Result<void> set_neighbour(int index, uint32_t address, core::BytesView hardware);
+    core::Result<void> remove_neighbour(int index, uint32_t address);
+    /// Where a VXLAN device sends what goes to that hardware address.
+    core::Result<void> set_forwarding(int index, core::BytesView hardware, uint32_t to, uint16_t port);
+    core::Result<void> remove_forwarding(int index, core::BytesView hardware);
 
  private:
     explicit Links(Socket socket) : socket_(std::move(socket)) {}

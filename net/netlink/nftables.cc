@@ -3,10 +3,13 @@
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+
+#include <algorithm>
 
 namespace smackd::net::netlink {
 
@@ -38,10 +41,13 @@ class Attributes {
 namespace {
 
 constexpr uint16_t kMake = NLM_F_ACK | NLM_F_CREATE;
+constexpr size_t kElementsPerMessage = 500;  // a list of them has at most 64 KiB
 
 // Registers of four bytes; the first four share their bytes with the one of sixteen.
 constexpr uint32_t kFirst = NFT_REG32_00;
 constexpr uint32_t kSecond = NFT_REG32_01;
+constexpr uint32_t kThird = NFT_REG32_02;
+constexpr uint32_t kFourth = NFT_REG32_03;
 
 // Offsets in headers (RFC 791; RFC 9293 and 768 have the destination port at the same place).
 constexpr uint32_t kIpv4Source = 12;
@@ -49,7 +55,14 @@ constexpr uint32_t kIpv4Destination = 16;
 constexpr uint32_t kDestinationPort = 2;
 constexpr uint32_t kLocalAddress = 2;  // RTN_LOCAL
 
+// In a VXLAN packet (RFC 7348), behind its own IP header: UDP, VXLAN, the carried Ethernet and IPv4 headers.
+constexpr uint32_t kVxlanNumber = 8 + 4;
+constexpr uint32_t kCarriedType = 8 + 8 + 12;
+constexpr uint32_t kCarriedSource = 8 + 8 + 14 + kIpv4Source;
+constexpr uint16_t kEtherTypeIpv4 = 0x0800;
+
 // nft's own numbers of types, by which it shows sets; joined by six bits each.
+constexpr uint32_t kTypeInteger = 4;
 constexpr uint32_t kTypeAddress = 7;
 constexpr uint32_t kTypeProtocol = 12;
 constexpr uint32_t kTypePort = 13;
@@ -88,6 +101,10 @@ nfgenmsg family_header(uint8_t family, uint16_t resource = 0) {
 
 core::Bytes marked_element(uint32_t address, uint32_t mark) {
     return Attributes().nest(NFTA_SET_ELEM_KEY, value_of(network_u32(address) + host_u32(mark))).bytes();
+}
+
+core::Bytes key_element(const core::Bytes& key) {
+    return Attributes().nest(NFTA_SET_ELEM_KEY, value_of(key)).bytes();
 }
 
 core::Bytes port_key(const PortMapping& mapping) {
@@ -176,6 +193,11 @@ Rule& Rule::look_up(const std::string& set) {
     return add("lookup", Attributes().text(NFTA_LOOKUP_SET, set).u32(NFTA_LOOKUP_SREG, kFirst));
 }
 
+Rule& Rule::look_up_into(const std::string& map, uint32_t key, uint32_t to) {
+    return add("lookup",
+               Attributes().text(NFTA_LOOKUP_SET, map).u32(NFTA_LOOKUP_SREG, key).u32(NFTA_LOOKUP_DREG, to));
+}
+
 Rule& Rule::destination_in_set(const std::string& set) {
     return load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Destination, 4, kFirst).look_up(set);
 }
@@ -204,6 +226,73 @@ Rule& Rule::destination_with_source_mark_in(const std::string& map, const std::s
                       .u32(NFTA_LOOKUP_SREG, kSecond)
                       .u32(NFTA_LOOKUP_DREG, kSecond));
     return look_up(set);
+}
+
+Rule& Rule::vxlan_in_set(const std::string& set) {
+    load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, kFirst);
+    load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kVxlanNumber, 3, kSecond);
+    return look_up(set);
+}
+
+Rule& Rule::vxlan_source_in_set(const std::string& set, uint32_t prefix_length) {
+    const uint32_t mask = ~uint32_t{0} << (32 - prefix_length);
+    load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kCarriedType, 2, kFirst)
+        .compare(network_u16(kEtherTypeIpv4), true);
+    load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kCarriedSource, 4, kSecond);
+    add("bitwise", Attributes()
+                       .u32(NFTA_BITWISE_SREG, kSecond)
+                       .u32(NFTA_BITWISE_DREG, kSecond)
+                       .u32(NFTA_BITWISE_LEN, 4)
+                       .nest(NFTA_BITWISE_MASK, value_of(network_u32(mask)))
+                       .nest(NFTA_BITWISE_XOR, value_of(network_u32(0))));
+    return load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Source, 4, kFirst).look_up(set);
+}
+
+Rule& Rule::set_mark_by_source(const std::string& map) {
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Source, 4, kFirst).look_up_into(map, kFirst, kFirst);
+    return add("meta", Attributes().u32(NFTA_META_KEY, NFT_META_MARK).u32(NFTA_META_SREG, kFirst));
+}
+
+Rule& Rule::set_mark(uint32_t mark) {
+    add("immediate",
+        Attributes().u32(NFTA_IMMEDIATE_DREG, kFirst).nest(NFTA_IMMEDIATE_DATA, value_of(host_u32(mark))));
+    return add("meta", Attributes().u32(NFTA_META_KEY, NFT_META_MARK).u32(NFTA_META_SREG, kFirst));
+}
+
+Rule& Rule::packet_mark_is(uint32_t mark) {
+    return load_meta(NFT_META_MARK, kFirst).compare(host_u32(mark), true);
+}
+
+Rule& Rule::destination_with_packet_mark_in(const std::string& set) {
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Destination, 4, kFirst);
+    return load_meta(NFT_META_MARK, kSecond).look_up(set);
+}
+
+Rule& Rule::load_numbers(const std::string& map, SourceNumber source) {
+    if (source == SourceNumber::kMark) {
+        load_meta(NFT_META_MARK, kFirst);
+    } else {
+        load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Source, 4, kFirst).look_up_into(map, kFirst, kFirst);
+    }
+    return load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Destination, 4, kSecond)
+        .look_up_into(map, kSecond, kSecond);
+}
+
+Rule& Rule::numbers_in(const std::string& set, const std::string& map, SourceNumber source) {
+    return load_numbers(map, source).look_up(set);
+}
+
+Rule& Rule::numbers_and_port_in(const std::string& set, const std::string& map, SourceNumber source) {
+    load_numbers(map, source).load_meta(NFT_META_L4PROTO, kThird);
+    return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, kFourth).look_up(set);
+}
+
+Rule& Rule::translate_address_by(const std::string& map) {
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv4Destination, 4, kFirst).look_up_into(map, kFirst, kFirst);
+    return add("nat", Attributes()
+                          .u32(NFTA_NAT_TYPE, NFT_NAT_DNAT)
+                          .u32(NFTA_NAT_FAMILY, NFPROTO_IPV4)
+                          .u32(NFTA_NAT_REG_ADDR_MIN, kFirst));
 }
 
 Rule& Rule::destination_is_local() {
@@ -237,6 +326,11 @@ Rule& Rule::established() {
     add("ct", conntrack(NFT_CT_STATE));
     add("bitwise", any_bit_of(kEstablished | kRelated));
     return compare(host_u32(0), false);
+}
+
+Rule& Rule::answers() {
+    established().add("ct", conntrack(NFT_CT_DIRECTION));
+    return compare(core::Bytes(1, static_cast<char>(IP_CT_DIR_REPLY)), true);
 }
 
 Rule& Rule::translated() {
@@ -336,6 +430,31 @@ Batch& Batch::add_marked_set(const std::string& name) {
     return *this;
 }
 
+Batch& Batch::add_vxlan_set(const std::string& name) {
+    add_set(name, 0, join(kTypePort, kTypeInteger), 8, 0, 0);
+    return *this;
+}
+
+Batch& Batch::add_pair_set(const std::string& name) {
+    add_set(name, 0, join(kTypeAddress, kTypeAddress), 8, 0, 0);
+    return *this;
+}
+
+Batch& Batch::add_address_map(const std::string& name) {
+    add_set(name, NFT_SET_MAP, kTypeAddress, 4, kTypeAddress, 4);
+    return *this;
+}
+
+Batch& Batch::add_number_set(const std::string& name) {
+    add_set(name, 0, join(kTypeMark, kTypeMark), 8, 0, 0);
+    return *this;
+}
+
+Batch& Batch::add_number_port_set(const std::string& name) {
+    add_set(name, 0, join(join(join(kTypeMark, kTypeMark), kTypeProtocol), kTypePort), 16, 0, 0);
+    return *this;
+}
+
 Batch& Batch::add_prefix_set(const std::string& name,
                              const std::vector<std::pair<uint32_t, uint32_t>>& first_and_last) {
     add_set(name, NFT_SET_INTERVAL, kTypeAddress, 4, 0, 0);
@@ -349,13 +468,14 @@ Batch& Batch::add_port_set(const std::string& name, const std::vector<uint16_t>&
 
 void Batch::add_elements(const std::string& set, uint16_t type, uint16_t flags,
                          const std::vector<core::Bytes>& elements) {
-    if (elements.empty()) return;
-    Message made = message(type, flags);
-    made.text(NFTA_SET_ELEM_LIST_TABLE, table_).text(NFTA_SET_ELEM_LIST_SET, set);
-    made.begin(NFTA_SET_ELEM_LIST_ELEMENTS);
-    for (const core::Bytes& element : elements)
-        made.attribute(static_cast<uint16_t>(NFTA_LIST_ELEM | NLA_F_NESTED), element);
-    messages_.push_back(std::move(made.end()));
+    for (size_t begin = 0; begin < elements.size(); begin += kElementsPerMessage) {
+        Message made = message(type, flags);
+        made.text(NFTA_SET_ELEM_LIST_TABLE, table_).text(NFTA_SET_ELEM_LIST_SET, set);
+        made.begin(NFTA_SET_ELEM_LIST_ELEMENTS);
+        for (size_t i = begin; i < std::min(elements.size(), begin + kElementsPerMessage); ++i)
+            made.attribute(static_cast<uint16_t>(NFTA_LIST_ELEM | NLA_F_NESTED), elements[i]);
+        messages_.push_back(std::move(made.end()));
+    }
 }
 
 Batch& Batch::flush_set(const std::string& name) {
@@ -400,6 +520,50 @@ Batch& Batch::map_port(const std::string& map, const PortMapping& mapping) {
 Batch& Batch::unmap_port(const std::string& map, const PortMapping& mapping) {
     const Attributes element = Attributes().nest(NFTA_SET_ELEM_KEY, value_of(port_key(mapping)));
     add_elements(map, NFT_MSG_DELSETELEM, NLM_F_ACK, {element.bytes()});
+    return *this;
+}
+
+Batch& Batch::add_vxlan(const std::string& set, uint16_t port, uint32_t vni) {
+    const core::Bytes number = padded(network_u32(vni << 8U).substr(0, 3));
+    add_elements(set, NFT_MSG_NEWSETELEM, kMake, {key_element(padded(network_u16(port)) + number)});
+    return *this;
+}
+
+Batch& Batch::add_pairs(const std::string& set, const Pairs& pairs) {
+    std::vector<core::Bytes> elements;
+    for (const auto& [first, second] : pairs)
+        elements.push_back(key_element(network_u32(first) + network_u32(second)));
+    add_elements(set, NFT_MSG_NEWSETELEM, kMake, elements);
+    return *this;
+}
+
+Batch& Batch::map_to_addresses(const std::string& map, const Pairs& pairs) {
+    std::vector<core::Bytes> elements;
+    for (const auto& [address, to] : pairs) {
+        elements.push_back(Attributes()
+                               .nest(NFTA_SET_ELEM_KEY, value_of(network_u32(address)))
+                               .nest(NFTA_SET_ELEM_DATA, value_of(network_u32(to)))
+                               .bytes());
+    }
+    add_elements(map, NFT_MSG_NEWSETELEM, kMake, elements);
+    return *this;
+}
+
+Batch& Batch::add_numbers(const std::string& set, const Pairs& from_and_to) {
+    std::vector<core::Bytes> elements;
+    for (const auto& [from, to] : from_and_to) elements.push_back(key_element(host_u32(from) + host_u32(to)));
+    add_elements(set, NFT_MSG_NEWSETELEM, kMake, elements);
+    return *this;
+}
+
+Batch& Batch::add_numbers_and_ports(const std::string& set, const std::vector<NumbersAndPort>& elements) {
+    std::vector<core::Bytes> keys;
+    for (const NumbersAndPort& one : elements) {
+        keys.push_back(key_element(host_u32(one.from) + host_u32(one.to) +
+                                   padded(core::Bytes(1, static_cast<char>(one.protocol))) +
+                                   padded(network_u16(one.port))));
+    }
+    add_elements(set, NFT_MSG_NEWSETELEM, kMake, keys);
     return *this;
 }
 

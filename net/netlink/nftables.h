@@ -38,7 +38,28 @@ class Rule {
     Rule& destination_mark_is(const std::string& map, uint32_t mark);
     /// The destination with the mark that `map` has for the source is in `set` (Batch::add_marked_set).
     Rule& destination_with_source_mark_in(const std::string& map, const std::string& set);
+    /// After protocol(UDP): port and network number of a VXLAN packet (RFC 7348) are in `set`
+    /// (Batch::add_vxlan_set).
+    Rule& vxlan_in_set(const std::string& set);
+    /// After vxlan_in_set(): it carries IPv4, and its sender with the prefix of this length of the carried
+    /// packet's source is in `set` (Batch::add_pair_set).
+    Rule& vxlan_source_in_set(const std::string& set, uint32_t prefix_length);
+    /// The packet's mark becomes what `map` has for its source; not in it: goes on with the next rule.
+    Rule& set_mark_by_source(const std::string& map);
+    Rule& set_mark(uint32_t mark);
+    Rule& packet_mark_is(uint32_t mark);
+    /// Of a packet that has its sender's number as its mark: the destination with it is in `set`.
+    Rule& destination_with_packet_mark_in(const std::string& set);
+    /// Numbers of source and destination are in `set` (Batch::add_number_set), or with them protocol and port
+    /// (Batch::add_number_port_set). The source's number is the packet's mark, or what `map` has for it.
+    enum class SourceNumber : uint8_t { kByMap, kMark };
+    Rule& numbers_in(const std::string& set, const std::string& map, SourceNumber source);
+    Rule& numbers_and_port_in(const std::string& set, const std::string& map, SourceNumber source);
+    /// Destination address from a map of addresses (Batch::add_address_map), the port stays; not in it: goes
+    /// on.
+    Rule& translate_address_by(const std::string& map);
     Rule& established();  ///< of a connection that is known, or related to one
+    Rule& answers();      ///< the same, but not from the side that began it
     Rule& translated();   ///< its destination was changed by a map
     Rule& accept();
     Rule& drop();
@@ -56,6 +77,8 @@ class Rule {
     Rule& compare(core::BytesView value, bool equal);
     Rule& in_prefix(uint32_t offset, uint32_t address, uint32_t prefix_length, bool is);
     Rule& look_up(const std::string& set);
+    Rule& look_up_into(const std::string& map, uint32_t key, uint32_t to);
+    Rule& load_numbers(const std::string& map, SourceNumber source);
     Rule& mark_is(uint32_t offset, const std::string& map, uint32_t mark);
     Rule& verdict(uint32_t code);
 
@@ -68,6 +91,14 @@ struct PortMapping {
     uint16_t port = 0;
     uint32_t to_address = 0;
     uint16_t to_port = 0;
+};
+
+/// An element of a set of add_number_port_set().
+struct NumbersAndPort {
+    uint32_t from = 0;
+    uint32_t to = 0;
+    uint8_t protocol = 6;
+    uint16_t port = 0;
 };
 
 class Batch {
@@ -83,8 +114,19 @@ class Batch {
     Batch& add_prefix_set(const std::string& name,
                           const std::vector<std::pair<uint32_t, uint32_t>>& first_and_last);
     Batch& add_port_set(const std::string& name, const std::vector<uint16_t>& ports);
-    Batch& add_mark_map(const std::string& name);    ///< address -> mark
-    Batch& add_marked_set(const std::string& name);  ///< address and mark
+    Batch& add_mark_map(const std::string& name);         ///< address -> mark
+    Batch& add_marked_set(const std::string& name);       ///< address and mark
+    Batch& add_vxlan_set(const std::string& name);        ///< port and network number
+    Batch& add_pair_set(const std::string& name);         ///< two addresses
+    Batch& add_address_map(const std::string& name);      ///< address -> address
+    Batch& add_number_set(const std::string& name);       ///< two marks
+    Batch& add_number_port_set(const std::string& name);  ///< two marks, protocol, port
+    Batch& add_vxlan(const std::string& set, uint16_t port, uint32_t vni);
+    using Pairs = std::vector<std::pair<uint32_t, uint32_t>>;
+    Batch& add_pairs(const std::string& set, const Pairs& pairs);
+    Batch& map_to_addresses(const std::string& map, const Pairs& pairs);
+    Batch& add_numbers(const std::string& set, const Pairs& from_and_to);
+    Batch& add_numbers_and_ports(const std::string& set, const std::vector<NumbersAndPort>& elements);
     Batch& flush_set(const std::string& name);
     Batch& map_address(const std::string& map, uint32_t address, uint32_t mark);
     Batch& unmap_address(const std::string& map, uint32_t address);

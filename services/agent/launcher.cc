@@ -75,6 +75,10 @@ Result<Descriptor> open_shim_log(const std::string& path) {
     return log;
 }
 
+void add_problems(const Bridge& bridge, wire::LauncherAnswer& into) {
+    for (const std::string& problem : bridge.problems()) into.add_problems(problem);
+}
+
 class Launcher {
  public:
     int run();
@@ -165,6 +169,10 @@ void Launcher::answer(const wire::LauncherRequest& request) {
         case wire::LauncherRequest::kTenants:
             if (bridge_) done = bridge_->set_tenants(request.tenants().tenants());
             break;
+        case wire::LauncherRequest::kNetwork:
+            if (bridge_) done = bridge_->set_network(request.network());
+            if (bridge_) add_problems(*bridge_, answer);
+            break;
         case wire::LauncherRequest::WHAT_NOT_SET:
             done = fail(Errc::kUnsupported, "the launcher does not know this request");
             break;
@@ -200,6 +208,8 @@ Result<void> Launcher::set_up(const wire::LauncherSetup& setup, wire::LauncherAn
     into.set_bridge(bridge_->device());
     into.set_prefix_length(bridge_->prefix_length());
     for (const std::string& line : bridge_->swept()) into.add_swept(line);
+    into.set_wireguard_key(bridge_->wireguard_key());
+    add_problems(*bridge_, into);
     return {};
 }
 

@@ -32,8 +32,13 @@ class LauncherClient {
     void set_blocked(const wire::LauncherBlocked& blocked) {
         *setup_.mutable_blocked() = blocked.prefixes();
         *setup_.mutable_node_ports_tcp() = blocked.node_ports_tcp();
+        *setup_.mutable_node_ports_udp() = blocked.node_ports_udp();
     }
     void set_tenants(const wire::LauncherTenants& tenants) { *setup_.mutable_tenants() = tenants.tenants(); }
+    void set_network(const wire::LauncherNetwork& network) { *setup_.mutable_network() = network; }
+    void set_subnet(const std::string& subnet) { setup_.set_subnet(subnet); }
+    /// What the launcher is set up by.
+    const wire::LauncherSetup& setup() const { return setup_; }
     int pid() const { return pid_; }
     net::Task<void> close();
 

@@ -8,16 +8,17 @@
 #include <array>
 #include <format>
 
+#include "core/ipv4.h"
 #include "net/crypto/hash.h"
 #include "net/crypto/random.h"
 #include "net/socket.h"
 #include "net/system_clock.h"
 #include "services/agent/bridge.h"
 #include "services/agent/exec_stream.h"
-#include "services/agent/ipv4.h"
 #include "services/agent/kernel.h"
 #include "services/agent/log_files.h"
 #include "services/agent/subnet.h"
+#include "services/agent/sweep.h"
 #include "services/agent/task_directory.h"
 #include "services/agent/users.h"
 
@@ -72,11 +73,11 @@ net::Task<Result<void>> NodeTasks::start() {
     wire::LauncherSetup setup;
     setup.set_directory(options_.directory);
     setup.set_name(name_);
-    if (options_.subnet == "auto") {
-        CO_TRY_ASSIGN(*setup.mutable_subnet(), choose_subnet(name_));
-    } else {
-        setup.set_subnet(options_.subnet);
-    }
+    if (::mkdir(options_.directory.c_str(), 0700) != 0 && errno != EEXIST)
+        co_return core::fail_errno(errno, options_.directory);
+    CO_TRY_ASSIGN(*setup.mutable_subnet(), first_subnet());
+    setup.set_overlay(options_.overlay);
+    setup.set_wireguard_port(options_.wireguard_port);
     for (const uint32_t port : options_.node_ports_tcp) setup.add_node_ports_tcp(port);
     for (const std::string& prefix : options_.blocked) setup.add_blocked(prefix);
     launcher_ = std::make_unique<LauncherClient>(loop_, std::format("/proc/self/fd/{}", binary_.get()),
@@ -84,15 +85,31 @@ net::Task<Result<void>> NodeTasks::start() {
     CO_TRY_ASSIGN(const wire::LauncherAnswer answer, co_await launcher_->start());
     for (const std::string& line : answer.swept())
         options_.logger.warning("orphan removed", {{"what", line}});
-    gateway_ = answer.gateway();
-    bridge_ = answer.bridge();
-    prefix_length_ = answer.prefix_length();
+    take_setup(answer);
     auto cgroups = CgroupTree::open(name_);
     if (!cgroups) co_return fail(Errc::kIo, "{}", cgroups.error().message());
     cgroups_ = std::move(*cgroups);
     find_tasks();
     if (!tasks_.empty()) scope_.spawn(replace_shims());
     co_return Result<void>();
+}
+
+// Tasks that run have their addresses, whatever else is wanted.
+Result<std::string> NodeTasks::first_subnet() const {
+    if (options_.subnet != "auto") return options_.subnet;
+    for (const wire::ShimPlan& plan : living_tasks(options_.directory)) {
+        const auto gateway = core::parse_ipv4(plan.gateway());
+        if (gateway && plan.prefix_length() != 0)
+            return std::format("{}/{}", core::format_ipv4(*gateway - 1), plan.prefix_length());
+    }
+    return agent::choose_subnet(options_.network, name_, options_.directory);
+}
+
+void NodeTasks::take_setup(const wire::LauncherAnswer& answer) {
+    gateway_ = answer.gateway();
+    bridge_ = answer.bridge();
+    prefix_length_ = answer.prefix_length();
+    wireguard_key_ = answer.wireguard_key();
 }
 
 void NodeTasks::find_tasks() {
@@ -281,15 +298,17 @@ bool NodeTasks::address_used(const std::string& address) const {
 }
 
 Result<std::string> NodeTasks::free_address() {
-    const auto gateway = parse_ipv4(gateway_);
+    const auto gateway = core::parse_ipv4(gateway_);
     if (!gateway) return fail(Errc::kUnsupported, "network.mode: this node has no bridge for tasks");
-    const Ipv4Prefix subnet{*gateway - 1, prefix_length_};
-    const uint32_t count = subnet.last() - subnet.address - 2;  // without network, gateway and broadcast
+    const core::Ipv4Prefix subnet{*gateway - 1, prefix_length_};
+    // Without network, gateway and broadcast; in one that other nodes reach also without the node's own.
+    const uint32_t own = subnet.length <= apps::kTaskSubnetLength ? 1 : 0;
+    const uint32_t count = subnet.last() - subnet.address - 2 - own;
     for (uint32_t i = 0; i < count; i++) {
         // Round and round: an address that was just given up is not soon another's, whose peers may still
         // call the old one.
         last_address_ = (last_address_ + 1) % count;
-        std::string address = format_ipv4(subnet.address + 2 + last_address_);
+        std::string address = core::format_ipv4(subnet.address + 2 + last_address_);
         if (!address_used(address)) return address;
     }
     return fail(Errc::kBusy, "network.address: all {} of the node's bridge are in use", count);
@@ -563,31 +582,36 @@ net::Task<Result<void>> NodeTasks::expire_logs(core::Duration age, uint64_t byte
 }
 
 net::Task<Result<void>> NodeTasks::set_blocked(std::vector<std::string> prefixes,
-                                               std::vector<uint32_t> node_ports_tcp) {
+                                               std::vector<uint32_t> node_ports_tcp,
+                                               std::vector<uint32_t> node_ports_udp) {
     for (const std::string& prefix : prefixes) {
-        if (!parse_ipv4_prefix(prefix))
+        if (!core::parse_ipv4_prefix(prefix))
             co_return fail(Errc::kInvalid, "blocked: '{}' is no IPv4 prefix", prefix);
     }
     wire::LauncherRequest request;
     request.mutable_blocked();  // both lists may be empty
     for (const std::string& prefix : prefixes) request.mutable_blocked()->add_prefixes(prefix);
     for (const uint32_t port : node_ports_tcp) request.mutable_blocked()->add_node_ports_tcp(port);
+    for (const uint32_t port : node_ports_udp) request.mutable_blocked()->add_node_ports_udp(port);
     launcher_->set_blocked(request.blocked());
     auto answer = co_await launcher_->ask(std::move(request));
     if (!answer) co_return core::pass(std::move(answer));
     co_return Result<void>();
 }
 
-net::Task<Result<void>> NodeTasks::set_tenants(std::map<std::string, std::string> tenants) {
+net::Task<Result<void>> NodeTasks::set_tenants(std::map<std::string, TaskTenancy> tenants) {
     wire::LauncherRequest request;
     wire::LauncherTenants& all = *request.mutable_tenants();  // may be empty
     for (auto& [id, task] : tasks_) {
         if (task->plan.spec().network().mode() != wire::TaskNetwork::BRIDGE) continue;
         const auto known = tenants.find(id);
-        task->plan.mutable_spec()->set_tenant(known == tenants.end() ? "" : known->second);
+        const TaskTenancy tenancy = known == tenants.end() ? TaskTenancy() : known->second;
+        task->plan.mutable_spec()->set_tenant(tenancy.tenant);
+        task->plan.mutable_spec()->set_tenant_number(tenancy.number);
         wire::TaskTenant& one = *all.add_tenants();
         one.set_address(task->plan.spec().network().address());
-        one.set_tenant(task->plan.spec().tenant());
+        one.set_tenant(tenancy.tenant);
+        one.set_number(tenancy.number);
     }
     launcher_->set_tenants(all);
     auto answer = co_await launcher_->ask(std::move(request));
@@ -596,8 +620,32 @@ net::Task<Result<void>> NodeTasks::set_tenants(std::map<std::string, std::string
 }
 
 std::string NodeTasks::subnet() const {
-    const auto gateway = parse_ipv4(gateway_);
-    return gateway ? std::format("{}/{}", format_ipv4(*gateway - 1), prefix_length_) : "";
+    const auto gateway = core::parse_ipv4(gateway_);
+    return gateway ? std::format("{}/{}", core::format_ipv4(*gateway - 1), prefix_length_) : "";
+}
+
+net::Task<Result<void>> NodeTasks::choose_subnet(std::vector<core::Ipv4Prefix> taken) {
+    for (const auto& [id, task] : tasks_) {
+        if (task->plan.spec().network().mode() == wire::TaskNetwork::BRIDGE)
+            co_return fail(Errc::kBusy, "tasks have addresses of {}", subnet());
+    }
+    CO_TRY_ASSIGN(const std::string chosen,
+                  agent::choose_subnet(options_.network, name_, options_.directory, taken));
+    if (chosen == subnet()) co_return Result<void>();
+    launcher_->set_subnet(chosen);
+    wire::LauncherRequest request;
+    *request.mutable_setup() = launcher_->setup();
+    CO_TRY_ASSIGN(const wire::LauncherAnswer answer, co_await launcher_->ask(std::move(request)));
+    take_setup(answer);
+    co_return Result<void>();
+}
+
+net::Task<Result<std::vector<std::string>>> NodeTasks::set_network(wire::LauncherNetwork network) {
+    launcher_->set_network(network);
+    wire::LauncherRequest request;
+    *request.mutable_network() = std::move(network);
+    CO_TRY_ASSIGN(const wire::LauncherAnswer answer, co_await launcher_->ask(std::move(request)));
+    co_return std::vector<std::string>(answer.problems().begin(), answer.problems().end());
 }
 
 net::Task<void> NodeTasks::close() {

@@ -38,9 +38,13 @@ class NodeTasks final : public TaskRunner {
                                                                wire::ShimExec what) override;
     const std::string& gateway() const override { return gateway_; }
     net::Task<core::Result<void>> set_blocked(std::vector<std::string> prefixes,
-                                              std::vector<uint32_t> node_ports_tcp) override;
-    net::Task<core::Result<void>> set_tenants(std::map<std::string, std::string> tenants) override;
+                                              std::vector<uint32_t> node_ports_tcp,
+                                              std::vector<uint32_t> node_ports_udp) override;
+    net::Task<core::Result<void>> set_tenants(std::map<std::string, TaskTenancy> tenants) override;
     std::string subnet() const override;
+    net::Task<core::Result<void>> choose_subnet(std::vector<core::Ipv4Prefix> taken) override;
+    net::Task<core::Result<std::vector<std::string>>> set_network(wire::LauncherNetwork network) override;
+    const core::Bytes& wireguard_key() const override { return wireguard_key_; }
     net::Task<void> close() override;
 
  private:
@@ -63,6 +67,8 @@ class NodeTasks final : public TaskRunner {
     };
     using Tasks = std::map<std::string, std::unique_ptr<Task>>;
 
+    core::Result<std::string> first_subnet() const;
+    void take_setup(const wire::LauncherAnswer& answer);
     void find_tasks();
     Task* running(const std::string& task_id);
     net::Task<core::Result<Task*>> heard(const std::string& task_id);
@@ -91,6 +97,7 @@ class NodeTasks final : public TaskRunner {
     std::string gateway_;
     std::string bridge_;
     uint32_t prefix_length_ = 0;
+    core::Bytes wireguard_key_;
     uint32_t last_address_ = 0;
     std::unique_ptr<LauncherClient> launcher_;
     std::optional<CgroupTree> cgroups_;

@@ -5,16 +5,23 @@
 #include <string_view>
 #include <vector>
 
+#include "core/ipv4.h"
 #include "core/result.h"
-#include "services/agent/ipv4.h"
 
 namespace smackd::agent {
 
 /// Prefixes of /proc/net/route's text, without the default route.
-std::vector<Ipv4Prefix> parse_routes(std::string_view text);
-/// A /24 of 10.64.0.0/10 that overlaps none of `used`; the same one each time for the same name and machine.
-core::Result<Ipv4Prefix> free_subnet(const std::string& name, const std::vector<Ipv4Prefix>& used);
-/// The same by this machine's routes; "10.88.3.0/24". The bridge's own route does not count.
-core::Result<std::string> choose_subnet(const std::string& name);
+std::vector<core::Ipv4Prefix> parse_routes(std::string_view text);
+/// The same text without what the agent `name` made: the bridge of an earlier life, tasks, other nodes.
+std::string routes_without(const std::string& name, std::string text);
+/// A /24 of `network` that overlaps none of `used`; the same one each time for the same name and machine.
+core::Result<core::Ipv4Prefix> free_subnet(const core::Ipv4Prefix& network, const std::string& name,
+                                           const std::vector<core::Ipv4Prefix>& used);
+/// The same by this machine's routes and addresses, and without those of `taken`; "10.88.3.0/24". What the
+/// agent's folder has (file "subnet") is kept as long as nothing else of the machine uses it; what is chosen
+/// is written there.
+core::Result<std::string> choose_subnet(const core::Ipv4Prefix& network, const std::string& name,
+                                        const std::string& directory,
+                                        const std::vector<core::Ipv4Prefix>& taken = {});
 
 }  // namespace smackd::agent

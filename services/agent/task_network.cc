@@ -12,11 +12,11 @@
 #include <optional>
 #include <utility>
 
+#include "core/ipv4.h"
 #include "core/result.h"
 #include "net/netlink/links.h"
 #include "net/netlink/nftables.h"
 #include "services/agent/bridge_rules.h"
-#include "services/agent/ipv4.h"
 #include "services/agent/small_file.h"
 #include "services/agent/task_link.h"
 
@@ -71,7 +71,7 @@ uint32_t mtu_of(const std::string& device) {
 
 Stepped<void> connect_to_bridge(const wire::ShimPlan& plan, int network_namespace, uint32_t address) {
     const char* step = "veth";
-    const auto gateway = parse_ipv4(plan.gateway());
+    const auto gateway = core::parse_ipv4(plan.gateway());
     if (!gateway || plan.bridge().empty())
         return fail_step_with(step, 0, "this node has no bridge for tasks");
     TRY_ASSIGN(Links links, in_step(step, Links::open()));
@@ -137,7 +137,7 @@ Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan, Descriptor pr
         TRY_ASSIGN(network.network_namespace, make_network_namespace());
     }
     if (plan.spec().network().mode() == wire::TaskNetwork::NONE) return network;
-    const auto address = parse_ipv4(plan.spec().network().address());
+    const auto address = core::parse_ipv4(plan.spec().network().address());
     if (!address) return fail_step_with("veth", EINVAL, plan.spec().network().address());
     TRY(connect_to_bridge(plan, network.network_namespace.get(), *address));
     TRY(publish(plan, *address, network.reserved));
@@ -146,7 +146,7 @@ Stepped<TaskNetwork> make_task_network(const wire::ShimPlan& plan, Descriptor pr
 }
 
 void unpublish(const wire::ShimPlan& plan) {
-    const auto address = parse_ipv4(plan.spec().network().address());
+    const auto address = core::parse_ipv4(plan.spec().network().address());
     if (!address) return;
     for (const wire::PublishedPort& port : plan.spec().network().ports()) {
         Batch batch(bridge_table(plan.name()));

@@ -11,7 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "core/apps/task_network.h"
+#include "core/bytes.h"
 #include "core/callback.h"
+#include "core/ipv4.h"
 #include "core/logger.h"
 #include "core/result.h"
 #include "core/units.h"
@@ -25,12 +28,22 @@ inline constexpr size_t kTasksPerNodeMax = 4096;  ///< tasks with a directory th
 inline constexpr size_t kLogReadBytesMax = 1 << 20;
 inline constexpr size_t kExecSessionsMax = 64;  ///< of one runner at a time
 
+/// The tenant of a task: its name, empty for common, and its number in the cluster.
+struct TaskTenancy {
+    std::string tenant{};
+    uint32_t number = 0;
+    bool operator==(const TaskTenancy&) const = default;
+};
+
 struct RunnerOptions {
     std::string directory;  ///< absolute, made when it is not there (0700): DIRECTORY/tasks, DIRECTORY/logs
     std::string binary;     ///< of smackd; empty: the one that runs
     /// IPv4 prefix of the bridge, its first address is the gateway (DNS listens there); "auto" derives a free
-    /// /24 of 10.64.0.0/10 from the directory's hash; empty: no bridge networking.
+    /// /24 of `network` from the directory's hash; empty: no bridge networking.
     std::string subnet = "auto";
+    core::Ipv4Prefix network = apps::kTaskNetwork;
+    bool overlay = false;                    ///< tasks of other nodes are to be reached (set_network)
+    uint16_t wireguard_port = 0;             ///< UDP, for encryption between nodes; 0: none
     std::vector<uint32_t> node_ports_tcp{};  ///< of the node, that tasks on the bridge may reach besides DNS
     std::vector<std::string>
         blocked{};  ///< addresses or prefixes they never reach; the metadata address is always one
@@ -108,15 +121,25 @@ class TaskRunner {
 
     /// The bridge's gateway address ("10.88.3.1"), where DNS is to listen for tasks; empty without a bridge.
     virtual const std::string& gateway() const = 0;
-    /// Replaces what tasks on the bridge never reach, and which ports of the node they do.
+    /// Replaces what tasks on the bridge never reach, and which ports of the node they do, also from other
+    /// nodes.
     virtual net::Task<core::Result<void>> set_blocked(std::vector<std::string> prefixes,
-                                                      std::vector<uint32_t> node_ports_tcp) = 0;
+                                                      std::vector<uint32_t> node_ports_tcp,
+                                                      std::vector<uint32_t> node_ports_udp) = 0;
 
-    /// Whose tasks are which (task id -> tenant, empty: common), of all that run; others are common.
-    /// Connections that are there go on.
-    virtual net::Task<core::Result<void>> set_tenants(std::map<std::string, std::string> tenants) = 0;
+    /// Whose tasks are which (by task id), of all that run; others are common. Connections that are there go
+    /// on.
+    virtual net::Task<core::Result<void>> set_tenants(std::map<std::string, TaskTenancy> tenants) = 0;
     /// "10.88.3.0/24" of the bridge; empty without one.
     virtual std::string subnet() const = 0;
+    /// Another one, that is free on this machine and none of `taken`. kBusy while tasks have addresses of the
+    /// present one.
+    virtual net::Task<core::Result<void>> choose_subnet(std::vector<core::Ipv4Prefix> taken) = 0;
+    /// Where tasks of other nodes are and which tenants reach which; it is kept for the next start. Why some
+    /// are not reached, one line each.
+    virtual net::Task<core::Result<std::vector<std::string>>> set_network(wire::LauncherNetwork network) = 0;
+    /// Public, of this node; empty: the kernel has no WireGuard, or it is not wanted.
+    virtual const core::Bytes& wireguard_key() const = 0;
 
     /// Lets go of everything; tasks go on. Idempotent.
     virtual net::Task<void> close() = 0;

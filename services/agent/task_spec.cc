@@ -4,8 +4,8 @@
 #include <set>
 #include <string_view>
 
+#include "core/ipv4.h"
 #include "services/agent/capabilities.h"
-#include "services/agent/ipv4.h"
 #include "services/agent/task_directory.h"
 #include "services/agent/task_runner.h"
 
@@ -144,7 +144,7 @@ Result<void> check_names(const wire::TaskSpec& spec) {
         return fail(Errc::kInvalid, "hostname: '{}' is no host name", spec.hostname());
     const wire::TaskNetwork& network = spec.network();
     for (const std::string& server : network.dns_servers()) {
-        if (!parse_ipv4(server))
+        if (!core::parse_ipv4(server))
             return fail(Errc::kInvalid, "network.dns_servers: '{}' is no IPv4 address", server);
     }
     for (const std::string& domain : network.dns_search()) {
@@ -154,7 +154,7 @@ Result<void> check_names(const wire::TaskSpec& spec) {
     if (network.hosts_size() > kHostsMax)
         return fail(Errc::kInvalid, "network.hosts: more than {}", kHostsMax);
     for (const wire::TaskHost& host : network.hosts()) {
-        if (!parse_ipv4(host.address()))
+        if (!core::parse_ipv4(host.address()))
             return fail(Errc::kInvalid, "network.hosts: '{}' is no IPv4 address", host.address());
         for (const std::string& name : host.names()) {
             if (!is_host_name(name)) return fail(Errc::kInvalid, "network.hosts: '{}' is no host name", name);
@@ -172,7 +172,7 @@ Result<void> check_network(const wire::TaskSpec& spec) {
     if (network.ports_size() > 0 && network.mode() != wire::TaskNetwork::BRIDGE)
         return fail(Errc::kInvalid, "network.ports: are published in bridge mode only");
     if (!network.address().empty() &&
-        (network.mode() != wire::TaskNetwork::BRIDGE || !parse_ipv4(network.address())))
+        (network.mode() != wire::TaskNetwork::BRIDGE || !core::parse_ipv4(network.address())))
         return fail(Errc::kInvalid, "network.address: an IPv4 address, in bridge mode");
     std::set<std::pair<int, uint32_t>> seen;
     for (const wire::PublishedPort& port : network.ports()) {

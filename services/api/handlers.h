@@ -105,6 +105,9 @@ Answer task_exec(Call& call);
 Answer list_tenants(Call& call);
 Answer put_tenant(Call& call);
 Answer remove_tenant(Call& call);
+Answer list_allowances(Call& call);
+Answer put_allowance(Call& call);
+Answer remove_allowance(Call& call);
 
 // marathon_apps.cc
 Answer list_apps(Call& call);

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <map>
 
+#include "core/apps/overlay.h"
 #include "services/api/command_json.h"
 #include "services/api/live_nodes.h"
 #include "services/api/resource.h"
@@ -68,6 +69,12 @@ Room room_of(const AppsModel& model) {
 void add_room(Json& row, const wire::NodeCapacity& capacity, const wire::Resources& reserved) {
     Json has = resources_json(capacity.total());
     has.set("address", capacity.address()).set("region", capacity.region());
+    const wire::NodeNetwork network = apps::network_of(capacity);
+    has.set("task_subnet", capacity.task_subnet());
+    has.set("wireguard_key", core::to_base64(network.wireguard_key()));
+    Json problems = Json::array();
+    for (const std::string& problem : network.problems()) problems.push(problem);
+    has.set("network_problems", std::move(problems));
     row.set("capacity", std::move(has)).set("reserved", resources_json(reserved));
 }
 

@@ -92,6 +92,9 @@ constexpr Route kRoutes[] = {
     {"GET", "/smack/v1/tenants", kTask, kRead, h::list_tenants},
     {"PUT", "/smack/v1/tenants/{name}", kUser, kWrite, h::put_tenant},
     {"DELETE", "/smack/v1/tenants/{name}", kUser, kWrite, h::remove_tenant},
+    {"GET", "/smack/v1/allowances", kUser, kRead, h::list_allowances},
+    {"PUT", "/smack/v1/allowances/{pair}", kUser, kWrite, h::put_allowance},
+    {"DELETE", "/smack/v1/allowances/{pair}", kUser, kWrite, h::remove_allowance},
 
     // Marathon's; also below /marathon and /service/marathon. Their errors have Marathon's form.
     {"GET", "/v2/apps", kTask, kRead, h::list_apps, kMarathon},

@@ -1,6 +1,7 @@
 // /smack/v1/status: the cluster and this server's place in it.
 #include <algorithm>
 
+#include "core/apps/overlay.h"
 #include "services/api/handlers.h"
 #include "services/api/live_nodes.h"
 #include "services/api/resource.h"
@@ -101,7 +102,21 @@ struct StatusRead {
     NodesRead nodes;
     BackupRecord backup;
     std::vector<std::string> taskless;  ///< machines that should run tasks and cannot
+    /// Of tasks of different nodes: machines that take part, and those of them that cannot encrypt.
+    std::vector<std::string> networked{};
+    std::vector<std::string> clear{};
+    std::vector<std::string> network_problems{};
 };
+
+/// In a sentence, whether what goes between tasks of different nodes can be read on its way.
+std::string network_text(const StatusRead& read) {
+    if (read.networked.size() < 2) return "no two nodes whose tasks reach each other by address";
+    if (read.clear.empty()) return "encrypted between all nodes (WireGuard)";
+    std::string text = "in clear text to and from";
+    for (const std::string& machine : read.clear)
+        text += (machine == read.clear.front() ? " " : ", ") + machine;
+    return text + " (no WireGuard there)";
+}
 
 Json alarms_json(const storage::ReplicaStatus& status, const StatusRead& read, const apps::Outage& outage) {
     const BackupRecord& backup = read.backup;
@@ -113,6 +128,8 @@ Json alarms_json(const storage::ReplicaStatus& status, const StatusRead& read, c
     }
     if (backup.failed.unix_ms != 0)
         alarms.push(Json::object().set("name", "backup_failed").set("message", backup.failure));
+    for (const std::string& problem : read.network_problems)
+        alarms.push(Json::object().set("name", "network").set("message", problem));
     for (const storage::Alarm& alarm : status.alarms) {
         if (alarm.message.empty()) continue;
         alarms.push(Json::object().set("name", alarm.name).set("message", alarm.message));
@@ -137,10 +154,16 @@ Result<StatusRead> read_status(View& view) {
     for (const auto& capacity : capacities) {
         // It has told of ports for tasks, and of nothing to run them with (node/local_tasks.h).
         const wire::NodeCapacity& told = capacity.put;
-        if (told.ports_size() == 0 || told.total().memory_bytes() != 0) continue;
         const auto node = std::ranges::find(read.nodes.value, capacity.put.node_id(),
                                             [](const auto& row) { return row.put.node_id(); });
-        if (node != read.nodes.value.end()) read.taskless.push_back(node->put.machine());
+        if (node == read.nodes.value.end()) continue;
+        const std::string& machine = node->put.machine();
+        const wire::NodeNetwork network = apps::network_of(told);
+        if (network.vxlan_port() != 0) read.networked.push_back(machine);
+        if (network.vxlan_port() != 0 && network.wireguard_key().empty()) read.clear.push_back(machine);
+        for (const std::string& problem : network.problems())
+            read.network_problems.push_back(machine + ": " + problem);
+        if (told.ports_size() != 0 && told.total().memory_bytes() == 0) read.taskless.push_back(machine);
     }
     return read;
 }
@@ -174,7 +197,7 @@ Answer status(Call& call) {
     json.set("leader", leader_json(call, nodes, replica)).set("node", node_json(call, replica));
     json.set("servers", servers_json(call, nodes, replica))
         .set("alarms", alarms_json(replica, found, outage));
-    json.set("backup", backup_json(call, found.backup));
+    json.set("backup", backup_json(call, found.backup)).set("task_network", network_text(found));
     co_return read_reply(call, nodes.revision, std::move(json));
 }
 

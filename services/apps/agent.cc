@@ -60,6 +60,11 @@ core::Duration grace_of(const wire::Task& row) {
     return row.kill_grace_ms() > 0 ? core::Duration(core::milliseconds(row.kill_grace_ms())) : kGrace;
 }
 
+agent::TaskTenancy tenancy_of(const std::string& tenant, const std::map<std::string, uint32_t>& numbers) {
+    const auto number = numbers.find(tenant);
+    return {tenant, number == numbers.end() ? 0 : number->second};
+}
+
 /// nullptr when it is not known.
 const wire::AppDefinition* definition_of(const wire::Task& task, const AppsModel& model,
                                          const Definitions& definitions) {
@@ -107,10 +112,11 @@ void Agent::look(const AppsModel& model, const Definitions& definitions) {
 net::Task<void> Agent::tell_tenants() {
     while (!scope_.cancelled()) {
         const apps::Tenants told = tenants_;
-        std::map<std::string, std::string> by_task;
+        std::map<std::string, agent::TaskTenancy> by_task;
+        const auto numbers = told.numbers();
         for (const wire::LocalTask& task : parts_.runner.list()) {
             if (const auto app = marathon::app_of_task(task.task_id()))
-                by_task[task.task_id()] = told.of(*app);
+                by_task[task.task_id()] = tenancy_of(told.of(*app), numbers);
         }
         auto done = co_await parts_.runner.set_tenants(std::move(by_task));
         if (done && told == tenants_) break;
@@ -364,7 +370,9 @@ net::Task<std::string> Agent::identity_of(const wire::AppDefinition& app, std::s
 net::Task<Result<void>> Agent::hand_over(LocalPtr local, wire::TaskSpec spec) {
     const core::Instant end = parts_.clock.now() + kForgetLimit;
     while (true) {
-        spec.set_tenant(tenants_.of(local->row.app_id()));
+        const agent::TaskTenancy tenancy = tenancy_of(tenants_.of(local->row.app_id()), tenants_.numbers());
+        spec.set_tenant(tenancy.tenant);
+        spec.set_tenant_number(tenancy.number);
         if (local->row.lease_generation() > 0) {
             CO_TRY_ASSIGN(const int64_t until_ms, co_await leases_.grant(local->row.id()));
             spec.set_lease_until_ms(until_ms);

@@ -68,7 +68,13 @@ wire::EdgeTask::Health health_of(const wire::Task& task, const wire::AppDefiniti
     return judged ? wire::EdgeTask::UNHEALTHY : wire::EdgeTask::PENDING;
 }
 
-void fill_ports(wire::EdgeTask& edge, const wire::Task& task, const wire::AppDefinition& app, bool here) {
+/// How a task is reached from this node.
+struct Reach {
+    bool here = false;        ///< it runs on this node
+    bool by_address = false;  ///< by its own address
+};
+
+void fill_ports(wire::EdgeTask& edge, const wire::Task& task, const wire::AppDefinition& app, Reach reach) {
     const bool host = app.networks_size() == 0 || app.networks(0).mode() == wire::NETWORK_HOST;
     for (int index = 0; index < app.ports_size(); ++index) {
         const wire::Port& wanted = app.ports(index);
@@ -79,9 +85,9 @@ void fill_ports(wire::EdgeTask& edge, const wire::Task& task, const wire::AppDef
         port->set_protocol(wanted.udp() ? (wanted.tcp() ? "udp,tcp" : "udp") : "tcp");
         port->set_host_port(host_port);
         port->set_container_port(host ? 0 : inside);
-        // On its own node a task is reached without the detour over the published port, which other nodes
-        // need.
-        if (here && !task.status().task_address().empty())
+        // On its own node a task is reached without the detour over the published port; of another one, which
+        // may have no way to its address, the port is taken where there is one.
+        if (reach.here || (reach.by_address && host_port == 0 && inside != 0))
             port->set_backend(std::format("{}:{}", task.status().task_address(), inside));
         else if (host_port != 0)
             port->set_backend(std::format("{}:{}", task.host_address(), host_port));
@@ -89,26 +95,27 @@ void fill_ports(wire::EdgeTask& edge, const wire::Task& task, const wire::AppDef
 }
 
 wire::EdgeTask task_of(const wire::Task& task, const wire::AppDefinition& app, const std::string& tenant,
-                       core::NodeId self) {
+                       const EdgeFacts& facts) {
     wire::EdgeTask edge;
     edge.set_id(task.id());
     edge.set_app(app.id());
     edge.set_tenant(tenant);
     edge.set_framework(std::string(kFramework));
     edge.set_name(marathon::id_reversed(app.id()));
-    edge.set_agent(std::format("node-{}", task.node_id()));
+    edge.set_agent(edge_agent_name(core::NodeId{task.node_id()}));
     edge.add_host_addresses(task.host_address());
-    // Addresses of tasks mean something on their own node only.
-    const bool here = task.node_id() == self.value;
-    if (here && !task.status().task_address().empty()) edge.add_sources(task.status().task_address());
-    if (here && app.networks_size() > 0 && app.networks(0).mode() == wire::NETWORK_CONTAINER &&
-        !task.status().task_address().empty())
+    const bool has_address = !task.status().task_address().empty();
+    const Reach reach{has_address && task.node_id() == facts.self.value,
+                      has_address && facts.connected.contains(task.node_id())};
+    if (reach.here) edge.add_sources(task.status().task_address());
+    if ((reach.here || reach.by_address) && app.networks_size() > 0 &&
+        app.networks(0).mode() == wire::NETWORK_CONTAINER)
         edge.add_addresses(task.status().task_address());
     edge.set_running(task.status().state() == wire::TASK_RUNNING ||
                      task.status().state() == wire::TASK_UNREACHABLE);
     edge.set_health(health_of(task, app));
     edge.set_draining(task.desired() == wire::Task::KILL);
-    fill_ports(edge, task, app, here);
+    fill_ports(edge, task, app, reach);
     return edge;
 }
 
@@ -150,6 +157,10 @@ void differ(const google::protobuf::RepeatedPtrField<Row>& before,
 
 }  // namespace
 
+std::string edge_agent_name(core::NodeId node) {
+    return std::format("node-{}", node.value);
+}
+
 wire::EdgeTable edge_table(const AppsModel& model, const EdgeFacts& facts) {
     wire::EdgeTable table;
     table.set_epoch(model.revision.epoch);
@@ -164,12 +175,12 @@ wire::EdgeTable edge_table(const AppsModel& model, const EdgeFacts& facts) {
         const std::string& tenant = tenants.of(row.put.app_id());
         const auto known = facts.statuses.find(id);
         if (known == facts.statuses.end()) {
-            *table.add_tasks() = task_of(row.put, app->second.put, tenant, facts.self);
+            *table.add_tasks() = task_of(row.put, app->second.put, tenant, facts);
             continue;
         }
         wire::Task task = row.put;
         *task.mutable_status() = known->second;
-        if (!apps::has_ended(task)) *table.add_tasks() = task_of(task, app->second.put, tenant, facts.self);
+        if (!apps::has_ended(task)) *table.add_tasks() = task_of(task, app->second.put, tenant, facts);
     }
     for (const auto& [name, addresses] : model.names) {
         if (is_tenant_key(name)) continue;

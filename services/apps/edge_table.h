@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,11 @@ struct EdgeFacts {
     /// Of tasks on this node, newer than in the model: what has died here takes no requests, whether or not
     /// the state could be told.
     std::map<std::string, wire::TaskStatus> statuses = {};
+    std::set<uint64_t> connected = {};  ///< nodes whose tasks are reached by the tasks' own addresses
 };
+
+/// Of the edge's tasks: which node they run on.
+std::string edge_agent_name(core::NodeId node);
 
 wire::EdgeTable edge_table(const AppsModel& model, const EdgeFacts& facts);
 

@@ -1,6 +1,12 @@
-// Tenants in the model: the setting "tenant/NAME", its paths separated by commas. They come with the static
-// DNS names (AppsModel::names), under a key that no DNS name can be.
+// Tenants in the model: settings of the state, which come with the static DNS names (AppsModel::names), under
+// keys that no DNS name can be.
+//
+//     tenant/NAME             its paths, separated by commas
+//     tenant_number/NUMBER    the tenant's name
+//     tenant_allow/FROM:TO    ports ("8080/tcp"), separated by commas, or "*"
 #pragma once
+
+#include <charconv>
 
 #include "core/apps/tenants.h"
 #include "services/apps/model.h"
@@ -9,17 +15,15 @@ namespace smackd::services {
 
 /// Of the setting, and of the model's key.
 inline constexpr std::string_view kTenantPrefix = "tenant/";
+inline constexpr std::string_view kTenantNumberPrefix = "tenant_number/";
+inline constexpr std::string_view kTenantAllowPrefix = "tenant_allow/";
+inline constexpr std::string_view kEveryPort = "*";
 
 inline bool is_tenant_key(std::string_view name) {
-    return name.starts_with(kTenantPrefix);
+    return name.starts_with(kTenantPrefix) || name.starts_with(kTenantNumberPrefix) ||
+           name.starts_with(kTenantAllowPrefix);
 }
 
-inline apps::Tenants tenants_of(const AppsModel& model) {
-    apps::Tenants tenants;
-    for (auto row = model.names.lower_bound(std::string(kTenantPrefix));
-         row != model.names.end() && is_tenant_key(row->first); ++row)
-        tenants.set(row->first.substr(kTenantPrefix.size()), row->second);
-    return tenants;
-}
+apps::Tenants tenants_of(const AppsModel& model);
 
 }  // namespace smackd::services

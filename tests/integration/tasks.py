@@ -52,14 +52,17 @@ class Tasks:
 
     def start(self):
         self.log = open(os.path.join(os.path.dirname(self.directory), "daemon.log"), "ab")
-        self.daemon = subprocess.Popen([f"{TOOLS}/tasks", self.directory, SMACKD, self.subnet], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=self.log, text=True, bufsize=1)
+        self.daemon = subprocess.Popen(self.words(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                       bufsize=1)
         self.answers = {}
         self.arrived = threading.Condition()
         self.ready = None
         threading.Thread(target=self.read, args=(self.daemon,), daemon=True).start()
         self.wait(lambda: self.ready is not None, "the runner to be ready")
         assert "failed" not in self.ready, self.ready
+
+    def words(self):
+        return [f"{TOOLS}/tasks", self.directory, SMACKD, self.subnet]
 
     def read(self, daemon):
         for line in daemon.stdout:

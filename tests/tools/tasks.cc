@@ -1,7 +1,9 @@
 // Tasks without a cluster: a TaskRunner driven by lines of JSON, for the tests of isolation.
 //
-//   tasks DIRECTORY SMACKD [SUBNET]      reads {"do": "launch", "id": 1, "spec": {...}} and the like from its
-//   standard input
+//   tasks DIRECTORY SMACKD [SUBNET [WIREGUARD_PORT]]
+//
+// reads {"do": "launch", "id": 1, "spec": {...}} and the like from its standard input. With a WIREGUARD_PORT
+// (0: none) tasks of other nodes are to be reached.
 //
 // Writes one line for each answer ({"id": 1, ...}) and each event ({"event": {...}}). It stands where the
 // daemon would: killed and started again it finds the tasks. Not for production: anybody who can write to it
@@ -54,6 +56,30 @@ void read_network(const Json& json, wire::TaskNetwork& network) {
     network.set_address(json["address"].as_string());
 }
 
+wire::LauncherNetwork read_others(const Json& json) {
+    wire::LauncherNetwork network;
+    network.set_vni(number(json, "vni"));
+    network.set_port(number(json, "port"));
+    network.set_address(json["address"].as_string());
+    for (const Json& one : json["peers"].as_array()) {
+        wire::NetworkPeer& peer = *network.add_peers();
+        peer.set_name(one["name"].as_string());
+        peer.set_subnet(one["subnet"].as_string());
+        peer.set_address(one["address"].as_string());
+        peer.set_port(number(one, "port"));
+        peer.set_wireguard_key(core::from_hex(one["key"].as_string()).value_or(""));
+        peer.set_wireguard_port(number(one, "wireguard_port"));
+    }
+    for (const Json& one : json["allowed"].as_array()) {
+        wire::TenantAllowance& allowed = *network.add_allowed();
+        allowed.set_from(number(one, "from"));
+        allowed.set_to(number(one, "to"));
+        allowed.set_port(number(one, "port"));
+        if (one["udp"].as_bool()) allowed.set_protocol(wire::PublishedPort::UDP);
+    }
+    return network;
+}
+
 wire::TaskSpec read_spec(const Json& json) {
     wire::TaskSpec spec;
     spec.set_task_id(json["task_id"].as_string());
@@ -65,6 +91,7 @@ wire::TaskSpec read_spec(const Json& json) {
     }
     spec.set_user(json["user"].as_string());
     spec.set_tenant(json["tenant"].as_string());
+    spec.set_tenant_number(number(json, "tenant_number"));
     spec.set_working_directory(json["working_directory"].as_string());
     for (const Json& layer : json["rootfs"].as_array()) spec.add_rootfs(layer.as_string());
     spec.set_read_only_root(json["read_only_root"].as_bool());
@@ -150,7 +177,10 @@ class Driver {
             co_return;
         }
         runner_ = std::move(*started);
-        say(Json::object().set("ready", true).set("gateway", runner_->gateway()));
+        say(Json::object()
+                .set("ready", true)
+                .set("gateway", runner_->gateway())
+                .set("key", core::to_hex(runner_->wireguard_key())));
         runner_->subscribe(
             [](const wire::TaskEvent& event) { say(Json::object().set("event", event_json(event))); });
     }
@@ -213,12 +243,19 @@ class Driver {
             std::vector<uint32_t> ports;
             for (const Json& port : order["ports"].as_array())
                 ports.push_back(static_cast<uint32_t>(port.as_integer()));
-            co_return co_await done(runner_->set_blocked(std::move(prefixes), std::move(ports)));
+            co_return co_await done(runner_->set_blocked(std::move(prefixes), std::move(ports), {}));
         }
         if (what == "tenants") {
-            std::map<std::string, std::string> tenants;
-            for (const auto& [id, tenant] : order["tenants"].as_object()) tenants[id] = tenant.as_string();
+            std::map<std::string, TaskTenancy> tenants;
+            for (const auto& [id, tenant] : order["tenants"].as_object())
+                tenants[id] = {tenant.as_string(), number(order["numbers"], tenant.as_string().c_str())};
             co_return co_await done(runner_->set_tenants(std::move(tenants)));
+        }
+        if (what == "network") {
+            CO_TRY_ASSIGN(const auto problems, co_await runner_->set_network(read_others(order)));
+            Json list = Json::array();
+            for (const std::string& problem : problems) list.push(problem);
+            co_return Json::object().set("problems", std::move(list));
         }
         if (what == "exec") co_return co_await exec(order);
         co_return look(what, task, order);
@@ -306,7 +343,7 @@ int run(RunnerOptions options) {
 
 int main(int argc, char** argv) {
     if (argc < 3) {
-        std::fputs("tasks DIRECTORY SMACKD [SUBNET]\n", stderr);
+        std::fputs("tasks DIRECTORY SMACKD [SUBNET [WIREGUARD_PORT]]\n", stderr);
         return 2;
     }
     smackd::wire::silence_library();
@@ -314,5 +351,7 @@ int main(int argc, char** argv) {
     options.directory = argv[1];
     options.binary = argv[2];
     options.subnet = argc > 3 ? argv[3] : "";
+    options.overlay = argc > 4;
+    options.wireguard_port = argc > 4 ? static_cast<uint16_t>(std::atoi(argv[4])) : 0;
     return smackd::agent::run(std::move(options));
 }

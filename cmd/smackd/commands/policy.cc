@@ -13,6 +13,8 @@ namespace {
 const std::vector<Column> kRuleColumns{
     {"ID", "id"}, {"SUBJECT", "subject"}, {"ACTIONS", "actions"}, {"TENANT", "tenant"}, {"PATH", "path"}};
 const Option kTenant{"--tenant", "NAME", "tenant (default: * for all)"};
+const Positional kFrom{"FROM", "tenant whose tasks begin"};
+const Positional kTo{"TO", "tenant whose tasks are reached"};
 const Option kPath{"--path", "PATH", "path below it (default: / for all)"};
 
 core::Result<void> check_actions(Context& context, const core::Json& actions) {
@@ -98,6 +100,40 @@ core::Result<void> tenant_remove(Context& context) {
     return {};
 }
 
+std::string pair_of(Context& context) {
+    return context.arguments.value("FROM") + ":" + context.arguments.value("TO");
+}
+
+core::Result<void> tenant_allow(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    core::Json body = core::Json::object().set("ports", list_of(context.arguments.all("--port")));
+    TRY_ASSIGN(core::Json answer,
+               client->call("PUT", resource("allowances", pair_of(context)), std::move(body)));
+    context.output.say(std::format("Tasks of {} reach those of {}{}.", context.arguments.value("FROM"),
+                                   context.arguments.value("TO"),
+                                   context.arguments.has("--port") ? " at these ports" : ""));
+    context.output.document(answer);
+    return {};
+}
+
+core::Result<void> tenant_allowed(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    TRY_ASSIGN(core::Json answer, client->get("/smack/v1/allowances"));
+    context.output.table("allowances", answer["allowances"],
+                         {{"FROM", "from"}, {"TO", "to"}, {"PORTS", "ports"}},
+                         "No tenant's tasks reach another's.");
+    return {};
+}
+
+core::Result<void> tenant_forbid(Context& context) {
+    TRY_ASSIGN(auto client, ApiClient::open(context.arguments));
+    TRY(client->call("DELETE", resource("allowances", pair_of(context)), std::nullopt));
+    context.output.say(std::format("Tasks of {} no longer reach those of {}.",
+                                   context.arguments.value("FROM"), context.arguments.value("TO")));
+    context.output.document(core::Json::object().set("removed", pair_of(context)));
+    return {};
+}
+
 std::vector<Command> policy_rule_commands() {
     return {
         {"policy add",
@@ -140,6 +176,24 @@ std::vector<Command> tenant_commands() {
          {{"NAME", "name of the tenant"}},
          with_server_options(),
          tenant_remove},
+        {"tenant allow",
+         "lets a tenant's tasks reach another's, at all ports or at some of the tasks' own",
+         "smackd tenant allow team-a team-b --port 8080 --port 53/udp",
+         {kFrom, kTo},
+         with_server_options({{"--port", "PORT", "as the task has it: 8080, 8080/tcp, 53/udp", true}}),
+         tenant_allow},
+        {"tenant allowed",
+         "lists which tenants' tasks reach which others'",
+         "smackd tenant allowed",
+         {},
+         with_server_options(),
+         tenant_allowed},
+        {"tenant forbid",
+         "takes back what tenant allow gave; connections end, too",
+         "smackd tenant forbid team-a team-b",
+         {kFrom, kTo},
+         with_server_options(),
+         tenant_forbid},
     };
 }
 

@@ -37,7 +37,7 @@ core::Result<void> status(Context& context) {
     auto contact = core::milliseconds(node["leader_contact_ms"].as_integer());
     lines.set("uptime", core::format_duration(uptime))
         .set("contact", core::format_duration(contact) + " ago");
-    lines.set("backup", backup_line(answer["backup"]));
+    lines.set("backup", backup_line(answer["backup"])).set("task network", answer["task_network"]);
     std::vector<Column> columns;
     for (const auto& [name, value] : lines.as_object()) columns.push_back({name, name});
     context.output.record(lines, columns);

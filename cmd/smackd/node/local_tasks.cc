@@ -5,13 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iterator>
 
 #include "cmd/smackd/node/own_address.h"
+#include "core/apps/overlay.h"
 #include "core/wire/serialize.h"
 #include "services/agent/bridge.h"
 #include "services/agent/cgroups.h"
+#include "services/apps/tenant_rows.h"
 #include "storage/state/limits.h"
 
 namespace smackd::cmd {
@@ -128,8 +131,18 @@ net::Task<Result<void>> LocalTasks::start_tasks() {
     if (runner_ == nullptr) {
         agent::RunnerOptions options;
         options.directory = options_.directory.agent();
+        options.network = options_.tasks.network;
+        options.overlay = takes_part();
+        if (options.overlay && options_.tasks.encryption != TaskEncryption::kOff)
+            options.wireguard_port = options_.tasks.wireguard_port;
         options.logger = environment_.logger.named("tasks");
         CO_TRY_ASSIGN(runner_, co_await agent::TaskRunner::start(environment_.loop, std::move(options)));
+        if (takes_part() && options_.tasks.encryption == TaskEncryption::kOn &&
+            runner_->wireguard_key().empty())
+            environment_.logger.error("alarm network",
+                                      {{"what",
+                                        "tasks.encryption is on, and this kernel has no WireGuard: tasks of "
+                                        "other nodes are not reached"}});
     }
     if (images_ == nullptr) CO_TRY(co_await start_images());
     if (identities_ == nullptr) CO_TRY(start_identities());
@@ -222,6 +235,7 @@ void LocalTasks::look(const services::AppsModel& model, core::NodeId leader,
     look_at_machine();
     if (must_announce() && !std::exchange(announcing_, true)) scope_.spawn(announce());
     tell_images();
+    tell_network();
     tell_edge_soon();  // what is to end gets no more requests: release() sees to it
     if (agent_) agent_->look(model, definitions);
 }
@@ -282,6 +296,7 @@ wire::NodeCapacity LocalTasks::capacity() const {
     capacity.set_node_id(options_.identity.node_id);
     capacity.set_address(host_address());
     capacity.set_region(options_.tasks.region);
+    add_network(capacity);
     // Without anything nothing is placed here, and what was is replaced elsewhere. Ports say that tasks
     // should run all the same: an alarm of `smackd status`.
     capacity.set_draining(agent_ == nullptr);
@@ -307,6 +322,126 @@ bool LocalTasks::must_announce() const {
     const auto row = model_->capacities.find(options_.identity.node_id);
     if (row == model_->capacities.end()) return options_.tasks.run || wants_edge();
     return wire::serialize(row->second) != wire::serialize(capacity());
+}
+
+// ---- tasks of other nodes
+
+/// Whether this node is to reach tasks of others by address; a demo has no others.
+bool LocalTasks::takes_part() const {
+    return options_.tasks.run && options_.tasks.vxlan_port != 0 && !options_.demo && !options_.behind_nat;
+}
+
+void LocalTasks::add_network(wire::NodeCapacity& capacity) const {
+    if (runner_ == nullptr || !options_.tasks.run || options_.demo) return;
+    capacity.set_task_subnet(runner_->subnet());
+    wire::NodeNetwork network;
+    if (options_.behind_nat) {
+        network.add_problems(
+            "it is behind NAT (node.gossip = stream): others do not reach its tasks by address");
+    }
+    if (takes_part()) {
+        network.set_vxlan_port(options_.tasks.vxlan_port);
+        network.set_encrypted_only(options_.tasks.encryption == TaskEncryption::kOn);
+        network.set_wireguard_key(runner_->wireguard_key());
+        if (!runner_->wireguard_key().empty()) network.set_wireguard_port(options_.tasks.wireguard_port);
+        for (const std::string& problem : network_problems_) network.add_problems(problem);
+    }
+    apps::set_network(capacity, network);
+}
+
+wire::LauncherNetwork LocalTasks::network_of(const apps::Overlay& overlay) const {
+    wire::LauncherNetwork network;
+    if (takes_part() && !overlay.peers.empty()) {
+        network.set_vni(apps::overlay_vni(options_.identity.cluster_id));
+        network.set_port(options_.tasks.vxlan_port);
+        network.set_address(host_address());
+        for (const auto& [id, peer] : overlay.peers) *network.add_peers() = peer;
+    }
+    const apps::Tenants tenants = services::tenants_of(*model_);
+    const auto numbers = tenants.numbers();
+    for (const auto& [pair, ports] : tenants.allowances()) {
+        for (const apps::TenantPort& port : ports) {
+            wire::TenantAllowance& one = *network.add_allowed();
+            one.set_from(numbers.at(pair.first));
+            one.set_to(numbers.at(pair.second));
+            one.set_port(port.port);
+            if (port.udp) one.set_protocol(wire::PublishedPort::UDP);
+        }
+    }
+    return network;
+}
+
+/// Whenever what the state says of other nodes and of tenants has changed.
+void LocalTasks::tell_network() {
+    if (runner_ == nullptr) return;
+    const apps::OverlayRows rows{model_->nodes, model_->capacities, model_->machines};
+    apps::Overlay overlay = apps::overlay_of(rows, core::NodeId{options_.identity.node_id});
+    if (overlay.subnet_lost && !std::exchange(leaving_subnet_, true)) scope_.spawn(leave_subnet());
+    wire::LauncherNetwork network = network_of(overlay);
+    overlay_problems_ = std::move(overlay.problems);
+    connected_.clear();
+    for (const auto& [id, peer] : overlay.peers) connected_.insert(id);
+    if (network_told_ && wire::serialize(network) == wire::serialize(network_)) return note_network();
+    network_ = std::move(network);
+    network_told_ = false;
+    if (!std::exchange(setting_network_, true)) scope_.spawn(set_network());
+}
+
+net::Task<void> LocalTasks::set_network() {
+    while (!network_told_ && !scope_.cancelled()) {
+        network_told_ = true;
+        auto problems = co_await runner_->set_network(network_);
+        if (problems) {
+            launcher_problems_ = std::move(*problems);
+            note_network();
+            continue;
+        }
+        network_told_ = false;
+        environment_.logger.warning("reaching tasks of other nodes", {{"error", problems.error().message}});
+        auto slept = co_await net::sleep(environment_.loop, kAnnounceRetry);
+        if (!slept) break;
+    }
+    setting_network_ = false;
+}
+
+/// Each problem once in the log, all of them in the state.
+void LocalTasks::note_network() {
+    std::vector<std::string> problems = overlay_problems_;
+    problems.insert(problems.end(), launcher_problems_.begin(), launcher_problems_.end());
+    if (problems == network_problems_) return;
+    for (const std::string& problem : problems) {
+        if (!std::ranges::contains(network_problems_, problem))
+            environment_.logger.error("alarm network", {{"what", problem}});
+    }
+    if (problems.empty()) environment_.logger.info("alarm over", {{"alarm", "network"}});
+    network_problems_ = std::move(problems);
+    if (must_announce() && !std::exchange(announcing_, true)) scope_.spawn(announce());
+}
+
+/// Another node has this one's subnet. Tasks that run keep their addresses; the change comes when they have
+/// ended.
+net::Task<void> LocalTasks::leave_subnet() {
+    bool told = false;
+    while (!scope_.cancelled()) {
+        std::vector<core::Ipv4Prefix> taken;
+        for (const auto& [id, capacity] : model_->capacities) {
+            const auto subnet = core::parse_ipv4_prefix(capacity.task_subnet());
+            if (subnet && id != options_.identity.node_id) taken.push_back(*subnet);
+        }
+        auto changed = co_await runner_->choose_subnet(std::move(taken));
+        if (changed) break;
+        if (!std::exchange(told, true))
+            environment_.logger.error("alarm network", {{"what",
+                                                         "another node has this one's subnet for tasks; it "
+                                                         "takes another one when its tasks have ended"},
+                                                        {"why", changed.error().message}});
+        auto slept = co_await net::sleep(environment_.loop, kMachineLook);
+        if (!slept) break;
+    }
+    leaving_subnet_ = false;
+    environment_.logger.info("subnet of tasks", {{"subnet", runner_->subnet()}});
+    if (must_announce() && !std::exchange(announcing_, true)) scope_.spawn(announce());
+    tell_edge_soon();
 }
 
 net::Task<void> LocalTasks::announce() {
@@ -378,6 +513,7 @@ void LocalTasks::tell_edge() {
         *model_);
     facts.leader = leader_;
     if (agent_) facts.statuses = agent_->statuses();
+    facts.connected = connected_;
     wire::EdgeTable table = services::edge_table(*model_, facts);
     add_certificates(table);
     open_service_ports(table);
@@ -397,28 +533,57 @@ void LocalTasks::add_certificates(wire::EdgeTable& table) {
     certificates_->fill(table);
 }
 
-/// Tasks reach the service ports of their node, whatever else of it is closed to them.
+uint32_t port_of(const std::string& listener) {
+    uint32_t port = 0;
+    const size_t colon = listener.rfind(':');
+    if (colon != std::string::npos)
+        std::from_chars(listener.data() + colon + 1, listener.data() + listener.size(), port);
+    return port;
+}
+
+/// Tasks, of whichever node, reach service ports, virtual hosts and tasks in host mode of a node, whatever
+/// else of it is closed to them.
 void LocalTasks::open_service_ports(const wire::EdgeTable& table) {
     if (runner_ == nullptr) return;
     std::set<uint32_t> ports;
+    std::set<uint32_t> udp_ports;
+    for (const wire::EdgeGroup& group : table.settings().groups()) {
+        for (const auto* listeners : {&group.http_listeners(), &group.https_listeners()}) {
+            for (const std::string& listener : *listeners) ports.insert(port_of(listener));
+        }
+    }
+    ports.erase(0);
+    const std::string own = services::edge_agent_name(core::NodeId{options_.identity.node_id});
+    for (const wire::EdgeTask& task : table.tasks()) {
+        if (task.agent() != own || !task.running()) continue;
+        for (const wire::EdgeTaskPort& port : task.ports()) {
+            if (port.container_port() != 0 || port.host_port() == 0) continue;  // published
+            if (port.protocol().contains("tcp")) ports.insert(port.host_port());
+            if (port.protocol().contains("udp")) udp_ports.insert(port.host_port());
+        }
+    }
     for (const wire::EdgeApp& app : table.apps()) {
         for (const wire::EdgePort& port : app.ports()) {
             if (port.service_port() != 0 && !port.groups().empty()) ports.insert(port.service_port());
         }
     }
-    if (ports == service_ports_) return;
+    if (ports == service_ports_ && udp_ports == host_udp_ports_) return;
     service_ports_ = std::move(ports);
+    host_udp_ports_ = std::move(udp_ports);
     if (!std::exchange(setting_ports_, true)) scope_.spawn(set_service_ports());
 }
 
 net::Task<void> LocalTasks::set_service_ports() {
     std::set<uint32_t> told;
+    std::set<uint32_t> told_udp;
     do {
         told = service_ports_;
-        auto done = co_await runner_->set_blocked({}, {told.begin(), told.end()});
+        told_udp = host_udp_ports_;
+        auto done =
+            co_await runner_->set_blocked({}, {told.begin(), told.end()}, {told_udp.begin(), told_udp.end()});
         if (!done)
             environment_.logger.warning("opening service ports to tasks", {{"error", done.error().message}});
-    } while (told != service_ports_ && !scope_.cancelled());
+    } while ((told != service_ports_ || told_udp != host_udp_ports_) && !scope_.cancelled());
     setting_ports_ = false;
 }
 

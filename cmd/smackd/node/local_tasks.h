@@ -22,6 +22,10 @@
 #include "services/apps/agent.h"
 #include "services/images/images.h"
 
+namespace smackd::apps {
+struct Overlay;
+}
+
 namespace smackd::cmd {
 
 /// How long tasks have to end when the demo stops.
@@ -43,7 +47,8 @@ struct LocalTasksOptions {
     NodeIdentity identity;
     TasksConfig tasks;
     EdgeSetup edge;
-    bool demo = false;  ///< tasks end when it stops; their ports are published on the bridge's gateway
+    bool behind_nat = false;  ///< other nodes do not reach this one
+    bool demo = false;        ///< tasks end when it stops; their ports are published on the bridge's gateway
     std::vector<std::string> insecure_registries{};
     std::vector<std::string> allowed_addresses{};
 };
@@ -109,6 +114,13 @@ class LocalTasks {
     void add_certificates(wire::EdgeTable& table);
     void open_service_ports(const wire::EdgeTable& table);
     net::Task<void> set_service_ports();
+    void tell_network();
+    net::Task<void> set_network();
+    void note_network();
+    bool takes_part() const;
+    void add_network(wire::NodeCapacity& capacity) const;
+    wire::LauncherNetwork network_of(const apps::Overlay& overlay) const;
+    net::Task<void> leave_subnet();
     net::Task<void> end_tasks();
 
     LocalTasksOptions options_;
@@ -131,8 +143,18 @@ class LocalTasks {
     std::unique_ptr<EdgeCertificates> certificates_;  // with edge_
     std::vector<std::string> node_addresses_;         // that images_ knows of
     std::set<uint32_t> service_ports_;                // of the node, that tasks may reach
-    bool ends_ = false;                               // what runs here ends with this
+    std::set<uint32_t> host_udp_ports_;               // of tasks in host mode, likewise
+    wire::LauncherNetwork network_;                   // that the runner was told
+    bool network_told_ = false;
+    // Why some tasks of other nodes are not reached: by the state, by this machine, and what was told.
+    std::vector<std::string> overlay_problems_;
+    std::vector<std::string> launcher_problems_;
+    std::vector<std::string> network_problems_;
+    std::set<uint64_t> connected_;  // nodes whose tasks are reached by address
+    bool ends_ = false;             // what runs here ends with this
     bool setting_ports_ = false;
+    bool setting_network_ = false;
+    bool leaving_subnet_ = false;
     bool announcing_ = false;
     bool telling_edge_ = false;
     bool edge_behind_ = false;        // it is to be told what it was not yet

@@ -560,6 +560,7 @@ LocalTasksOptions local_tasks_options(const NodeOptions& node, const NodeIdentit
     if (identity.address.empty()) options.identity.address = config.advertise_address;
     options.tasks = config.tasks;
     options.demo = node.demo;
+    options.behind_nat = config.gossip_by_stream;
     if (node.demo) options.tasks.ports = {host_ports_of(options.directory)};
     options.edge.config = config.edge;
     options.edge.api_hosts = bracketed(host_names_of(config, identity));

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace smackd::agent {
+namespace smackd::core {
 
 std::optional<uint32_t> parse_ipv4(std::string_view text);
 std::string format_ipv4(uint32_t address);
@@ -26,4 +26,4 @@ struct Ipv4Prefix {
 /// "10.88.0.0/24", or an address alone. Nothing when bits behind the prefix are set.
 std::optional<Ipv4Prefix> parse_ipv4_prefix(std::string_view text);
 
-}  // namespace smackd::agent
+}  // namespace smackd::core

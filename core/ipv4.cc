@@ -1,8 +1,8 @@
-#include "services/agent/ipv4.h"
+#include "core/ipv4.h"
 
 #include <charconv>
 
-namespace smackd::agent {
+namespace smackd::core {
 
 std::optional<uint32_t> parse_ipv4(std::string_view text) {
     uint32_t address = 0;
@@ -43,4 +43,4 @@ std::optional<Ipv4Prefix> parse_ipv4_prefix(std::string_view text) {
     return prefix;
 }
 
-}  // namespace smackd::agent
+}  // namespace smackd::core
