@@ -117,7 +117,7 @@ Result<Bridge> Bridge::set_up(const wire::LauncherSetup& setup, const std::vecto
     }
     TRY(bridge.make_device(setup.wireguard_port()));
     TRY(bridge.sweep_devices(setup.name(), living));
-    bridge.apply_network();
+    (void)bridge.apply_network();  // said again when other nodes are told of
     return bridge;
 }
 
@@ -211,7 +211,7 @@ Result<void> Bridge::set_network(const wire::LauncherNetwork& network) {
     take_network(std::move(parsed));
     // The rules first: of a node that is gone nothing is taken, whatever becomes of the routes.
     TRY(commit(network_batch(rules_), "nft sets of other nodes"));
-    apply_network();
+    TRY(apply_network());
     return write_network(network_path_, network);
 }
 
@@ -222,8 +222,15 @@ void Bridge::take_network(OverlayNetwork network) {
     rules_.network = std::move(network);
 }
 
-void Bridge::apply_network() {
-    if (auto done = overlay_.set(rules_.network); !done) problems_.push_back(done.error().message);
+// Where there is no way, nothing is sent there: tasks go on calling other nodes at their own addresses.
+Result<void> Bridge::apply_network() {
+    auto done = overlay_.set(rules_.network);
+    if (done) return {};
+    problems_.push_back(done.error().message);
+    rules_.network.vni = 0;
+    rules_.network.peers.clear();
+    TRY(commit(network_batch(rules_), "nft sets of other nodes"));
+    return done;
 }
 
 std::string agent_name(const std::string& directory) {

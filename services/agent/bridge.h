@@ -26,8 +26,8 @@ class Bridge {
     core::Result<void> add_task(const wire::TaskSpec& spec);
     /// Of all tasks.
     core::Result<void> set_tenants(const google::protobuf::RepeatedPtrField<wire::TaskTenant>& tenants);
-    /// Replaces who the other nodes are and what is allowed between tenants. What cannot be done is in
-    /// problems().
+    /// Replaces who the other nodes are and what is allowed between tenants. Peers that are left out are in
+    /// problems(). kUnsupported: this machine cannot reach tasks of others; what is allowed holds.
     core::Result<void> set_network(const wire::LauncherNetwork& network);
     /// Why tasks of other nodes are not reached.
     const std::vector<std::string>& problems() const { return problems_; }
@@ -42,7 +42,7 @@ class Bridge {
  private:
     core::Result<void> make_device(uint32_t wireguard_port);
     void take_network(OverlayNetwork network);
-    void apply_network();
+    core::Result<void> apply_network();
     core::Result<void> sweep_devices(const std::string& name, const std::vector<wire::ShimPlan>& living);
 
     BridgeRules rules_;

@@ -36,6 +36,12 @@ def test_tasks_on_debian_12():
     assert counts == (len(TASKS), 0, 0), (counts, console[-6000:])
 
 
+def test_encryption_between_nodes():
+    kernel, counts, console = in_guest(None, ["overlay.wireguard", "overlay.what_is_allowed"])
+    assert kernel and kernel.startswith("6.1."), kernel
+    assert counts == (2, 0, 0), (counts, console[-6000:])
+
+
 def test_a_kernel_that_is_too_old_is_named():
     kernel, counts, console = in_guest("bullseye", ["tasks.exit"])
     assert kernel and kernel.startswith("5.10."), kernel

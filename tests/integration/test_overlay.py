@@ -2,10 +2,12 @@
 by the test. Tenants, published ports, forged packets, nodes that are forgotten, allowances, a daemon that is killed."""
 
 import contextlib
+import os
+import subprocess
 import time
 
-from harness import wait_until
-from overlay import PORT, VNI, Node
+from harness import Skip, wait_until
+from overlay import CAPTURE, PORT, SINK, SOURCE, UNDERLAY, VNI, Node
 from world import World
 
 TEAM_A, TEAM_B = ("team-a", 17), ("team-b", 18)
@@ -108,7 +110,7 @@ def test_forged_packets():
         assert reaches(one, "a1", a2)["udp"] == f"a2 {a1} 10"
         # What a known node sends for its own subnet is taken: so the packets that follow are well made.
         forge(one.host, two, a1, a2, TEAM_A[1], "genuine")
-        wait_until(lambda: (a1, "genuine") in two.received("a2"), 5, "the packet of a known node")
+        wait_until(lambda: (a1, "genuine") in two.received("a2"), 20, "the packet of a known node")
         forge(world["x"], two, a1, a2, TEAM_A[1], "outsider")
         forge(one.host, two, "10.63.7.9", a2, TEAM_A[1], "foreign-subnet")
         forge(one.host, two, "10.63.2.77", a2, TEAM_A[1], "own-subnet")
@@ -131,7 +133,7 @@ def test_forged_packets():
         _, out, err = one.exec("mighty", ["python3", "-c", raw, a2, a1, "10.63.1.1", "10.63.2.50", one.host.address])
         assert "sent" in out, err
         forge(one.host, two, a1, a2, TEAM_A[1], "last")
-        wait_until(lambda: (a1, "last") in two.received("a2"), 5, "the last packet")
+        wait_until(lambda: (a1, "last") in two.received("a2"), 20, "the last packet")
         taken = {text for _, text in two.received("a2")} - {"x" * 10}
         assert taken == {"genuine", "last"}, taken
         assert not {text for _, text in one.received("a1")} - {"x" * 10}, one.received("a1")
@@ -146,13 +148,13 @@ def stream(node, task, address):
 
     def count():
         return len(node.text(task).split())
-    wait_until(lambda: count() > 5, 15, f"the connection of {task}")
+    wait_until(lambda: count() > 5, 60, f"the connection of {task}")
     return count
 
 
 def goes_on(count, what):
     before = count()
-    wait_until(lambda: count() > before + 5, 15, what)
+    wait_until(lambda: count() > before + 5, 60, what)
 
 
 def stands_still(count, what):
@@ -188,13 +190,23 @@ def test_nodes_come_and_go():
         assert reaches(one, "a1", a2)["tcp"] == f"a2 {a1}"
         # A peer whose subnet this machine uses otherwise is told, and its route is not taken.
         two.sh("ip", "addr", "add", "10.63.1.77/32", "dev", "lo")
-        two.sh("ip", "link", "add", "lan", "type", "dummy")
+        two.sh("ip", "link", "add", "lan", "type", "bridge")
         two.sh("ip", "link", "set", "lan", "up")
         two.sh("ip", "route", "add", "10.63.1.0/26", "dev", "lan")
         problems = two.tell(one)
         assert len(problems) == 1 and "n1" in problems[0] and "10.63.1.0/26" in problems[0] and "tasks.network" in problems[0], problems
         two.sh("ip", "link", "del", "lan")
         assert two.tell(one) == []
+        # Something else has the port: that is told, and nothing is sent where there is no way.
+        two.tell()
+        two.host.start(["python3", "-c", f"import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', {PORT})); "
+                                         "print('bound', flush=True); time.sleep(600)"])
+        wait_until(lambda: "bound" in two.host.process.output(), 20, "the port to be another's")
+        refused = two.ask("network", **two.order(one))
+        assert f"does nothing else of the machine use UDP port {PORT}" in refused["error"], refused
+        assert one.host.address not in two.sh("nft", "list", "map", "inet", f"smackd_{two.name}", "nodes")
+        two.host.process.kill()
+        assert two.tell(one) == [] and reaches(one, "a1", a2)["tcp"] == f"a2 {a1}"
 
 
 def test_what_is_allowed():
@@ -219,3 +231,107 @@ def test_what_is_allowed():
             node.tell(other, allowed=[{"from": TEAM_A[1], "to": TEAM_B[1]}])
         assert reaches(one, "a1", b2) == {"tcp": f"b2 {a1}", "udp": f"b2 {a1} 10", "ping": "pong"}
         assert is_closed(reaches(two, "b2", a1))
+
+
+def has_wireguard(world):
+    host = world["n1"]
+    made = host.run(["ip", "link", "add", "wgtest", "type", "wireguard"])
+    host.run(["ip", "link", "del", "wgtest"])
+    return made.code == 0
+
+
+def test_wireguard():
+    """Where the kernel has it (test_kernels runs this on one that has)."""
+    with World("n1", "n2", "n3", tasks=True) as world, contextlib.ExitStack() as stack:
+        if not has_wireguard(world):
+            raise Skip("this kernel has no WireGuard")
+        one, two = (stack.enter_context(Node(world[f"n{i}"], f"10.63.{i}.0/24", UNDERLAY)) for i in (1, 2))
+        three = stack.enter_context(Node(world["n3"], "10.63.3.0/24"))
+        assert len(one.ready["key"]) == 64 and one.ready["key"] != two.ready["key"] and three.ready["key"] == ""
+        for node in (one, two, three):
+            assert node.tell(*[other for other in (one, two, three) if other is not node]) == []
+        a1, a2, a3 = (node.serve(f"a{i}", *TEAM_A) for i, node in enumerate((one, two, three), 1))
+        b2 = two.serve("b2", *TEAM_B)
+        assert reaches(one, "a1", a2) == {"tcp": f"a2 {a1}", "udp": f"a2 {a1} 10", "ping": "pong"}
+        assert reaches(two, "a2", a1)["tcp"] == f"a1 {a2}" and is_closed(reaches(one, "a1", b2))
+        # To one that has no WireGuard in the clear, both ways.
+        assert reaches(one, "a1", a3)["tcp"] == f"a3 {a1}" and reaches(three, "a3", a2)["tcp"] == f"a2 {a3}"
+        assert two.exec("a2", ["cat", "/sys/class/net/eth0/mtu"])[1].strip() == "1390"
+        fits = f"udp {a2} 8081 {1390 - 28}"
+        assert one.from_task("a1", fits)[fits] == f"a2 {a1} {1390 - 28}"
+        assert captured(two, one, "a1", a2) == ["hidden", str(UNDERLAY)]
+        seen, *ports = captured(three, one, "a1", a3)
+        assert seen == "seen" and str(PORT) in ports, (seen, ports)
+        # What comes in the clear from a node that encrypts is not that node's.
+        forge(one.host, two, a1, a2, TEAM_A[1], "in-the-clear")
+        forge(one.host, three, a1, a3, TEAM_A[1], "as-it-should")
+        wait_until(lambda: (a1, "as-it-should") in three.received("a3"), 60, "a packet in the clear")
+        assert (a1, "in-the-clear") not in two.received("a2")
+        # The key is the node's own and stays; a node that is forgotten is no peer.
+        key = one.ready["key"]
+        one.kill_daemon()
+        one.start()
+        assert one.ready["key"] == key and one.tell(two, three) == []
+        assert reaches(one, "a1", a2)["tcp"] == f"a2 {a1}"
+        two.tell(three)
+        assert is_closed(reaches(one, "a1", a2))
+        # Another key: the others are told, and it goes on.
+        two.tell(one, three)
+        assert reaches(one, "a1", a2)["tcp"] == f"a2 {a1}"
+        two.quit()
+        os.unlink(f"{two.directory}/wireguard.key")
+        two.start()
+        assert two.tell(one, three) == [] and one.tell(two, three) == []
+        assert reaches(one, "a1", a2)["tcp"] == f"a2 {a1}"
+
+
+def captured(at, sender, task, address):
+    """What the host of `at` sees of a text on its way to it."""
+    text = "a-text-that-nobody-else-says"
+    with subprocess.Popen(["ip", "netns", "exec", at.host.namespace, "python3", "-c", CAPTURE, text, "20"], stdout=subprocess.PIPE,
+                          text=True) as capture:
+        assert capture.stdout.readline() == "capturing\n"
+        sender.exec(task, ["python3", "-c", "import socket,sys; socket.socket(socket.AF_INET,socket.SOCK_DGRAM).sendto(sys.argv[2].encode(),"
+                                            "(sys.argv[1],8081))", address, text])
+        return capture.stdout.read().split()
+
+
+def test_throughput():
+    """SECONDS each: one connection between tasks of two nodes, of one node, and between the hosts."""
+    seconds = os.environ.get("SECONDS_EACH", "2")
+    with two_nodes() as (_, one, two):
+        sink = {"environment": {"PATH": os.environ["PATH"]}, "tenant": TEAM_A[0], "tenant_number": TEAM_A[1], "network": {"mode": "bridge"}}
+        addresses = []
+        for node, task in ((one, "near"), (two, "far")):
+            node.launch(task, ["python3", "-u", "-c", SINK], **sink)
+            addresses.append(node.started(task)["address"])
+            wait_until(lambda node=node, task=task: "ready" in node.text(task), 20, task)
+        near, far = addresses
+        one.serve("source", *TEAM_A)
+
+        def gbits(out):
+            return float(out) * 8 / 1e9
+        figures = {}
+        two.host.start(["python3", "-c", SINK])
+        wait_until(lambda: two.sh("ss", "-Hltn", "sport = 8082") or "ready" in two.host.process.output(), 20, "the host's sink")
+        for name, address in (("task to task over VXLAN", far), ("task to task on one node", near)):
+            figures[name] = gbits(one.exec("source", ["python3", "-c", SOURCE, address, seconds])[1])
+        figures["host to host by plain veth"] = gbits(one.sh("python3", "-c", SOURCE, two.host.address, seconds))
+        echo = two.serve("echo", *TEAM_A)
+        pings = one.exec("source", ["python3", "-c", ROUND_TRIPS, echo])[1].split()
+        print("throughput:", ", ".join(f"{name} {value:.1f} Gbit/s" for name, value in figures.items()) +
+              f", round trip over VXLAN {pings[0]} us (half of them below {pings[1]})", flush=True)
+        assert figures["task to task over VXLAN"] > figures["host to host by plain veth"] / 20, figures
+
+
+ROUND_TRIPS = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2); s.connect((sys.argv[1], 8081)); times = []
+for _ in range(500):
+    begin = time.monotonic_ns(); s.send(b"x")
+    try: s.recv(100)
+    except OSError: continue
+    times.append((time.monotonic_ns() - begin) // 1000)
+times.sort()
+print(min(times) if times else -1, times[len(times) // 2] if times else -1)
+"""

@@ -22,7 +22,9 @@ PACKAGES = ["python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib
 # Of the kernel, with what they need; the order is found by trying.
 MODULES = ["overlay", "llc", "stp", "bridge", "br_netfilter", "veth", "dummy", "nfnetlink", "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack",
            "nf_nat", "nf_tables", "nft_ct", "nft_counter", "nft_nat", "nft_masq", "nft_chain_nat", "nft_fib", "nft_fib_ipv4", "nft_fib_ipv6",
-           "nft_fib_inet", "nf_reject_ipv4", "nf_reject_ipv6", "nft_reject", "nft_reject_inet", "crc32c_generic", "libcrc32c"]
+           "nft_fib_inet", "udp_tunnel", "ip6_udp_tunnel", "vxlan", "libcurve25519-generic", "libcurve25519",
+           "curve25519-x86_64", "libchacha", "chacha-x86_64", "libpoly1305", "poly1305-x86_64", "libchacha20poly1305", "wireguard",
+           "nf_reject_ipv4", "nf_reject_ipv6", "nft_reject", "nft_reject_inet", "crc32c_generic", "libcrc32c"]
 
 MAIN = """
 mkdir -p /data/proc /data/sys /data/dev /data/tmp /data/run

@@ -340,7 +340,7 @@ void LocalTasks::add_network(wire::NodeCapacity& capacity) const {
             "it is behind NAT (node.gossip = stream): others do not reach its tasks by address");
     }
     if (takes_part()) {
-        network.set_vxlan_port(options_.tasks.vxlan_port);
+        if (overlay_failure_.empty()) network.set_vxlan_port(options_.tasks.vxlan_port);
         network.set_encrypted_only(options_.tasks.encryption == TaskEncryption::kOn);
         network.set_wireguard_key(runner_->wireguard_key());
         if (!runner_->wireguard_key().empty()) network.set_wireguard_port(options_.tasks.wireguard_port);
@@ -396,6 +396,12 @@ net::Task<void> LocalTasks::set_network() {
             note_network();
             continue;
         }
+        if (problems.error().code == Errc::kUnsupported) {
+            // Others are to know, and go on with published ports; until this process ends.
+            overlay_failure_ = problems.error().message;
+            note_network();
+            continue;
+        }
         network_told_ = false;
         environment_.logger.warning("reaching tasks of other nodes", {{"error", problems.error().message}});
         auto slept = co_await net::sleep(environment_.loop, kAnnounceRetry);
@@ -407,6 +413,7 @@ net::Task<void> LocalTasks::set_network() {
 /// Each problem once in the log, all of them in the state.
 void LocalTasks::note_network() {
     std::vector<std::string> problems = overlay_problems_;
+    if (!overlay_failure_.empty()) problems = {overlay_failure_};
     problems.insert(problems.end(), launcher_problems_.begin(), launcher_problems_.end());
     if (problems == network_problems_) return;
     for (const std::string& problem : problems) {

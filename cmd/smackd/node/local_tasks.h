@@ -149,6 +149,7 @@ class LocalTasks {
     // Why some tasks of other nodes are not reached: by the state, by this machine, and what was told.
     std::vector<std::string> overlay_problems_;
     std::vector<std::string> launcher_problems_;
+    std::string overlay_failure_;  // why none of them is
     std::vector<std::string> network_problems_;
     std::set<uint64_t> connected_;  // nodes whose tasks are reached by address
     bool ends_ = false;             // what runs here ends with this

@@ -75,7 +75,8 @@ TEST_CASE("no agent sees people, rules, secrets, or a kind that nobody has thoug
     }
     // Of the settings, an operator's names.
     CHECK(for_agents({"setting", "dns/p1.dcos", "row", false, 7}).size() == 1);
-    CHECK(for_agents({"setting", "tenant/team-a", "row", false, 7}).size() == 1);
+    for (const char* shown : {"tenant/team-a", "tenant_number/17", "tenant_allow/team-a:team-b"})
+        CHECK(for_agents({"setting", shown, "row", false, 7}).size() == 1);
 }
 
 TEST_CASE("a task is seen whole by its node alone, others see where it is while it runs") {

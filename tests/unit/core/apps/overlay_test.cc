@@ -67,7 +67,7 @@ TEST_CASE("no two nodes have the same subnet: the one that is longer here keeps 
 
 TEST_CASE("a node that is removed or suspended is nobody's peer") {
     Cluster cluster;
-    for (const uint64_t id : {1, 2, 3}) cluster.add(id, "10.64." + std::to_string(id) + ".0/24");
+    for (const uint64_t id : {1U, 2U, 3U}) cluster.add(id, "10.64." + std::to_string(id) + ".0/24");
     CHECK(cluster.seen_by(1).peers.size() == 2);
     CHECK(cluster.seen_by(1).peers.at(2).subnet() == "10.64.2.0/24");
     CHECK(cluster.seen_by(1).peers.at(2).address() == "192.168.0.2");
@@ -83,8 +83,8 @@ TEST_CASE("a node that is removed or suspended is nobody's peer") {
 TEST_CASE(
     "packets are encrypted between nodes that both can, and do not pass in the clear where one forbids it") {
     Cluster cluster;
-    for (const uint64_t id : {1, 2, 3}) cluster.add(id, "10.64." + std::to_string(id) + ".0/24");
-    for (const uint64_t id : {1, 2}) {
+    for (const uint64_t id : {1U, 2U, 3U}) cluster.add(id, "10.64." + std::to_string(id) + ".0/24");
+    for (const uint64_t id : {1U, 2U}) {
         cluster.change(id, [&](wire::NodeNetwork& network) {
             network.set_wireguard_key(std::string(32, static_cast<char>(id)));
             network.set_wireguard_port(51820);
@@ -104,7 +104,7 @@ TEST_CASE(
 
 TEST_CASE("why a node's tasks are not reached is told") {
     Cluster cluster;
-    for (const uint64_t id : {1, 2, 3, 4}) cluster.add(id, "10.64." + std::to_string(id) + ".0/24");
+    for (const uint64_t id : {1U, 2U, 3U, 4U}) cluster.add(id, "10.64." + std::to_string(id) + ".0/24");
     cluster.change(2, [](wire::NodeNetwork& network) { network.set_vxlan_port(0); });
     cluster.capacities[3].set_address("fd00::3");
     cluster.capacities[4].set_address("192.168.0.1");
