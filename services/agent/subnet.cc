@@ -94,15 +94,25 @@ void add_addresses(const std::string& name, std::vector<core::Ipv4Prefix>& used)
     ::freeifaddrs(all);
 }
 
-}  // namespace
-
-core::Result<std::string> choose_subnet(const core::Ipv4Prefix& network, const std::string& name,
-                                        const std::string& directory,
-                                        const std::vector<core::Ipv4Prefix>& taken) {
+std::vector<core::Ipv4Prefix> used_here(const std::string& name, const std::vector<core::Ipv4Prefix>& taken) {
     std::vector<core::Ipv4Prefix> used =
         parse_routes(routes_without(name, read_small_file("/proc/net/route").value_or("")));
     add_addresses(name, used);
     used.insert(used.end(), taken.begin(), taken.end());
+    return used;
+}
+
+}  // namespace
+
+core::Result<core::Ipv4Prefix> free_subnet_here(const core::Ipv4Prefix& network, const std::string& name,
+                                                const std::vector<core::Ipv4Prefix>& taken) {
+    return free_subnet(network, name, used_here(name, taken));
+}
+
+core::Result<std::string> choose_subnet(const core::Ipv4Prefix& network, const std::string& name,
+                                        const std::string& directory,
+                                        const std::vector<core::Ipv4Prefix>& taken) {
+    const std::vector<core::Ipv4Prefix> used = used_here(name, taken);
     const std::string path = directory + "/subnet";
     const auto last = core::parse_ipv4_prefix(read_small_file(path).value_or(""));
     const bool kept =

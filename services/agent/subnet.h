@@ -17,9 +17,11 @@ std::string routes_without(const std::string& name, std::string text);
 /// A /24 of `network` that overlaps none of `used`; the same one each time for the same name and machine.
 core::Result<core::Ipv4Prefix> free_subnet(const core::Ipv4Prefix& network, const std::string& name,
                                            const std::vector<core::Ipv4Prefix>& used);
-/// The same by this machine's routes and addresses, and without those of `taken`; "10.88.3.0/24". What the
-/// agent's folder has (file "subnet") is kept as long as nothing else of the machine uses it; what is chosen
-/// is written there.
+/// The same by this machine's routes and addresses, and without those of `taken`.
+core::Result<core::Ipv4Prefix> free_subnet_here(const core::Ipv4Prefix& network, const std::string& name,
+                                                const std::vector<core::Ipv4Prefix>& taken = {});
+/// "10.88.3.0/24": what the agent's folder has (file "subnet") as long as nothing else of the machine and of
+/// `taken` uses it, else a free one, which is written there.
 core::Result<std::string> choose_subnet(const core::Ipv4Prefix& network, const std::string& name,
                                         const std::string& directory,
                                         const std::vector<core::Ipv4Prefix>& taken = {});

@@ -497,7 +497,7 @@ def _():
     return box.doctor(SMACKD_TASKS_RUN="true")
 
 
-@row("subnet_taken", "every subnet of 10.64.0.0/10", "ip -4 route", check="subnet of tasks")
+@row("subnet_taken", "every /24 of 10.64.0.0/10", "ip -4 route", check="subnet of tasks")
 def _():
     box = Node(made())
     box.must("ip route add 10.64.0.0/10 dev lo")

@@ -99,7 +99,7 @@ bool examine_node(Context& context, Findings& out) {
     if (::geteuid() != 0)
         out.push_back(warned("user", "this is not root: what only root may look at is left out",
                              "run the doctor as root on a node", "sudo smackd doctor"));
-    add(out, examine_machine({config.tasks.run, agent, pid}));
+    add(out, examine_machine({config.tasks.run, agent, config.tasks.network, pid}));
     DataFacts facts;
     add(out, examine_data(directory, pid, facts));
     const NodeIdentity* node = facts.identity ? &*facts.identity : nullptr;

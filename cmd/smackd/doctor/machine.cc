@@ -126,11 +126,13 @@ Finding check_forwarding(const std::string& agent) {
                   "sysctl -w net.ipv4.ip_forward=1");
 }
 
-Finding check_subnet(const std::string& agent) {
-    auto subnet = agent::choose_subnet(agent);
-    if (subnet) return fine("subnet of tasks", *subnet);
+Finding check_subnet(const core::Ipv4Prefix& network, const std::string& agent) {
+    auto subnet = agent::free_subnet_here(network, agent);
+    if (subnet) return fine("subnet of tasks", core::format_ipv4(subnet->address) + "/24 is free");
     return failed("subnet of tasks", subnet.error().message,
-                  "narrow the route that covers 10.64.0.0/10; `ip route` shows it", "ip -4 route show");
+                  "give tasks another network (tasks.network), or narrow the route that covers this one; `ip "
+                  "route` shows it",
+                  "ip -4 route show");
 }
 
 std::optional<uint64_t> number_in(const std::string& path) {
@@ -192,7 +194,7 @@ Findings examine_machine(const MachineChecks& checks) {
     out.push_back(check_nftables());
     out.push_back(check_groups());
     out.push_back(check_forwarding(checks.agent));
-    out.push_back(check_subnet(checks.agent));
+    out.push_back(check_subnet(checks.network, checks.agent));
     return out;
 }
 

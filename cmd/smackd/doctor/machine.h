@@ -2,13 +2,15 @@
 #pragma once
 
 #include "cmd/smackd/doctor/finding.h"
+#include "core/apps/task_network.h"
 
 namespace smackd::cmd {
 
 struct MachineChecks {
     bool tasks = true;    ///< tasks shall run here; else their needs are not looked at
     std::string agent{};  ///< the name that the node's bridge and groups carry
-    int daemon_pid = 0;   ///< of the running daemon, whose limits count; 0: this process's own
+    core::Ipv4Prefix network = apps::kTaskNetwork;  ///< which its subnet is cut out of
+    int daemon_pid = 0;  ///< of the running daemon, whose limits count; 0: this process's own
 };
 
 inline constexpr uint64_t kMemoryFail = 256ULL * 1024 * 1024;
