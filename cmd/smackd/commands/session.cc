@@ -1,10 +1,10 @@
 #include <format>
 
+#include "auth/secret_file.h"
 #include "auth/sealing.h"
 #include "cmd/smackd/client/session_file.h"
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
-#include "cmd/smackd/data_directory.h"
 
 namespace smackd::cmd {
 namespace {
@@ -68,7 +68,7 @@ core::Result<void> login(Context& context) {
     session.expires_s = (*answer)["expires_s"].as_integer();
     session.ca_pem = client.server().tls ? (*answer)["ca_pem"].as_string() : std::string();
     if (context.arguments.has("--token-file")) {
-        TRY(replace_file(context.arguments.value("--token-file"), session.token, 0600));
+        TRY(auth::write_secret_file(context.arguments.value("--token-file"), session.token));
     } else {
         TRY(save_session(session));
     }
