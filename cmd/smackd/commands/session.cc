@@ -1,7 +1,7 @@
 #include <format>
 
-#include "auth/secret_file.h"
 #include "auth/sealing.h"
+#include "auth/secret_file.h"
 #include "cmd/smackd/client/session_file.h"
 #include "cmd/smackd/commands/commands.h"
 #include "cmd/smackd/commands/requests.h"
