@@ -84,11 +84,6 @@ Result<Child> spawn(const std::string& program, KdcConfig config, const MasterKe
     config.parent_pid = static_cast<uint32_t>(::getpid());
     std::vector<std::string> words = kdc_arguments(config);
     words.insert(words.begin(), {"smackd", "kdc"});
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    std::array<char*, 1> environment = {nullptr};
     TRY(send_master_key(input.write.get(), master));
     input.write.reset();
     net::SpawnPlan plan;
@@ -96,9 +91,7 @@ Result<Child> spawn(const std::string& program, KdcConfig config, const MasterKe
     plan.give(output.write.get(), STDOUT_FILENO);
     plan.give(output.write.get(), STDERR_FILENO);
     Child child;
-    const int error = ::posix_spawn(&child.pid, program.c_str(), plan.actions(), plan.attributes(),
-                                    argv.data(), environment.data());
-    if (error != 0) return fail_errno(error, "starting the KDC");
+    TRY_ASSIGN(child.pid, plan.start(program, std::move(words), "starting the KDC"));
     child.pidfd = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
     child.output = std::move(output.read);
     if (child.pidfd.get() >= 0) return child;

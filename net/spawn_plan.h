@@ -4,6 +4,10 @@
 #include <spawn.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
 
 namespace smackd::net {
 
@@ -24,8 +28,10 @@ class SpawnPlan {
     /// Its standard input is empty.
     void give_no_input();
 
-    const posix_spawn_file_actions_t* actions() const { return &actions_; }
-    const posix_spawnattr_t* attributes() const { return &attributes_; }
+    /// Starts `program` with these words, the first of which is its name; its environment is `environment`
+    /// alone. Errors: kIo, with `what` was to be done ("starting the KDC").
+    core::Result<pid_t> start(const std::string& program, std::vector<std::string> words,
+                              std::string_view what, std::vector<std::string> environment = {}) const;
 
  private:
     posix_spawn_file_actions_t actions_{};

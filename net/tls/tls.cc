@@ -1,5 +1,6 @@
 #include "net/tls/tls.h"
 
+#include "net/counted.h"
 #include "net/scope.h"
 #include "net/tls/tls_stream.h"
 
@@ -7,22 +8,6 @@ namespace smackd::net {
 
 using core::Errc;
 using core::Result;
-
-namespace {
-
-/// Counts a handshake while it lives.
-class Admission {
- public:
-    explicit Admission(size_t& running) : running_(running) { ++running_; }
-    ~Admission() { --running_; }
-    Admission(const Admission&) = delete;
-    Admission& operator=(const Admission&) = delete;
-
- private:
-    size_t& running_;
-};
-
-}  // namespace
 
 Task<Result<std::unique_ptr<Stream>>> TlsEngine::accept(std::unique_ptr<Stream> raw,
                                                         std::shared_ptr<const TlsConfig> config) {
@@ -46,7 +31,7 @@ Task<Result<std::unique_ptr<Stream>>> TlsEngine::handshake(std::unique_ptr<Strea
         co_return std::unexpected(
             core::Error{Errc::kBusy, "too many TLS handshakes at once; try again", 1000});
     }
-    Admission admission(handshakes_);
+    const Counted running(handshakes_);
     auto stream = std::make_unique<TlsStream>(loop_, std::move(raw), std::move(config));
     Result<void> done;
     if (!server) done = stream->set_server_name(server_name);

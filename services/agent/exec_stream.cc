@@ -26,30 +26,7 @@ Task<Result<ExecSession::Output>> ExecStream::read() {
     }
 }
 
-Task<Result<void>> ExecStream::write(std::string bytes) {
-    constexpr size_t kPiece = 64 << 10;
-    for (size_t at = 0; at < bytes.size(); at += kPiece) {
-        wire::ShimExecInput input;
-        input.set_bytes(bytes.substr(at, kPiece));
-        CO_TRY(co_await send(std::move(input)));
-    }
-    co_return Result<void>();
-}
-
-Task<Result<void>> ExecStream::end_input() {
-    wire::ShimExecInput input;
-    input.set_end(true);
-    co_return co_await send(std::move(input));
-}
-
-Task<Result<void>> ExecStream::resize(uint32_t rows, uint32_t columns) {
-    wire::ShimExecInput input;
-    input.set_rows(rows);
-    input.set_columns(columns);
-    co_return co_await send(std::move(input));
-}
-
-Task<Result<void>> ExecStream::send(wire::ShimExecInput input) {
+Task<Result<void>> ExecStream::put(wire::ShimExecInput input) {
     wire::ShimRequest request;
     *request.mutable_input() = std::move(input);
     co_return co_await stream_->send(request);

@@ -26,15 +26,7 @@ Result<int> spawn_launcher(const std::string& binary, int socket) {
     net::SpawnPlan plan(net::SpawnPlan::Session::kOwn);
     plan.give_no_input();
     plan.give(socket, kLauncherSocket);
-    std::string name = "smackd";
-    std::string word = "launcher";
-    std::array<char*, 3> arguments = {name.data(), word.data(), nullptr};
-    std::array<char*, 1> environment = {nullptr};
-    pid_t pid = 0;
-    const int error = ::posix_spawn(&pid, binary.c_str(), plan.actions(), plan.attributes(), arguments.data(),
-                                    environment.data());
-    if (error != 0) return fail_errno(error, "starting the launcher");
-    return pid;
+    return plan.start(binary, {"smackd", "launcher"}, "starting the launcher");
 }
 
 }  // namespace

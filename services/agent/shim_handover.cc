@@ -49,17 +49,9 @@ Result<pid_t> ask(int binary, int state, int answer) {
     plan.give_no_input();
     plan.give(answer, STDOUT_FILENO);
     plan.give(state, kShimCheckState);
-    std::string name = "smackd";
-    std::string word = kShimCheck;
-    std::array<char*, 3> arguments = {name.data(), word.data(), nullptr};
-    std::array<char*, 1> environment = {nullptr};
     // By the descriptor: the file may have been replaced under its name, or removed.
-    const std::string path = std::format("/proc/self/fd/{}", binary);
-    pid_t pid = 0;
-    const int error = ::posix_spawn(&pid, path.c_str(), plan.actions(), plan.attributes(), arguments.data(),
-                                    environment.data());
-    if (error != 0) return fail_errno(error, "the other build does not start");
-    return pid;
+    return plan.start(std::format("/proc/self/fd/{}", binary), {"smackd", kShimCheck},
+                      "the other build does not start");
 }
 
 }  // namespace

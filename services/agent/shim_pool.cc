@@ -19,18 +19,13 @@ core::Result<ShimPool::Ready> ShimPool::spawn(bool own_network) const {
     plan.give(log_.get(), STDOUT_FILENO);
     plan.give(log_.get(), STDERR_FILENO);
     plan.give(channel->theirs.get(), kShimOrders);
-    std::string name = "smackd";
     std::string word(kReadyShim);
     word.resize(kReadyWordBytes, '-');  // room for what it is once it has a task
-    std::string network = kShimOwnNetwork;
-    std::array<char*, 4> arguments = {name.data(), word.data(), own_network ? network.data() : nullptr,
-                                      nullptr};
-    std::array<char*, 1> environment = {nullptr};
+    std::vector<std::string> words = {"smackd", std::move(word)};
+    if (own_network) words.emplace_back(kShimOwnNetwork);
     Ready ready;
     // The binary that runs, whatever has been put in its place meanwhile: both ends of the protocol fit.
-    const int error = ::posix_spawn(&ready.pid, "/proc/self/exe", plan.actions(), plan.attributes(),
-                                    arguments.data(), environment.data());
-    if (error != 0) return core::fail_errno(error, "starting the task's shim");
+    TRY_ASSIGN(ready.pid, plan.start("/proc/self/exe", std::move(words), "starting the task's shim"));
     ready.orders = std::move(channel->ours);
     return ready;
 }

@@ -6,6 +6,7 @@
 #include "services/api/command_json.h"
 #include "services/api/live_nodes.h"
 #include "services/api/resource.h"
+#include "services/api/settings.h"
 
 namespace smackd::services {
 namespace {
@@ -135,14 +136,7 @@ Answer put_hold(Call& call) {
     if (!percent.is_integer() || percent.as_integer() < 1 || percent.as_integer() > kHoldPercentMax)
         co_return core::fail(core::Errc::kInvalid, "percent: must be a whole number from 1 to {}",
                              kHoldPercentMax);
-    wire::Command command = make_command(call);
-    auto* setting = command.add_changes()->mutable_put_setting();
-    setting->set_name(std::string(kHoldSetting));
-    setting->set_value(std::to_string(percent.as_integer()));
-    CO_TRY_ASSIGN(
-        const core::Revision revision,
-        co_await change(call, std::move(command), {.kind = "setting", .key = std::string(kHoldSetting)}));
-    co_return changed_reply(200, revision);
+    co_return co_await put_setting(call, std::string(kHoldSetting), std::to_string(percent.as_integer()));
 }
 
 Answer drain_node(Call& call) {

@@ -10,6 +10,7 @@
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
 #include "services/api/reply.h"
+#include "services/api/settings.h"
 #include "services/apps/tenant_rows.h"
 
 namespace smackd::services::handlers {
@@ -97,14 +98,7 @@ Answer put_dns(Call& call) {
                                  address.as_string().substr(0, 64));
         value += (value.empty() ? "" : ",") + address.as_string();
     }
-    wire::Command command = make_command(call);
-    auto* setting = command.add_changes()->mutable_put_setting();
-    setting->set_name(std::string(kNameSettingPrefix) + name);
-    setting->set_value(std::move(value));
-    CO_TRY_ASSIGN(const core::Revision revision,
-                  co_await change(call, std::move(command),
-                                  {.kind = "setting", .key = std::string(kNameSettingPrefix) + name}));
-    co_return changed_reply(200, revision);
+    co_return co_await put_setting(call, std::string(kNameSettingPrefix) + name, std::move(value));
 }
 
 Answer remove_dns(Call& call) {
@@ -113,13 +107,7 @@ Answer remove_dns(Call& call) {
     CO_TRY_ASSIGN(const AppsModel* model, co_await call.api.apps.current());
     if (!model->names.contains(name))
         co_return core::fail(Errc::kNotFound, "no name '{}'", name.substr(0, 64));
-    wire::Command command = make_command(call);
-    command.add_changes()->mutable_put_setting()->set_name(std::string(kNameSettingPrefix) +
-                                                           name);  // no addresses: gone
-    CO_TRY_ASSIGN(const core::Revision revision,
-                  co_await change(call, std::move(command),
-                                  {.kind = "setting", .key = std::string(kNameSettingPrefix) + name}));
-    co_return changed_reply(200, revision);
+    co_return co_await put_setting(call, std::string(kNameSettingPrefix) + name, "");  // no addresses: gone
 }
 
 }  // namespace smackd::services::handlers

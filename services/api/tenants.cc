@@ -4,6 +4,7 @@
 #include "services/api/conditions.h"
 #include "services/api/handlers.h"
 #include "services/api/reply.h"
+#include "services/api/settings.h"
 #include "services/apps/tenant_rows.h"
 
 namespace smackd::services::handlers {
@@ -19,21 +20,6 @@ Json strings_json(const std::vector<std::string>& strings) {
     Json list = Json::array();
     for (const std::string& one : strings) list.push(one);
     return list;
-}
-
-/// An empty value: it is gone.
-void add_setting(wire::Command& command, std::string name, std::string value) {
-    auto* setting = command.add_changes()->mutable_put_setting();
-    setting->set_name(std::move(name));
-    setting->set_value(std::move(value));
-}
-
-Answer put_setting(Call& call, std::string name, std::string value) {
-    wire::Command command = make_command(call);
-    add_setting(command, name, std::move(value));
-    CO_TRY_ASSIGN(const core::Revision revision,
-                  co_await change(call, std::move(command), {.kind = "setting", .key = std::move(name)}));
-    co_return changed_reply(200, revision);
 }
 
 std::string setting_of(const std::string& tenant) {

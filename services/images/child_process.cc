@@ -100,19 +100,11 @@ Result<void> Child::start(const ChildPlan& plan) {
     for (size_t i = 0; i < copies.size(); ++i) {
         plan_.give(copies[i].get(), static_cast<int>(i));
     }
-    std::string name = "smackd";
-    std::string entry = plan.entry;
-    std::array<char*, 3> argv = {name.data(), entry.data(), nullptr};
     // A ring of calls would pass by the child's filter, which therefore has none; libuv then uses epoll
     // alone.
-    std::string no_ring = "UV_USE_IO_URING=0";
-    std::array<char*, 2> environment = {no_ring.data(), nullptr};
-    const int error = ::posix_spawn(&pid_, plan.program.c_str(), plan_.actions(), plan_.attributes(),
-                                    argv.data(), environment.data());
-    if (error != 0) {
-        pid_ = 0;
-        return fail_errno(error, std::format("start {} {}", plan.program, plan.entry));
-    }
+    TRY_ASSIGN(pid_,
+               plan_.start(plan.program, {"smackd", plan.entry},
+                           std::format("start {} {}", plan.program, plan.entry), {"UV_USE_IO_URING=0"}));
     output_ = std::move(out.read);
     errors_ = std::move(errors.read);
     return {};

@@ -5,8 +5,10 @@ import os
 import time
 
 import harness
+from tasks import cgroup_roots
 from test_cluster_apps import add, tasks_of
-from test_join import cli
+from test_gossip import wait_liveness
+from test_join import cli, join_by_bundle, start, start_first
 from traffic import Traffic
 
 PORT = 10080
@@ -58,6 +60,20 @@ def seconds_until(condition, limit_s, what, began=None):
         assert time.monotonic() - began < limit_s, f"not after {limit_s} s: {what()}" if callable(what) else what
         time.sleep(0.05)
     return time.monotonic() - began
+
+
+def tasks_on(world, name):
+    """Tasks that run on the host, by their control groups."""
+    return sum(entry.is_dir() for entry in os.scandir(f"{cgroup_roots()[0]}/{world[name].group_name()}"))
+
+
+def start_cluster(world, servers, agents):
+    """All of them joined, started and known to be alive; the first server is the first node."""
+    start_first(world[servers[0]])
+    for name in servers[1:] + agents:
+        join_by_bundle(world, name, "server" if name in servers else "agent")
+        start(world[name])
+    wait_liveness(world, {name: "alive" for name in servers + agents}, limit=60)
 
 
 def scale(world, instances, name="/web"):

@@ -9,6 +9,7 @@ import time
 
 import harness
 from harness import ROOT, SMACKD, Process
+from varint import read_varint, varint
 
 VARINTS = {"uint32", "uint64", "int32", "bool"}
 
@@ -35,15 +36,6 @@ def load_messages():
 MESSAGES = load_messages()
 
 
-def varint(value):
-    out = b""
-    value &= (1 << 64) - 1
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
 def encode(message, value):
     out = b""
     for name, content in value.items():
@@ -60,24 +52,13 @@ def encode(message, value):
 def decode(message, data):
     fields = {number: (name, kind, repeated) for name, (number, kind, repeated) in MESSAGES[message].items()}
     value, at = {}, 0
-
-    def read():
-        nonlocal at
-        number = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            number |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return number
     while at < len(data):
-        key = read()
+        key, at = read_varint(data, at)
         name, kind, repeated = fields[key >> 3]
         if key & 7 == 0:
-            content = read()
+            content, at = read_varint(data, at)
         else:
-            size = read()
+            size, at = read_varint(data, at)
             content = data[at:at + size]
             at += size
             content = decode(kind, content) if kind in MESSAGES else content.decode()

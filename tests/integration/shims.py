@@ -6,45 +6,26 @@ import socket
 import struct
 
 import harness
+from varint import read_varint, varint
 
 LIMIT_S = 30
 KILL, SIGNAL, LEASE, USAGE, EXEC, INPUT, REPLACE = range(1, 8)
 HELLO, EVENT, _, OUTPUT, EXIT, REFUSAL = range(1, 7)
 
 
-def number(value):
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
 def field(key, value):
     """A field of a protobuf message: a number, or bytes."""
     if isinstance(value, int):
-        return number(key << 3) + number(value)
-    return number(key << 3 | 2) + number(len(value)) + value
+        return varint(key << 3) + varint(value)
+    return varint(key << 3 | 2) + varint(len(value)) + value
 
 
 def fields(message):
     """{field: last value} of a message of numbers and bytes."""
     found, at = {}, 0
-
-    def read():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
     while at < len(message):
-        key = read()
-        value = read()
+        key, at = read_varint(message, at)
+        value, at = read_varint(message, at)
         if key & 7 == 2:
             value, at = message[at:at + value], at + value
         found[key >> 3] = value

@@ -79,28 +79,6 @@ Task<Result<void>> RemoteExec::fill() {
     co_return Result<void>();
 }
 
-Task<Result<void>> RemoteExec::write(std::string bytes) {
-    for (size_t at = 0; at < bytes.size(); at += kRelayedAnswerBytesMax) {
-        wire::ShimExecInput input;
-        input.set_bytes(bytes.substr(at, kRelayedAnswerBytesMax));
-        CO_TRY(co_await put(std::move(input)));
-    }
-    co_return Result<void>();
-}
-
-Task<Result<void>> RemoteExec::end_input() {
-    wire::ShimExecInput input;
-    input.set_end(true);
-    co_return co_await put(std::move(input));
-}
-
-Task<Result<void>> RemoteExec::resize(uint32_t rows, uint32_t columns) {
-    wire::ShimExecInput input;
-    input.set_rows(rows);
-    input.set_columns(columns);
-    co_return co_await put(std::move(input));
-}
-
 /// Until the program's side has room for it.
 Task<Result<void>> RemoteExec::put(wire::ShimExecInput input) {
     wire::WriteExec order;

@@ -8,7 +8,7 @@
 #include "core/callback.h"
 #include "core/wire/orders.pb.h"
 #include "net/loop.h"
-#include "services/agent/task_runner.h"
+#include "services/agent/exec_input.h"
 
 namespace smackd::cmd {
 
@@ -21,7 +21,7 @@ inline constexpr core::Duration kRemoteSilenceMax = core::seconds(10);
 inline constexpr core::Duration kRemoteCloseMax = core::seconds(1);
 inline constexpr core::Duration kRemoteAgain = core::milliseconds(300);
 
-class RemoteExec final : public agent::ExecSession {
+class RemoteExec final : public agent::ExecInput {
  public:
     /// Asks the node; errors are its, or those of the way there.
     using Ask = core::Callback<net::Task<core::Result<core::Bytes>>(std::string_view method, core::Bytes)>;
@@ -34,15 +34,12 @@ class RemoteExec final : public agent::ExecSession {
         : loop_(loop), ask_(std::move(ask)), machine_(std::move(machine)), session_(std::move(session)) {}
 
     net::Task<core::Result<Output>> read() override;
-    net::Task<core::Result<void>> write(std::string bytes) override;
-    net::Task<core::Result<void>> end_input() override;
-    net::Task<core::Result<void>> resize(uint32_t rows, uint32_t columns) override;
     net::Task<void> close() override;
 
  private:
     net::Task<core::Result<core::Bytes>> ask_again(std::string_view method, core::Bytes request);
     net::Task<core::Result<void>> fill();
-    net::Task<core::Result<void>> put(wire::ShimExecInput input);
+    net::Task<core::Result<void>> put(wire::ShimExecInput input) override;
 
     net::Loop& loop_;
     Ask ask_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/wire/task_door.pb.h"
+#include "net/counted.h"
 #include "services/api/reply.h"
 #include "services/api/task_request.h"
 
@@ -52,18 +53,6 @@ Task<void> turn_away(std::unique_ptr<net::Stream> stream) {
     static_cast<void>(written);  // it may be gone
     co_await stream->close();
 }
-
-/// One more of something that is counted, as long as it lives.
-class Counted {
- public:
-    explicit Counted(size_t& count) : count_(count) { ++count_; }
-    ~Counted() { --count_; }
-    Counted(const Counted&) = delete;
-    Counted& operator=(const Counted&) = delete;
-
- private:
-    size_t& count_;
-};
 
 }  // namespace
 
@@ -141,7 +130,7 @@ Task<void> TaskSockets::accept(SocketPtr socket) {
 }
 
 Task<void> TaskSockets::serve(SocketPtr socket, std::unique_ptr<net::Stream> stream) {
-    const Counted one(socket->connections);
+    const net::Counted one(socket->connections);
     co_await server_.serve(std::move(stream), socket->task);
 }
 
@@ -168,8 +157,8 @@ Task<Result<Response>> TaskSockets::relay(SocketPtr socket, Request& request) {
     if (requests_ >= kNodeTaskRequestsMax)
         co_return std::unexpected(
             busy("requests of this node's tasks wait for an answer", kNodeTaskRequestsMax));
-    const Counted of_task(socket->requests);
-    const Counted of_node(requests_);
+    const net::Counted of_task(socket->requests);
+    const net::Counted of_node(requests_);
     CO_TRY_ASSIGN(const Bytes answer, co_await ask_(kTaskRequestCall, asked.SerializeAsString()));
     wire::TaskResponse response;
     if (!response.ParseFromString(answer))

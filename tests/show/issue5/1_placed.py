@@ -12,7 +12,6 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../../integration"))
 
-import answering  # noqa: E402
 import harness  # noqa: E402
 from answering import app  # noqa: E402
 from harness import SMACKD, wait_until  # noqa: E402

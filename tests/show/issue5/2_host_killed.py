@@ -17,11 +17,10 @@ sys.path.insert(0, os.path.join(HERE, "../../integration"))
 
 import answering  # noqa: E402
 import harness  # noqa: E402
-from answering import PORT, app, count, deploy, healthy, scale, seconds_until, traffic  # noqa: E402
-from tasks import cgroup_roots  # noqa: E402
+from answering import PORT, app, count, deploy, healthy, scale, seconds_until, start_cluster, tasks_on, traffic  # noqa: E402
 from test_cluster_apps import http, wait_for_room  # noqa: E402
 from test_gossip import wait_liveness  # noqa: E402
-from test_join import cli_json, join_by_bundle, start, start_first  # noqa: E402
+from test_join import cli_json, start  # noqa: E402
 from world import World  # noqa: E402
 
 KILLS = int(os.environ.get("KILLS", "5"))
@@ -31,15 +30,6 @@ SERVERS, AGENTS = ("n1", "n2", "n3"), ("a1", "a2", "a3", "a4")
 WANTED = 80
 LIMIT_S = 60
 HELD_S = 15
-
-
-def start_cluster(world):
-    start_first(world["n1"])
-    for name in SERVERS[1:] + AGENTS:
-        join_by_bundle(world, name, "server" if name in SERVERS else "agent")
-        start(world[name])
-    wait_liveness(world, {name: "alive" for name in SERVERS + AGENTS}, limit=60)
-    wait_for_room(world, len(SERVERS + AGENTS))
 
 
 def leader_of(world, via):
@@ -63,13 +53,8 @@ def back(world, via, *names):
     # Nobody is above the wanted count, in the state or on a host.
     time.sleep(3)
     seconds_until(lambda: count(healthy(world, via)) == WANTED, LIMIT_S, "as many tasks as wanted")
-    running = lambda: sum(shims_of(world, name) for name in AGENTS)
+    running = lambda: sum(tasks_on(world, name) for name in AGENTS)
     seconds_until(lambda: running() == WANTED, LIMIT_S, lambda: f"{running()} tasks run on the hosts, {WANTED} are wanted")
-
-
-def shims_of(world, name):
-    """Tasks that run on the host, by their control groups."""
-    return sum(entry.is_dir() for entry in os.scandir(f"{cgroup_roots()[0]}/{world[name].group_name()}"))
 
 
 def fill(world, via):
@@ -159,7 +144,8 @@ def switch(world):
 def main():
     results = []
     with World(*SERVERS, *AGENTS, answering.CLIENT, tasks=True) as world:
-        start_cluster(world)
+        start_cluster(world, SERVERS, AGENTS)
+        wait_for_room(world, len(SERVERS + AGENTS))
         deploy(world, app(WANTED, "a[0-9]"))
         for name, part in (("kill", kills), ("leader", leader_too), ("switch", switch)):
             if name in PARTS:

@@ -18,11 +18,11 @@ sys.path.insert(0, os.path.join(HERE, "../../integration"))
 
 import answering  # noqa: E402
 import harness  # noqa: E402
-from answering import app, count, deploy, healthy, seconds_until, traffic  # noqa: E402
+from answering import app, count, deploy, healthy, seconds_until, start_cluster, traffic  # noqa: E402
 from harness import SMACKD, wait_until  # noqa: E402
-from test_cluster_apps import add, wait_for_room  # noqa: E402
+from test_cluster_apps import wait_for_room  # noqa: E402
 from test_gossip import wait_liveness  # noqa: E402
-from test_join import admin, cli_json, join_by_bundle, roles_of, start, start_first, wait_ready  # noqa: E402
+from test_join import admin, roles_of, start, wait_ready  # noqa: E402
 from world import World  # noqa: E402
 
 RATE = int(os.environ.get("RATE", "1000"))
@@ -134,10 +134,7 @@ def deployments(world):
 
 def main():
     with World(*ALL, answering.CLIENT, tasks=True) as world:
-        start_first(world["n1"])
-        for name in ALL[1:]:
-            join_by_bundle(world, name, "server" if name in SERVERS else "agent")
-            start(world[name])
+        start_cluster(world, SERVERS, AGENTS)
         settled(world)
         wait_for_room(world, len(ALL))
         deploy(world, app(WANTED, ".*"))

@@ -14,10 +14,9 @@ sys.path.insert(0, os.path.join(HERE, "../../integration"))
 
 import answering  # noqa: E402
 import harness  # noqa: E402
-from answering import PORT, app, count, deploy, healthy, seconds_until, traffic  # noqa: E402
-from tasks import cgroup_roots  # noqa: E402
+from answering import PORT, app, count, deploy, healthy, seconds_until, start_cluster, tasks_on, traffic  # noqa: E402
 from test_cluster_apps import dns, http, kill_task, wait_for_room  # noqa: E402
-from test_join import join_by_bundle, start, start_first  # noqa: E402
+from test_join import start  # noqa: E402
 from world import World  # noqa: E402
 
 AWAY_S = float(os.environ.get("AWAY_S", "300"))
@@ -25,10 +24,6 @@ RATE = int(os.environ.get("RATE", "100"))
 SERVERS, AGENTS = ("n1", "n2", "n3"), ("a1", "a2")
 WANTED = 20
 LIMIT_S = 90
-
-
-def on_host(world, name):
-    return sum(entry.is_dir() for entry in os.scandir(f"{cgroup_roots()[0]}/{world[name].group_name()}"))
 
 
 def answers(world, name, rounds=3 * WANTED):
@@ -45,10 +40,7 @@ def main():
     with World(*SERVERS, *AGENTS, answering.CLIENT, tasks=True) as world:
         for name in SERVERS:
             world[name].base.update({"SMACKD_TASKS_RUN": "false", "SMACKD_EDGE_RUN": "true"})
-        start_first(world["n1"])
-        for name in SERVERS[1:] + AGENTS:
-            join_by_bundle(world, name, "server" if name in SERVERS else "agent")
-            start(world[name])
+        start_cluster(world, SERVERS, AGENTS)
         wait_for_room(world, len(AGENTS))
         deploy(world, app(WANTED, "a[0-9]"))
         before = healthy(world, "n1")
@@ -80,7 +72,7 @@ def main():
                 now = healthy(world, "n1")
                 return count(now) == WANTED and everyone - {dead} <= set.union(*now.values())
             took = seconds_until(whole, LIMIT_S, lambda: str(healthy(world, "n1")), returned)
-            seconds_until(lambda: sum(on_host(world, name) for name in AGENTS) == WANTED, LIMIT_S, "as many tasks on the hosts")
+            seconds_until(lambda: sum(tasks_on(world, name) for name in AGENTS) == WANTED, LIMIT_S, "as many tasks on the hosts")
             now = set.union(*healthy(world, "n1").values())
             for name in SERVERS + AGENTS:
                 seconds_until(lambda name=name: answers(world, name) == now, LIMIT_S, f"routes of {name}")

@@ -10,23 +10,10 @@
 
 #include "services/agent/file_tree.h"
 #include "services/agent/task_directory.h"
+#include "tests/unit/services/agent/folder.h"
 
 using namespace smackd;
 using namespace smackd::agent;
-
-namespace {
-struct Folder {
-    std::string path = std::filesystem::temp_directory_path().string() + "/smackd_log_XXXXXX";
-    Descriptor fd;
-    Folder() {
-        REQUIRE(::mkdtemp(path.data()) != nullptr);
-        fd = Descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path); }
-};
-}  // namespace
 
 TEST_CASE("a log rotates by size and keeps its offsets") {
     const Folder folder;

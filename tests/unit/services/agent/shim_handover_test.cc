@@ -11,6 +11,7 @@
 #include "services/agent/frames.h"
 #include "services/agent/log_pipe.h"
 #include "services/agent/monotonic.h"
+#include "tests/unit/services/agent/folder.h"
 
 using namespace smackd;
 using namespace smackd::agent;
@@ -34,18 +35,6 @@ Errc refusal(const wire::ShimState& state) {
     REQUIRE_FALSE(read);
     return read.error().code;
 }
-
-struct Folder {
-    std::string path = std::filesystem::temp_directory_path().string() + "/smackd_pipe_XXXXXX";
-    Descriptor fd;
-    Folder() {
-        REQUIRE(::mkdtemp(path.data()) != nullptr);
-        fd = Descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path); }
-};
 
 }  // namespace
 
