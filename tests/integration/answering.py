@@ -62,6 +62,29 @@ def seconds_until(condition, limit_s, what, began=None):
     return time.monotonic() - began
 
 
+ROUNDS = 400  # others ask meanwhile, so that one task may be met again before another is met once
+ASK_AROUND = """
+import socket, sys
+seen = set()
+for _ in range(int(sys.argv[2])):
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\\r\\nHost: web.example\\r\\nConnection: close\\r\\n\\r\\n")
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    seen.add(answer.split()[-2].decode())
+print(*seen)
+"""
+
+
+def answers(world, name):
+    """Ids of the tasks that answer at this host's ingress; every request must be answered."""
+    asked = world[name].python(ASK_AROUND, str(PORT), str(ROUNDS), limit=120)
+    assert asked.code == 0, (name, asked)
+    return set(asked.out.split())
+
+
 def tasks_on(world, name):
     """Tasks that run on the host, by their control groups."""
     return sum(entry.is_dir() for entry in os.scandir(f"{cgroup_roots()[0]}/{world[name].group_name()}"))

@@ -14,8 +14,8 @@ sys.path.insert(0, os.path.join(HERE, "../../integration"))
 
 import answering  # noqa: E402
 import harness  # noqa: E402
-from answering import PORT, app, count, deploy, healthy, seconds_until, start_cluster, tasks_on, traffic  # noqa: E402
-from test_cluster_apps import dns, http, kill_task, wait_for_room  # noqa: E402
+from answering import answers, app, deploy, healthy, seconds_until, start_cluster, tasks_on, traffic  # noqa: E402
+from test_cluster_apps import dns, kill_task, wait_for_room  # noqa: E402
 from test_join import start  # noqa: E402
 from world import World  # noqa: E402
 
@@ -24,16 +24,6 @@ RATE = int(os.environ.get("RATE", "100"))
 SERVERS, AGENTS = ("n1", "n2", "n3"), ("a1", "a2")
 WANTED = 20
 LIMIT_S = 90
-
-
-def answers(world, name, rounds=3 * WANTED):
-    """Ids of the tasks that answer at this host's ingress."""
-    found = set()
-    for _ in range(rounds):
-        status, body = http(world[name], "127.0.0.1", PORT)
-        assert status == 200, (name, status, body)
-        found.add(body.split()[1])
-    return found
 
 
 def main():
@@ -57,7 +47,7 @@ def main():
             assert answers(world, "a1") == everyone, "routes with the servers away"
             dead = sorted(before["a1"])[0]
             kill_task(world["a1"], dead)
-            left = seconds_until(lambda: dead not in answers(world, "a1", 40), LIMIT_S, "the dead task is still routed to")
+            left = seconds_until(lambda: dead not in answers(world, "a1"), LIMIT_S, "the dead task is still routed to")
             world["a2"].power_off()
             start(world["a2"])
             again = seconds_until(lambda: before["a2"] <= answers(world, "a2"), LIMIT_S, "tasks of the agent that was switched off")
@@ -69,8 +59,8 @@ def main():
                 start(world[name])
             returned = time.monotonic()
             def whole():
-                now = healthy(world, "n1")
-                return count(now) == WANTED and everyone - {dead} <= set.union(*now.values())
+                now = set.union(*healthy(world, "n1").values())
+                return len(now) == WANTED and now & everyone == everyone - {dead}
             took = seconds_until(whole, LIMIT_S, lambda: str(healthy(world, "n1")), returned)
             seconds_until(lambda: sum(tasks_on(world, name) for name in AGENTS) == WANTED, LIMIT_S, "as many tasks on the hosts")
             now = set.union(*healthy(world, "n1").values())
